@@ -1,0 +1,14 @@
+"""Settings of every test process, made before JAX is imported."""
+
+import os
+from pathlib import Path
+
+# Compiled programs are kept between runs; one folder a worker, because two of them may not write
+# the same file.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+_CACHE = Path(__file__).parent / ".jax_cache" / _WORKER
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a reloaded program lists the CPU's features

@@ -1,0 +1,81 @@
+"""A gallery of point-spread functions at high aperture, made by the Richards-Wolf integral.
+
+Scalar against vectorial at NA 0.5 and 1.3, index mismatch, donut, half-moon, astigmatism.
+"""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxwave import psf
+
+WAVELENGTH, N, SHAPE, SPACING = 0.632, 1.5, (101, 101), 0.025
+KIND = dict(wavelength=WAVELENGTH, n=N, spacing=SPACING)
+CIRCULAR = psf.circular_polarization(1)
+RINGS = psf.PolarNodes(36, 30)
+
+
+def peak_one(image) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """An image whose peak is one."""
+    return np.asarray(image / image.max())
+
+
+def astigmatism(x, y):  # type: ignore[no-untyped-def]
+    """One radian of vertical astigmatism, peak."""
+    c = jnp.array([WAVELENGTH / (2 * np.pi) / np.sqrt(6)])
+    return psf.zernike_pupil(x, y, coefficients=c, modes=[(2, 2)], wavelength=WAVELENGTH)
+
+
+def width(image: np.ndarray, axis: int) -> float:
+    """Standard deviation of a cut through the middle along an axis [µm]."""
+    line = image[:, 50] if axis == 0 else image[50]
+    place = (np.arange(101) - 50) * SPACING
+    return float(np.sqrt(np.sum(line * place**2) / np.sum(line)))
+
+
+def main() -> None:
+    """Computes the pictures, asserts what is known about them, saves them."""
+    pictures = {}
+    differences = {}
+    for na in (0.5, 1.3):
+        scalar = psf.cartesian_scalar_intensity(None, SHAPE, na=na, **KIND)
+        vector = psf.cartesian_vector_intensity(None, SHAPE, na=na, polarization=CIRCULAR, **KIND)
+        pictures[f"scalar, NA {na}"] = peak_one(scalar)
+        pictures[f"vectorial, NA {na}"] = peak_one(vector)
+        amplitude = [np.sqrt(pictures[f"{k}, NA {na}"]) for k in ("scalar", "vectorial")]
+        differences[na] = float(np.abs(amplitude[0] - amplitude[1]).max())
+    layers = psf.coverslip_layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
+    pictures["n 1.3 under glass"] = peak_one(
+        psf.cartesian_dipole_intensity(
+            None, SHAPE, na=1.3, wavelength=WAVELENGTH, spacing=SPACING, layers=layers, nodes=RINGS
+        )
+    )
+    high = dict(na=1.3, polarization=CIRCULAR, **KIND)
+    donut = peak_one(psf.cartesian_vector_intensity(psf.vortex, SHAPE, nodes=RINGS, **high))
+    moon = peak_one(psf.cartesian_vector_intensity(psf.half_moon, SHAPE, nodes=RINGS, **high))
+    pictures |= {"donut": donut, "half-moon": moon}
+    stack = psf.cartesian_vector_intensity(
+        astigmatism, SHAPE, z=jnp.array([-0.5, 0.0, 0.5]), **high
+    )
+    for z, image in zip((-0.5, 0.0, 0.5), stack, strict=True):
+        pictures[f"astigmatism, z = {z} µm"] = peak_one(image)
+    figure = Figure(figsize=(10, 4.4), dpi=150, layout="constrained")
+    for ax, (name, image) in zip(figure.subplots(2, 5).flat, pictures.items(), strict=True):
+        ax.imshow(np.sqrt(image), cmap="inferno", vmin=0, vmax=1, extent=(-1.26, 1.26, 1.26, -1.26))
+        ax.set_title(name, fontsize=8)
+        ax.tick_params(labelsize=6)
+    Path("results").mkdir(exist_ok=True)
+    figure.savefig("results/02_psf_gallery.png")
+    before, focus, behind = (np.asarray(i) for i in stack)
+    print(f"scalar - vectorial: {differences[0.5]:.3f} at NA 0.5, {differences[1.3]:.3f} at NA 1.3")
+    print(f"donut's center: {donut[50, 50]:.1e} of the peak")
+    assert differences[0.5] < 0.06 < 0.1 < differences[1.3] < 0.25
+    assert donut[50, 50] < 1e-6
+    assert abs(width(focus, 0) / width(focus, 1) - 1) < 0.01
+    assert (width(before, 0) > width(before, 1)) != (width(behind, 0) > width(behind, 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Differentiable wave optics: pure, compiled functions from fields to fields.
+
+Lengths are micrometers, angles and phases radians, arrays ``(..., y, x)`` with the optical axis
+at the sample N // 2. ``jaxwave/CONVENTIONS.md`` is the whole story.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+from jaxwave import units
+from jaxwave._check import JaxwaveWarning
+from jaxwave._environment import check_jaxlib as _check_jaxlib
+from jaxwave.compute import tune_cpu
+from jaxwave.edit import crop, flip, normalize, pad, resample, shift, stack
+from jaxwave.field import Field, VectorField, scalar_field, vector_field
+from jaxwave.fourier import chirp_ft2, ft2, ift2, matrix_ft2, zoom_ft2
+from jaxwave.grid import coordinates, frequencies
+from jaxwave.imaging import convolve_psf, image_volume, mtf, otf
+from jaxwave.lenses import ff_lens, thin_lens
+from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll
+from jaxwave.masks import amplitude_mask, circular_aperture, opd_mask, phase_mask
+from jaxwave.numerics import cis, fast_len
+from jaxwave.propagation import angular_spectrum, carrier, fresnel
+from jaxwave.sampling import Sampling, propagation_sampling
+from jaxwave.sensors import (
+    add_read_noise,
+    camera,
+    counts_variance,
+    expected_counts,
+    expose,
+    pixel_integrate,
+    pixel_otf,
+    quantize,
+    saturate,
+    shot_noise,
+)
+from jaxwave.sources import gaussian_beam, objective_point_source, plane_wave, point_source
+from jaxwave.zernike import (
+    rms_wavefront,
+    zernike_index,
+    zernike_mode,
+    zernike_modes,
+    zernike_modes_up_to,
+    zernike_name,
+    zernike_norm,
+    zernike_number,
+    zernike_opd,
+    zernike_polynomials,
+    zernike_radial,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # Fields
+    "Field",
+    "VectorField",
+    "scalar_field",
+    "vector_field",
+    # Sources
+    "plane_wave",
+    "gaussian_beam",
+    "point_source",
+    "objective_point_source",
+    # Propagation
+    "angular_spectrum",
+    "fresnel",
+    "carrier",
+    # Lenses
+    "thin_lens",
+    "ff_lens",
+    # Masks
+    "phase_mask",
+    "opd_mask",
+    "amplitude_mask",
+    "circular_aperture",
+    # Zernike modes
+    "zernike_polynomials",
+    "zernike_opd",
+    "zernike_radial",
+    "zernike_modes",
+    "zernike_modes_up_to",
+    "zernike_mode",
+    "zernike_name",
+    "zernike_index",
+    "zernike_number",
+    "zernike_norm",
+    "rms_wavefront",
+    # Incoherent imaging
+    "convolve_psf",
+    "image_volume",
+    "otf",
+    "mtf",
+    # Cameras
+    "camera",
+    "expected_counts",
+    "counts_variance",
+    "pixel_integrate",
+    "pixel_otf",
+    "expose",
+    "shot_noise",
+    "add_read_noise",
+    "saturate",
+    "quantize",
+    # Losses
+    "nmse",
+    "gaussian_nll",
+    "poisson_deviance",
+    "poisson_nll",
+    "anscombe_loss",
+    # Editing fields
+    "pad",
+    "crop",
+    "resample",
+    "shift",
+    "flip",
+    "normalize",
+    "stack",
+    # Grids and sampling
+    "coordinates",
+    "frequencies",
+    "Sampling",
+    "propagation_sampling",
+    # Fourier transforms
+    "ft2",
+    "ift2",
+    "matrix_ft2",
+    "chirp_ft2",
+    "zoom_ft2",
+    # Numerics
+    "cis",
+    "fast_len",
+    # Units, warnings, settings
+    "units",
+    "JaxwaveWarning",
+    "tune_cpu",
+]
+
+# Parts with more needs than jax and numpy: `import jaxwave as jw; jw.io.read_stack(...)` loads them
+# when they are first used.
+_LAZY = ("calibration", "io", "plot", "psf", "report", "special")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _LAZY:
+        return import_module(f"jaxwave.{name}")
+    raise AttributeError(f"module 'jaxwave' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])
+
+
+_check_jaxlib()

@@ -1,0 +1,265 @@
+"""The only place that words errors.
+
+Values are checked where they are concrete, shapes everywhere, and no check ever branches on a
+tracer: a traced value passes, because its producer was checked.
+"""
+
+import difflib
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxwave import units
+
+
+class JaxwaveWarning(UserWarning):
+    """Warns that a result is computed as asked, but may not be what the user wants.
+
+    Shapes and units do not apply. Errors: none; warnings of this class can be silenced or turned
+    into errors with :mod:`warnings`.
+
+    Example:
+        >>> import warnings
+        >>> warnings.simplefilter("ignore", JaxwaveWarning)
+        >>> warnings.resetwarnings()
+
+    References:
+        Python documentation, *warnings*.
+    """
+
+
+def warn(where: str, text: str) -> None:
+    """Warns the first caller outside jaxwave."""
+    level, frame = 2, sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "jaxwave":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{where}: {text}", JaxwaveWarning, stacklevel=level)
+
+
+def is_concrete(*values: Any) -> bool:
+    """Tells whether every value can be looked at now (no tracer, no abstract shape)."""
+    leaves = jax.tree_util.tree_leaves(values)
+    return not any(isinstance(x, jax.core.Tracer | jax.ShapeDtypeStruct) for x in leaves)
+
+
+def _numbers(where: str, name: str, value: Any) -> np.ndarray | None:
+    if isinstance(value, str):
+        raise TypeError(f"{where}: `{name}` must be a number, got the text {value!r}.")
+    if not is_concrete(value):
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{where}: `{name}` must be real, got {array.dtype}.")
+    return array
+
+
+def _worst(array: np.ndarray, bad: np.ndarray, unit: str) -> str:
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    place = f" at index {index}" if index else ""
+    return f"{array[index]}{' ' + unit if unit else ''}{place}"
+
+
+def _require(where: str, name: str, value: Any, test: Any, need: str, unit: str, fix: str) -> None:
+    array = _numbers(where, name, value)
+    if array is None:
+        return
+    bad = ~test(array)
+    if np.any(bad):
+        tail = f" {fix}" if fix else ""
+        raise ValueError(f"{where}: `{name}` must be {need}, got {_worst(array, bad, unit)}.{tail}")
+
+
+def finite(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+    """Requires finite numbers."""
+    _require(where, name, value, np.isfinite, "finite", unit, fix)
+
+
+def positive(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+    """Requires finite numbers above zero."""
+    _require(where, name, value, lambda a: np.isfinite(a) & (a > 0), "positive", unit, fix)
+
+
+def nonnegative(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+    """Requires finite numbers that are zero or more."""
+    _require(where, name, value, lambda a: np.isfinite(a) & (a >= 0), "zero or more", unit, fix)
+
+
+def between(where: str, name: str, value: Any, low: float, high: float, *, fix: str = "") -> None:
+    """Requires finite numbers in the closed interval from ``low`` to ``high``."""
+    need = f"between {low} and {high}"
+    _require(where, name, value, lambda a: (a >= low) & (a <= high), need, "", fix)
+
+
+def length(where: str, name: str, value: Any) -> Any:
+    """Turns a string such as ``"130 nm"`` into micrometers; anything else passes unchanged."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return units.length(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: `{name}`: {error}") from None
+
+
+def wavelength(where: str, value: Any) -> Any:
+    """Requires a vacuum wavelength that was not given in nanometers or meters."""
+    value = length(where, "wavelength", value)
+    positive(where, "wavelength", value, unit="µm")
+    array = _numbers(where, "wavelength", value)
+    if array is None:
+        return value
+    for bad, name, factor in ((array >= 100, "nanometres", 1e-3), (array < 1e-5, "metres", 1e6)):
+        if np.any(bad):
+            got = float(array[tuple(np.argwhere(bad)[0])])
+            unit = {"nanometres": "nm", "metres": "m"}[name]
+            raise ValueError(
+                f"{where}: `wavelength` is in micrometers; {got:g} looks like {name}; "
+                f"pass {got * factor:g} or '{got:g} {unit}'."
+            )
+    return value
+
+
+def numerical_aperture(where: str, na: Any, n: Any) -> None:
+    """Requires 0 < na < n."""
+    positive(where, "na", na)
+    if is_concrete(na, n) and np.any(np.asarray(na) >= np.asarray(n)):
+        raise ValueError(
+            f"{where}: `na` must be below the refractive index, got na={np.asarray(na)} with "
+            f"n={np.asarray(n)}. Pass the immersion medium's index as `n`."
+        )
+
+
+def grid_shape(where: str, shape: Any, *, name: str = "shape") -> tuple[int, int]:
+    """Requires a shape (ny, nx) of positive integers; one integer means a square."""
+    if isinstance(shape, int | np.integer):
+        shape = (shape, shape)
+    if not isinstance(shape, Iterable):
+        raise TypeError(f"{where}: `{name}` must be (ny, nx), got {shape!r}.")
+    result = tuple(shape)
+    if len(result) != 2 or not all(isinstance(s, int | np.integer) for s in result):
+        raise ValueError(f"{where}: `{name}` must be two integers (ny, nx), got {result}.")
+    if min(result) < 1:
+        raise ValueError(f"{where}: `{name}` must be at least (1, 1), got {result}.")
+    return int(result[0]), int(result[1])
+
+
+def at_least(where: str, name: str, array: Any, rank: int, layout: str) -> None:
+    """Requires an array with at least ``rank`` axes."""
+    shape = np.shape(array)
+    if len(shape) < rank:
+        raise ValueError(f"{where}: `{name}` must have the axes {layout}, got the shape {shape}.")
+
+
+def same_grid(where: str, name: str, shape: Sequence[int], grid: Sequence[int]) -> None:
+    """Requires an array on the field's samples (or one that broadcasts along a whole axis)."""
+    got, need = tuple(shape[-2:]), tuple(grid)
+    if got != need:
+        raise ValueError(
+            f"{where}: `{name}` must match the field's {need} samples, got {got}. "
+            "Resample it first."
+        )
+
+
+def broadcast(where: str, **shapes: Sequence[int]) -> tuple[int, ...]:
+    """Requires batch shapes that broadcast against each other and returns the result."""
+    try:
+        return tuple(np.broadcast_shapes(*(tuple(s) for s in shapes.values())))
+    except ValueError:
+        listed = ", ".join(f"`{name}` {tuple(shape)}" for name, shape in shapes.items())
+        raise ValueError(
+            f"{where}: the batch axes must broadcast against each other, got {listed}. "
+            "Add axes of length one, for example z[:, None]."
+        ) from None
+
+
+def choice(where: str, name: str, value: Any, options: Iterable[str]) -> None:
+    """Requires one of a few names and suggests the nearest one."""
+    options = list(options)
+    if value in options:
+        return
+    near = difflib.get_close_matches(str(value), options, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(
+        f"{where}: `{name}` must be one of {', '.join(map(repr, options))}, got {value!r}.{hint}"
+    )
+
+
+def finite_array(where: str, name: str, array: Any, *, fix: str = "") -> None:
+    """Requires data without NaN or infinity and reports how many there are and where."""
+    if not is_concrete(array):
+        return
+    values = np.asarray(array)
+    if values.dtype.kind not in "fc":
+        return
+    bad = ~np.isfinite(values)
+    if np.any(bad):
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{where}: `{name}` must be finite, got {int(bad.sum())} NaN or infinite values, the "
+            f"first one at index {first}.{' ' + fix if fix else ''}"
+        )
+
+
+def is_field(where: str, value: Any, kind: type | tuple[type, ...], *, fix: str = "") -> None:
+    """Requires a Field (or one of its kinds)."""
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        need = " or ".join(k.__name__ for k in kinds)
+        tail = f" {fix}" if fix else " Make one with scalar_field, vector_field or a source."
+        raise TypeError(f"{where}: `field` must be a {need}, got {type(value).__name__}.{tail}")
+
+
+def nonzero(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+    """Requires finite numbers other than zero."""
+    _require(where, name, value, lambda a: np.isfinite(a) & (a != 0), "other than zero", unit, fix)
+
+
+def is_integer(value: Any) -> bool:
+    """Tells whether a value is a Python or numpy integer (a truth value is not)."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def integer(where: str, name: str, value: Any, low: int, high: int | None = None) -> None:
+    """Requires a Python integer from ``low`` to ``high``."""
+    if not is_integer(value):
+        raise TypeError(f"{where}: `{name}` must be an integer, got {value!r}.")
+    if value < low or (high is not None and value > high):
+        need = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{where}: `{name}` must be {need}, got {value}.")
+
+
+def real_array(where: str, name: str, array: Any, *, fix: str = "") -> jax.Array:
+    """Requires real numbers, whatever their values, and makes a floating-point array of them."""
+    tail = f" {fix}" if fix else ""
+    if isinstance(array, str):
+        raise TypeError(f"{where}: `{name}` must be real, got the text {array!r}.{tail}")
+    result = jax.numpy.asarray(array)
+    if jax.numpy.issubdtype(result.dtype, jax.numpy.floating):
+        return result
+    if result.dtype.kind not in "iub":
+        raise TypeError(f"{where}: `{name}` must be real, got {result.dtype}.{tail}")
+    return result.astype(jax.numpy.result_type(float))
+
+
+def matches(where: str, name: str, shape: Sequence[int], other: str, need: Sequence[int]) -> None:
+    """Requires two arrays on the same grid with batch axes that broadcast."""
+    if tuple(shape[-2:]) != tuple(need[-2:]):
+        raise ValueError(
+            f"{where}: `{name}` must have the shape of `{other}` {tuple(need)}, got {tuple(shape)}."
+        )
+    broadcast(where, **{name: shape, other: need})
+
+
+def not_negative_counts(where: str, name: str, value: Any) -> None:
+    """Requires counted photons, which are zero or more."""
+    fix = "Use gaussian_nll for data with read noise or a subtracted background."
+    _require(where, name, value, lambda a: ~(a < 0), "zero or more", "", fix)
+
+
+def not_empty(where: str, name: str, shape: Sequence[int]) -> None:
+    """Requires an array with at least one number."""
+    if 0 in tuple(shape):
+        raise ValueError(f"{where}: `{name}` must not be empty, got the shape {tuple(shape)}.")

@@ -1,0 +1,338 @@
+"""The image stack of a point emitter: a vectorial (or scalar) pupil model of a microscope.
+
+Directions are s = n sin(theta) (cos(phi), sin(phi)), so the numerical aperture is the largest |s|.
+Everything that is fitted is a parameter scaled to the order of one; :func:`physical` gives the
+numbers with their units.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxwave import _check, fourier, grid
+from jaxwave.numerics import TAU, cis
+from jaxwave.zernike import zernike_modes_up_to, zernike_polynomials
+
+Parameters = dict[str, Array]
+
+# One unit of a parameter is this much (µm for lengths; logarithms of ratios).
+SCALES = {
+    "zernike": 0.05,
+    "amplitude": 0.2,
+    "phase_map": 1.0,
+    "amplitude_map": 1.0,
+    "y": 0.1,
+    "x": 0.1,
+    "z": 0.1,
+    "drift_y": 0.1,
+    "drift_x": 0.1,
+    "drift_z": 0.1,
+    "pixel": 0.01,
+    "dz": 0.03,
+    "na": 0.01,
+    "blur": 0.5,
+}
+# Widths of the Gaussian priors, in those units.
+PRIORS = {
+    "zernike": 2.0,
+    "amplitude": 1.0,
+    "y": 30.0,
+    "x": 30.0,
+    "z": 30.0,
+    "drift_y": 1.0,
+    "drift_x": 1.0,
+    "drift_z": 1.0,
+    "pixel": 1.0,
+    "dz": 1.0,
+    "na": 1.0,
+    "blur": 1.0,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class BeadModel:
+    r"""Describes a microscope that images a small bead, and the sampling of its pupil.
+
+    .. math:: I(r) = \sum_{p} \Bigl|\iint_{|s| \le \mathrm{NA}} \frac{A(s)}{\sqrt{\cos\theta}}
+        M_p(s)\, e^{2\pi i [\mathrm{OPD}(s) + s \cdot (r - r_0) + n (z - z_0)(\cos\theta - 1)]
+        /\lambda}\, d^2s\Bigr|^2
+
+    summed over the orientations of a freely rotating dipole and both polarizations (M = 1 for
+    the scalar model), then blurred by the pixel and by a Gaussian. z is the position of the
+    focal plane in the sample along the light's way. Valid for a bead much smaller than the PSF,
+    in a medium of one index.
+
+    Args:
+        na: Numerical aperture.
+        wavelength: Vacuum wavelength of the emission [µm].
+        n: Refractive index of immersion and sample.
+        pixel: Camera pixel in the sample [µm].
+        shape: Number of pixels (ny, nx) of the images.
+        order: Highest radial order of the Zernike modes.
+        pupil_samples: Samples across the pupil grid.
+        vectorial: False neglects polarization.
+        margin: Pixels added around the image so that the blur does not wrap.
+
+    Raises:
+        ValueError: If a number is out of range, or the pupil grid is too coarse for the image.
+
+    Example:
+        >>> model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(64, 64))
+        >>> len(model.modes)
+        41
+
+    References:
+        L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 4.1; B. M. Hanser et al.,
+        "Phase-retrieved pupil functions in wide-field fluorescence microscopy", J. Microsc. 216,
+        32 (2004).
+    """
+
+    na: float
+    wavelength: float
+    n: float
+    pixel: float
+    shape: tuple[int, int]
+    order: int = 8
+    pupil_samples: int = 48
+    vectorial: bool = True
+    margin: int = 8
+
+    def __post_init__(self) -> None:
+        where = "BeadModel"
+        _check.wavelength(where, self.wavelength)
+        _check.positive(where, "n", self.n)
+        _check.numerical_aperture(where, self.na, self.n)
+        _check.positive(where, "pixel", self.pixel, unit="µm")
+        _check.grid_shape(where, self.shape)
+        if self.order < 2:
+            raise ValueError(f"{where}: `order` must be at least 2, got {self.order}.")
+        nyquist = self.wavelength / (4 * self.na)
+        if self.pixel > nyquist:
+            raise ValueError(
+                f"{where}: `pixel` must be at most wavelength/(4 na) = {nyquist:.4g} µm, where the "
+                f"camera resolves the image, got {self.pixel:.4g} µm."
+            )
+        period = self.wavelength / self.step
+        width = self.pixel * (max(self.shape) + 2 * self.margin)
+        if width > period:
+            need = int(np.ceil(self.pupil_samples * width / period))
+            raise ValueError(
+                f"{where}: `pupil_samples` = {self.pupil_samples} repeats the image every "
+                f"{period:.3g} µm, less than the window of {width:.3g} µm. Pass {need} or more."
+            )
+
+    @property
+    def step(self) -> float:
+        """Spacing of the pupil grid in s."""
+        return 2.06 * self.na / self.pupil_samples
+
+    @property
+    def modes(self) -> list[tuple[int, int]]:
+        """Zernike modes (n, m) of the wavefront: no piston, tilt or defocus (gauge)."""
+        modes = zernike_modes_up_to(self.order)
+        return [(n, m) for n, m in modes if n >= 2 and (n, m) != (2, 0)]
+
+    @property
+    def amplitude_modes(self) -> list[tuple[int, int]]:
+        """Zernike modes (n, m) of the logarithm of the amplitude."""
+        return [(n, m) for n, m in zernike_modes_up_to(4) if n >= 1]
+
+    def start(self, z: float = 0.0) -> Parameters:
+        """Parameters of the unaberrated microscope, the bead in the focus at z [µm]."""
+        size = (self.pupil_samples, self.pupil_samples)
+        zero = {name: np.zeros(()) for name in ("y", "x", "pixel", "dz", "na")}
+        maps = {"phase_map": np.zeros(size), "amplitude_map": np.zeros(size)}
+        series = {name: np.zeros(3) for name in ("drift_y", "drift_x", "drift_z")}
+        pupil = {
+            "zernike": np.zeros(len(self.modes)),
+            "amplitude": np.zeros(len(self.amplitude_modes)),
+        }
+        rest = {"z": np.asarray(z / SCALES["z"]), "blur": np.full(2, np.log(0.5) / SCALES["blur"])}
+        everything = {**pupil, **maps, **zero, **series, **rest}
+        return {k: jnp.asarray(v, jnp.float32) for k, v in sorted(everything.items())}
+
+
+def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
+    r"""Computes the arrays on the pupil grid that do not change in a fit.
+
+    .. math:: Z_j(s/\mathrm{NA}),\qquad \cos\theta = \sqrt{1 - |s|^2/n^2}
+
+    They are arguments of the compiled program, not constants in it. Valid for one model; the
+    modes go on a little beyond the rim, so that the fitted aperture may grow.
+
+    Args:
+        model: The microscope.
+
+    Returns:
+        Arrays ``(..., s_y, s_x)`` by name, float32 [1].
+
+    Raises:
+        AttributeError: If ``model`` is not a BeadModel.
+
+    Example:
+        >>> model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(32, 32), order=2)
+        >>> pupil_basis(model)["phase"].shape
+        (2, 48, 48)
+
+    References:
+        R. J. Noll, "Zernike polynomials and atmospheric turbulence", JOSA 66, 207 (1976).
+    """
+    place = grid.indices(model.pupil_samples) * model.step
+    sy, sx = np.meshgrid(place, place, indexing="ij")
+    square = sy**2 + sx**2
+    near = square <= (1.04 * model.na) ** 2
+    cosine = np.sqrt(np.maximum(1 - square / model.n**2, 0.05))
+
+    def modes(which: list[tuple[int, int]]) -> np.ndarray:
+        return np.asarray(zernike_polynomials(which, sx / model.na, sy / model.na)) * near
+
+    phase = modes(model.modes)
+    gauge = np.stack([np.ones_like(sy), sy, sx, cosine]) * near
+    amplitude = modes(model.amplitude_modes)
+    return {
+        "cosine": cosine.astype(np.float32),
+        "phase": phase.astype(np.float32),
+        "amplitude": amplitude.astype(np.float32),
+        "phase_gauge": _orthonormal(np.concatenate([gauge, phase]), near),
+        "amplitude_gauge": _orthonormal(np.concatenate([gauge[:1], amplitude]), near),
+        "near": near.astype(np.float32),
+    }
+
+
+def _orthonormal(functions: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Orthonormal rows that span functions on the pupil, ``(k, y x)``."""
+    rows = (functions * near).reshape(len(functions), -1)
+    return np.linalg.qr(rows.T)[0].T.astype(np.float32)
+
+
+def _free(values: Array, gauge: Array, near: Array) -> Array:
+    """A free map without what the modes and the gauge can say already."""
+    flat = (values * near).ravel()
+    return (flat - gauge.T @ (gauge @ flat)).reshape(values.shape)
+
+
+def pupil(model: BeadModel, parameters: Parameters, basis: dict) -> tuple[Array, Array]:
+    """Amplitude (with the area-weighted rim) and optical path [µm] on the pupil grid."""
+    p = {name: value * SCALES[name] for name, value in parameters.items()}
+    step = jnp.full(2, model.step, p["na"].dtype)
+    size = (model.pupil_samples, model.pupil_samples)
+    rim = grid.disk_coverage(size, step, model.na * jnp.exp(p["na"]))
+    opd = jnp.einsum("k,kyx->yx", p["zernike"], basis["phase"])
+    phase_map = _free(p["phase_map"], basis["phase_gauge"], basis["near"])
+    log_amplitude = jnp.einsum("k,kyx->yx", p["amplitude"], basis["amplitude"])
+    log_amplitude += _free(p["amplitude_map"], basis["amplitude_gauge"], basis["near"])
+    return rim * jnp.exp(log_amplitude), opd + model.wavelength / TAU * phase_map
+
+
+def positions(
+    model: BeadModel, parameters: Parameters, z: ArrayLike, z_range: ArrayLike | None = None
+) -> tuple[Array, Array, Array]:
+    """Where the bead is in every plane, y, x and z relative to the focal plane, ``(z,)`` [µm]."""
+    p = {name: value * SCALES[name] for name, value in parameters.items()}
+    z = jnp.asarray(z)
+    z_range = jnp.max(jnp.abs(z)) if z_range is None else z_range
+    q = z / jnp.maximum(z_range, 1e-6)
+    y = p["y"] + p["drift_y"] @ jnp.stack([q, q**2, q**3])
+    x = p["x"] + p["drift_x"] @ jnp.stack([q, q**2, q**3])
+    focus = z * jnp.exp(p["dz"]) - p["z"] + p["drift_z"] @ jnp.stack([q**2, q**3, q**4])
+    return y, x, focus
+
+
+def _dipoles(model: BeadModel, sy: Array, sx: Array, cosine: Array) -> tuple[Array, np.ndarray]:
+    """Far field of the dipole orientations, ``(5, y, x)``, and how often each counts."""
+    if not model.vectorial:
+        return jnp.ones_like(cosine)[None], np.ones(1, np.float32)
+    ux, uy = sx / model.n, sy / model.n
+    # (cos(theta) - 1) cos(phi)^2 = -ux^2 / (1 + cos(theta)): no angle, no singularity.
+    xx, yy, xy = (1 - a / (1 + cosine) for a in (ux * ux, uy * uy, ux * uy))
+    fields = jnp.stack([xx, yy, xy - 1, -ux + 0 * uy, -uy + 0 * ux])
+    return fields, np.array([1, 1, 2, 1, 1], np.float32) / 2
+
+
+def bead_stack(
+    model: BeadModel,
+    parameters: Parameters,
+    z: ArrayLike,
+    basis: dict[str, Any],
+    *,
+    z_range: ArrayLike | None = None,
+) -> Array:
+    r"""Computes the image stack of a bead, of unit light through the pupil in every plane.
+
+    .. math:: m_k = \mathrm{pixel} * \mathrm{blur} * I(r;\, z_k)
+
+    Valid as :class:`BeadModel` says. Differentiable in every parameter.
+
+    Args:
+        model: The microscope.
+        parameters: Scaled parameters ``(...)`` by name, as from ``model.start()`` [``SCALES``].
+        z: Nominal positions of the planes, ``(z,)`` [µm].
+        basis: What :func:`pupil_basis` made for the model.
+        z_range: Half the range of the drift polynomials, shape ``()`` [µm]; by default the
+            largest of ``z``.
+
+    Returns:
+        Share of the light in every pixel, ``(z, y, x)`` [1].
+
+    Raises:
+        KeyError: If a parameter is missing.
+
+    Example:
+        >>> model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(32, 32))
+        >>> stack = bead_stack(model, model.start(), jnp.array([0.0, 1.0]), pupil_basis(model))
+        >>> stack.shape, bool(stack[0].max() > stack[1].max())
+        ((2, 32, 32), True)
+
+    References:
+        B. M. Hanser et al., J. Microsc. 216, 32 (2004).
+    """
+    amplitude, opd = pupil(model, parameters, basis)
+    cosine = jnp.asarray(basis["cosine"])
+    place = (grid.indices(model.pupil_samples) * model.step).astype(np.float32)
+    sy, sx = place[:, None], place[None, :]
+    y, x, focus = (a[:, None, None] for a in positions(model, parameters, z, z_range))
+    path = opd + focus * model.n * (cosine - 1) - sy * y - sx * x
+    emitted = amplitude / jnp.sqrt(cosine)
+    wave = emitted * cis(path / model.wavelength)
+    fields, counts = _dipoles(model, sy, sx, cosine)
+    pixel = model.pixel * jnp.exp(parameters["pixel"] * SCALES["pixel"])
+    size = (model.shape[0] + 2 * model.margin, model.shape[1] + 2 * model.margin)
+    alpha = model.step * pixel / model.wavelength
+    u = fourier.matrix_ft2(wave[:, None] * fields, alpha, size, inverse=True)
+    intensity = jnp.einsum("c,zcyx->zyx", counts, u.real**2 + u.imag**2)
+    blurred = _blur(intensity, jnp.exp(parameters["blur"] * SCALES["blur"]))
+    m = model.margin
+    return blurred[:, m : size[0] - m, m : size[1] - m] / jnp.sum(emitted**2)
+
+
+def _blur(intensity: Array, sigma: Array) -> Array:
+    """Integrates over square pixels and blurs by a Gaussian of ``sigma`` (y, x) [pixels]."""
+    ny, nx = intensity.shape[-2:]
+    fy, fx = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)
+    box = (np.sinc(fy) * np.sinc(fx)).astype(np.float32)
+    width = (fy**2).astype(np.float32) * sigma[0] ** 2 + (fx**2).astype(np.float32) * sigma[1] ** 2
+    kernel = box * jnp.exp(-0.5 * TAU**2 * width)
+    return jnp.fft.irfft2(jnp.fft.rfft2(intensity) * kernel, (ny, nx))
+
+
+def physical(model: BeadModel, parameters: Parameters) -> dict[str, Any]:
+    """The parameters as numbers with units in their names (the maps are left out)."""
+    p = {k: np.asarray(v, np.float64) * SCALES[k] for k, v in parameters.items()}
+    return {
+        "zernike_um": p["zernike"],
+        "amplitude_modes": p["amplitude"],
+        "y_um": p["y"],
+        "x_um": p["x"],
+        "z_um": p["z"],
+        "drift_y_um": p["drift_y"],
+        "drift_x_um": p["drift_x"],
+        "drift_z_um": p["drift_z"],
+        "pixel_factor": np.exp(p["pixel"]),
+        "dz_factor": np.exp(p["dz"]),
+        "na": model.na * np.exp(p["na"]),
+        "blur_sigma_pixels": np.exp(p["blur"]),
+    }

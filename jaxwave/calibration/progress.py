@@ -1,0 +1,31 @@
+"""A progress bar over the stages of a fit."""
+
+from types import TracebackType
+from typing import Any, Self
+
+
+class Bar:
+    """A bar in the terminal: stage, steps, loss and held-out score."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._bar: Any = tqdm(desc="compiling", unit="step", dynamic_ncols=True)
+        self._stage = ""
+
+    def __call__(self, stage: str, step: int, steps: int, loss: float, heldout: float) -> None:
+        """Shows a report."""
+        if stage != self._stage:
+            self._stage = stage
+            self._bar.reset(total=steps)
+            self._bar.set_description(stage)
+        self._bar.set_postfix_str(f"loss {loss:.4g}, held-out {heldout:.4g}", refresh=False)
+        self._bar.update(step - self._bar.n)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()

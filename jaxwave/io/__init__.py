@@ -1,0 +1,20 @@
+"""Files: measured stacks come in with the provenance of every number, results go out atomically.
+
+Lengths are converted at this border: inside jaxwave they are micrometers. Nothing is ever
+unpickled, and what a header claims is checked against the file before memory is taken for it.
+"""
+
+from jaxwave.io.reader import read_stack
+from jaxwave.io.results import load_arrays, save_arrays, write_json, write_result
+from jaxwave.io.stack import Stack
+from jaxwave.io.writer import write_stack
+
+__all__ = [
+    "Stack",
+    "load_arrays",
+    "read_stack",
+    "save_arrays",
+    "write_json",
+    "write_result",
+    "write_stack",
+]

@@ -1,0 +1,228 @@
+"""Reads measured stacks: TIFF in its dialects, npy, npz."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxwave import _check
+from jaxwave.io import _axes, _files, _metadata, _npy, _tiff, _values
+from jaxwave.io.stack import Stack
+
+_LIMITS = {"pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
+_TOLERANCE = 0.01
+_FOREIGN = {
+    b"\x80\x02": "a pickle, which is never loaded because it could run any program",
+    b"\x80\x03": "a pickle, which is never loaded because it could run any program",
+    b"\x80\x04": "a pickle, which is never loaded because it could run any program",
+    b"\x80\x05": "a pickle, which is never loaded because it could run any program",
+    b"\x89HDF": "an HDF5 file",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"MATL": "a MATLAB file",
+    b"\xda\xce\xbe\x0a": "an ND2 file",
+    b"ZISR": "a CZI file",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Raw:
+    """What a format's reader returns: the array as stored, its axes, the lengths it states."""
+
+    array: np.ndarray
+    axes: str | None
+    lengths: dict[str, _metadata.Length]
+
+
+def _load(where: str, path: Path, max_bytes: float) -> _Raw:
+    """Recognizes a file by its first bytes, never by its name, and reads it."""
+    with path.open("rb") as stream:
+        magic = stream.read(8)
+        if magic[:6] == b"\x93NUMPY":
+            stream.seek(0)
+            size = path.stat().st_size
+            array = _npy.read_npy(where, path.name, stream, size, max_bytes)
+            return _Raw(array, _axes.guess(array.shape), {})
+    if magic[:4] == b"PK\x03\x04":
+        return _from_npz(where, path, max_bytes)
+    if magic[:4] in _tiff.MAGIC:
+        return _Raw(*_tiff.read(where, path, max_bytes))
+    foreign = next((text for head, text in _FOREIGN.items() if magic.startswith(head)), None)
+    raise ValueError(
+        f"{where}: {path.name!r} is not a TIFF, npy or npz file; it "
+        + (f"is {foreign}" if foreign else f"begins with {magic!r}")
+        + ". Save the stack as TIFF."
+    )
+
+
+def _from_npz(where: str, path: Path, max_bytes: float) -> _Raw:
+    arrays = _npy.read_npz(where, path, max_bytes)
+    stacks = {name: array for name, array in arrays.items() if array.ndim >= 2}
+    name = "data" if "data" in stacks else next(iter(stacks), "")
+    if not stacks or (len(stacks) > 1 and name != "data"):
+        raise ValueError(
+            f"{where}: {path.name!r} must hold one stack, or one with the name 'data', got the "
+            f"arrays {', '.join(arrays) or 'none'}."
+        )
+    lengths = {}
+    spacing = arrays.get("spacing")
+    if spacing is not None and spacing.shape == (3,) and spacing.dtype.kind in "fiu":
+        for axis, value in zip(("dz", "dy", "dx"), spacing.tolist(), strict=True):
+            lengths[axis] = _metadata.Length(float(value), "npz spacing")
+    return _Raw(stacks[name], _axes.guess(stacks[name].shape), lengths)
+
+
+def _user_length(where: str, name: str, value: Any) -> float:
+    """One length from the user [µm], checked against what microscopes have."""
+    value = _check.length(where, name, value)
+    _check.positive(where, name, value, unit="µm")
+    value = float(value)
+    low, high = _LIMITS[name]
+    for factor, unit, other in ((1e-3, "nm", "nanometres"), (1e6, "m", "metres")):
+        if not low <= value <= high and low <= value * factor <= high:
+            raise ValueError(
+                f"{where}: `{name}` is in micrometers; {value:g} looks like {other}; pass "
+                f"{value * factor:g} or '{value:g} {unit}'."
+            )
+    _check.between(where, name, value, low, high, fix="It is in micrometers.")
+    return value
+
+
+def _user_lengths(where: str, pixel: Any, dz: Any) -> dict[str, float]:
+    """The user's lengths by axis."""
+    given: dict[str, float] = {}
+    if dz is not None:
+        given["dz"] = _user_length(where, "dz", dz)
+    if pixel is not None:
+        pair = pixel if isinstance(pixel, tuple | list | np.ndarray) and np.ndim(pixel) else [pixel]
+        if len(pair) not in (1, 2):
+            raise ValueError(f"{where}: `pixel` must be one length or (dy, dx), got {pixel!r}.")
+        given["dy"] = _user_length(where, "pixel", pair[0])
+        given["dx"] = _user_length(where, "pixel", pair[-1])
+    return given
+
+
+def _spacing(
+    where: str, name: str, given: dict[str, float], stated: dict[str, _metadata.Length]
+) -> tuple[tuple[float, float, float], dict[str, str], list[str], list[str]]:
+    """Voxel size, provenance, notes and warnings: the user's value wins over the file's."""
+    values: dict[str, float] = {}
+    provenance: dict[str, str] = {}
+    notes: list[str] = []
+    conflicts: dict[str, str] = {}
+    for axis in ("dz", "dy", "dx"):
+        option = "dz" if axis == "dz" else "pixel"
+        file = stated.get(axis)
+        if file and not _LIMITS[option][0] <= abs(file.value) <= _LIMITS[option][1]:
+            notes.append(f"{axis} = {file.value:.4g} µm ({file.source}) is absurd and ignored")
+            file = None
+        if file and file.value < 0:
+            notes.append(f"{axis} is negative in the file ({file.source}); its size is used")
+            file = dataclasses.replace(file, value=-file.value)
+        if axis in given:
+            values[axis], provenance[axis] = given[axis], f"{given[axis]:.6g} µm, user"
+            if file:
+                provenance[axis] += f"; the file says {file.value:.6g} µm ({file.source})"
+            if file and abs(file.value / given[axis] - 1) > _TOLERANCE:
+                conflicts[option] = (
+                    f"`{option}` is {given[axis]:.4g} µm by your argument and {file.value:.4g} µm "
+                    f"by the file ({file.source}). Yours is used."
+                )
+        elif file:
+            values[axis] = file.value
+            provenance[axis] = f"{file.value:.6g} µm, file ({file.source})"
+        else:
+            example = "'300 nm'" if option == "dz" else "'130 nm'"
+            raise ValueError(
+                f"{where}: `{option}` is needed, because {name!r} does not state it. Pass it "
+                f"in micrometers or as text, such as {option}={example}."
+            )
+    return (values["dz"], values["dy"], values["dx"]), provenance, notes, list(conflicts.values())
+
+
+def read_stack(
+    path: str | os.PathLike,
+    *,
+    pixel: Any = None,
+    dz: Any = None,
+    axes: str | None = None,
+    select: Mapping[str, int] | None = None,
+    max_bytes: float = 2**32,
+    nan: str = "error",
+) -> Stack:
+    r"""Reads a measured z stack and says where every number came from.
+
+    .. math:: d(z, y, x)\in\mathbb{R}^{N_z\times N_y\times N_x}\ \text{(float32)}
+
+    Valid for TIFF (OME, ImageJ, BoundingBox or plain), npy and npz files of one channel; the
+    values stay as they are in the file. Your numbers win over the file's, with a warning if they
+    differ by more than 1 %. What the header claims is compared with the file before it is read,
+    and nothing is unpickled.
+
+    Args:
+        path: File to read.
+        pixel: Pixel size in the sample, one length or (dy, dx) [µm], or text as ``"130 nm"``.
+        dz: Distance of the planes, positive [µm], or text as ``"300 nm"``.
+        axes: Letters of the stored axes, such as ``"ZYX"`` or ``"CZYX"``, if the file is silent
+            or wrong.
+        select: Which entry of an axis to keep, such as ``{"C": 0}``.
+        max_bytes: Largest size in memory that is accepted [bytes].
+        nan: ``"error"`` refuses NaN and infinity, ``"mask"`` fills them with the median and
+            marks them in ``Stack.mask``.
+
+    Returns:
+        The stack, ``(z, y, x)``, with spacing, provenance, saturation level, mask and checksum.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        IsADirectoryError: If the path is a folder.
+        ImportError: If the file is a TIFF and tifffile is not installed.
+        ValueError: If the file is empty, truncated, too large, in color, not a stack, ambiguous,
+            damaged, holds pickled objects, NaN or infinity, or if a length is missing or absurd.
+
+    Warns:
+        JaxwaveWarning: If your numbers and the file's disagree, or z is stored as time or channel.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "beads.npy"
+        >>> np.save(path, np.ones((5, 16, 16), np.uint16))
+        >>> stack = read_stack(path, pixel="130 nm", dz="300 nm")
+        >>> stack
+        Stack((5, 16, 16) float32, spacing=(0.3, 0.13, 0.13) µm)
+        >>> stack.provenance["dz"]
+        '0.3 µm, user'
+
+    References:
+        TIFF Revision 6.0, Adobe (1992); Open Microscopy Environment, *OME-TIFF specification*.
+    """
+    where = "read_stack"
+    _check.choice(where, "nan", nan, ("error", "mask"))
+    given = _user_lengths(where, pixel, dz)
+    path = _files.existing(where, path)
+    raw = _load(where, path, max_bytes)
+    if raw.axes is None and axes is None:
+        raise ValueError(
+            f"{where}: `axes` are needed, because {path.name!r} has the shape {raw.array.shape} "
+            "and does not name them. Pass them in the stored order, such as axes='YXZ'."
+        )
+    array, order, doubt = _axes.to_zyx(where, path.name, raw.array, raw.axes or "", axes, select)
+    spacing, provenance, notes, warnings = _spacing(where, path.name, given, raw.lengths)
+    data, mask, remarks = _values.to_float32(where, path.name, array, nan)
+    level, origin, more = _values.saturation(np.where(mask, data, array) if mask.any() else array)
+    for text in [*warnings, *([doubt + " Pass axes='ZYX' if that is right."] if doubt else [])]:
+        _check.warn(where, text)
+    return Stack(
+        data,
+        spacing,
+        provenance={**provenance, "axes": order, "saturation": f"{level:g} counts, {origin}"},
+        file_dtype=str(array.dtype),
+        saturation=level,
+        mask=mask,
+        path=str(path),
+        sha256=_files.sha256(path),
+        notes=(*notes, *remarks, *more, *([doubt] if doubt else [])),
+    )

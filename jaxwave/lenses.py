@@ -1,0 +1,157 @@
+"""Lenses."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxwave import _check, fourier, grid, numerics
+from jaxwave.field import AnyField, Field, modulate, with_parameters
+from jaxwave.numerics import TwoWord, cis, word
+
+
+def _plain_parabola(count: int, *parameters: Array) -> Array:
+    spacing, wavelength, f, n = parameters
+    x = grid.indices(count).astype(spacing.dtype) * spacing
+    return -0.5 * n / (wavelength * f) * x**2
+
+
+@numerics.with_plain_derivative(_plain_parabola)
+def _parabola_turns(count: int, *parameters: Array) -> Array:
+    """Phase -n x^2 / (2 lambda f) along one axis."""
+    if parameters[0].dtype == jnp.float64:
+        turns = _plain_parabola(count, *parameters)
+        return turns - jnp.round(turns)
+    spacing, wavelength, f, n = (word(p, p.dtype) for p in parameters)
+    rate = numerics.divide(
+        numerics.multiply(n, numerics.multiply(spacing, spacing)), numerics.multiply(wavelength, f)
+    )
+    half = TwoWord(-0.5 * rate.hi, -0.5 * rate.lo)
+    squares = grid.indices(count).astype(float) ** 2
+    return numerics.product_turns(half, word(squares, parameters[0].dtype))
+
+
+def thin_lens(field: AnyField, f: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyField:
+    r"""Refracts a field in a thin lens.
+
+    .. math:: u' = u\,\exp\!\left[-i\pi\frac{n}{\lambda f}(x^2 + y^2)\right]
+
+    Paraxial and thin, without a rim (see :func:`~jaxwave.masks.circular_aperture`). A positive
+    focal length converges. The phase keeps two words in float32. Sampled while the lens' local
+    frequency :math:`n|x|/(\lambda f)` stays below :math:`1/(2\Delta x)`.
+
+    Args:
+        field: The field in front of the lens, ``(..., y, x)`` or ``(..., 3, y, x)``.
+        f: Focal length in the medium, ``(...)``, negative for a diverging lens [µm].
+        n: Refractive index of the medium, ``(...)``.
+
+    Returns:
+        The field behind the lens, with the same power.
+
+    Raises:
+        TypeError: If ``field`` is not a field.
+        ValueError: If ``f`` is zero or not finite, ``n`` is not positive or shapes do not fit.
+
+    Example:
+        >>> from jaxwave.sources import plane_wave
+        >>> field = plane_wave((64, 64), spacing=1.0, wavelength=0.5)
+        >>> round(float(thin_lens(field, 1000.0).phase[32, 42]), 4)
+        -0.6283
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.1, Eq. 6-10.
+    """
+    where = "thin_lens"
+    _check.is_field(where, field, Field)
+    f = _check.length(where, "f", f)
+    _check.finite(where, "f", f, unit="µm")
+    _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lens.")
+    _check.positive(where, "n", n)
+    field, (f, n) = with_parameters(where, field, f=f, n=n)
+
+    def axis(count: int, spacing: Array) -> Array:
+        def one(*parameters: Array) -> Array:
+            return cis(_parabola_turns(count, *parameters))
+
+        return numerics.vectorize(one, f.shape)(spacing, field.wavelength, f, n)
+
+    dy, dx = field.spacing[..., 0], field.spacing[..., 1]
+    ny, nx = field.shape
+    return modulate(modulate(field, axis(ny, dy)[..., :, None]), axis(nx, dx)[..., None, :])
+
+
+def ff_lens(
+    field: AnyField,
+    f: ArrayLike | str,
+    *,
+    n: ArrayLike = 1.0,
+    spacing: ArrayLike | str | None = None,
+    shape: tuple[int, int] | None = None,
+    inverse: bool = False,
+) -> AnyField:
+    r"""Propagates a field from the front to the back focal plane of a lens.
+
+    .. math:: u'(x, y) = \frac{n}{i\lambda f} \iint u(\xi, \eta)\,
+        \exp\!\left[-i 2\pi\frac{n}{\lambda f}(x\xi + y\eta)\right] d\xi\,d\eta
+
+    Paraxial, without a rim. The carrier over 2f is left out. Two lenses in a row make an
+    inverted image with the factor -1 (:math:`1/i` each). By default the output has the spacing
+    of the Fourier transform, :math:`\lambda f/(n N \Delta x)`, and all the power; with
+    ``spacing`` or ``shape`` it is evaluated exactly on that grid (a matrix transform), also for
+    a spacing that is swept or learned.
+
+    Args:
+        field: The field in the front focal plane, ``(..., y, x)`` or ``(..., 3, y, x)``.
+        f: Focal length in the medium, ``(...)`` [µm].
+        n: Refractive index of the medium, ``(...)``.
+        spacing: Output spacing, one number or ``(..., 2)`` as (dy, dx) [µm].
+        shape: Number of output samples (ny, nx); by default the field's.
+        inverse: True propagates from the back to the front focal plane: without ``spacing`` and
+            ``shape`` the exact inverse.
+
+    Returns:
+        The field in the other focal plane; its spacing follows the wavelength.
+
+    Raises:
+        TypeError: If ``field`` is not a field.
+        ValueError: If ``f``, ``n`` or ``spacing`` is not positive or the shapes do not fit.
+
+    Example:
+        >>> from jaxwave.sources import plane_wave
+        >>> pupil = plane_wave((100, 100), spacing=50.0, wavelength=0.5)
+        >>> ff_lens(pupil, 180e3)
+        Field((100, 100) complex64, spacing=18 µm, wavelength=0.5 µm)
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.2.2, Eq. 6-17.
+    """
+    where = "ff_lens"
+    _check.is_field(where, field, Field)
+    f = _check.length(where, "f", f)
+    fix = "For the reverse direction pass inverse=True."
+    _check.positive(where, "f", f, unit="µm", fix=fix)
+    _check.positive(where, "n", n)
+    field, (f, n) = with_parameters(where, field, f=f, n=n)
+    scale = (field.wavelength * f / n)[..., None]
+    factor = 1j if inverse else -1j
+    if spacing is None and shape is None:
+        new = scale / field.extent
+        u = (fourier.ift2 if inverse else fourier.ft2)(field.u)
+    else:
+        shape = field.shape if shape is None else _check.grid_shape(where, shape)
+        new = scale / field.extent if spacing is None else _new_spacing(where, field, spacing)
+        field, (scale,) = with_parameters(where, field, scale=scale[..., 0])
+        new = jnp.broadcast_to(new, (*field.batch_shape, 2))
+        alpha = field.spacing * new / scale[..., None]
+        alpha = alpha[..., None, :] if field._rank == 3 else alpha
+        u = fourier.matrix_ft2(field.u, alpha, shape, inverse=inverse)
+    density = jnp.sqrt(jnp.prod(field.spacing / new, axis=-1))
+    u = factor * u * field.expand(density)
+    return field.replace(u=u.astype(field.dtype), spacing=new)
+
+
+def _new_spacing(where: str, field: Field, spacing: Any) -> Array:
+    spacing = _check.length(where, "spacing", spacing)
+    _check.positive(where, "spacing", spacing, unit="µm")
+    return grid.spacing_pair(spacing, field.real_dtype)

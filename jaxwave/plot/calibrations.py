@@ -1,0 +1,85 @@
+"""One page that shows a whole calibration."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from jaxwave.plot import _canvas, fields, fits, stacks
+
+_PAGE = 10.0  # inches
+
+
+def plot_calibration(
+    data: Any,
+    model: Any,
+    spacing: Any,
+    *,
+    pupil: Any,
+    coefficients: Any,
+    modes: Sequence[tuple[int, int]],
+    errors: Any = None,
+    loss: Any,
+    heldout: Any = None,
+    heldout_steps: Any = None,
+    wavelength: float | str | None = None,
+    mask: Any = None,
+    pupil_spacing: float | None = None,
+    sqrt: bool = True,
+    label: str = "counts",
+    path: str | os.PathLike | None = None,
+) -> Any:
+    r"""Plots a calibration on one page: images, pupil, loss and aberrations.
+
+    .. math:: d,\ m,\ d - m;\qquad A e^{i\phi};\qquad L_k;\qquad c_j \pm \sigma_j
+
+    Valid for one stack and one pupil; the parts are those of :func:`plot_comparison`,
+    :func:`plot_pupil`, :func:`plot_history` and :func:`plot_zernikes`.
+
+    Args:
+        data: Measured values, ``(z, y, x)``.
+        model: Fitted values, ``(z, y, x)``.
+        spacing: Voxel size (dz, dy, dx) [µm].
+        pupil: Complex pupil function, ``(y, x)``.
+        coefficients: Optical path differences, ``(modes,)`` [µm].
+        modes: The modes as pairs (n, m).
+        errors: Standard errors of the coefficients, ``(modes,)`` [µm].
+        loss: Loss at every step, ``(steps,)``.
+        heldout: Held-out loss, ``(steps,)``, or ``(reports,)`` with their steps.
+        heldout_steps: Steps of the held-out values, ``(reports,)``.
+        wavelength: Vacuum wavelength [µm]; if given, the phase is shown as optical path [nm].
+        mask: True inside the pupil's aperture, ``(y, x)``.
+        pupil_spacing: Sample spacing of the pupil [pupil radii].
+        sqrt: Compares the square roots of the images.
+        label: Name and unit of the values.
+        path: File to save to (png, pdf or svg).
+
+    Returns:
+        The matplotlib Figure.
+
+    Raises:
+        ValueError: If a part does not have the shape that its own function needs.
+        ImportError: If matplotlib is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> stack = np.ones((5, 8, 8))
+        >>> parts = {"pupil": np.ones((9, 9), complex), "coefficients": [0.02], "modes": [(4, 0)]}
+        >>> figure = plot_calibration(stack, stack, (0.3, 0.1, 0.1), loss=[1.0, 0.1], **parts)
+        >>> len(figure.axes)
+        20
+
+    References:
+        B. M. Hanser et al., *Phase-retrieved pupil functions*, J. Microsc. 216, 32 (2004).
+    """
+    where = "plot_calibration"
+    comparison = stacks.draw_comparison(
+        where, data, model, spacing, sqrt=sqrt, label=label, longest=_PAGE - 2.2
+    )
+    plane = fields.draw_pupil(
+        where, pupil, spacing=pupil_spacing, mask=mask, wavelength=wavelength, panel=1.9
+    )
+    size = (_PAGE - plane.width - 2.0, 1.9)
+    history = fits.draw_history(where, loss, heldout, heldout_steps, size=size)
+    pitch = min(0.6, (_PAGE - 0.75) / max(len(modes), 1))
+    bars = fits.draw_zernikes(where, coefficients, modes, errors, pitch=max(pitch, 0.15))
+    return _canvas.render(where, [[comparison], [plane, history], [bars]], path)

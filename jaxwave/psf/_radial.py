@@ -1,0 +1,333 @@
+"""Focus and image of circularly symmetric pupils, from radial tables.
+
+The integrals over the pupil are even functions of r times powers of r, so they are polynomials of
+r**2: Gauss-Legendre nodes in the pupil, Chebyshev nodes in r**2, one matrix from there to the
+pixels. On a square grid about the axis the matrix depends on pixel numbers only.
+"""
+
+import math
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxwave import grid, numerics
+from jaxwave.numerics import TAU
+from jaxwave.psf.round_pupil import (
+    Rays,
+    amplitudes,
+    interpolate,
+    pupil_nodes,
+    rays,
+)
+from jaxwave.special import scaled_bessel
+
+# Largest constant matrix [numbers]; beyond it rows are made one by one.
+_MOST_CONSTANTS = 4_000_000
+# Largest result that is made in one piece [numbers].
+_MOST_AT_ONCE = 6_000_000
+
+
+class Plan(NamedTuple):
+    """What is known when the program is traced."""
+
+    kind: str  # "scalar", "vector", "radial", "azimuthal", "dipole", "rotating"
+    intensity: bool
+    shape: tuple[int, int]
+    nodes: tuple[int, int, int]
+    folded: bool  # square pixels about the axis
+    zeros: tuple[bool, ...]  # which parts of the polarization vanish
+
+
+# -- tables over r**2 ----------------------------------------------------------------------
+
+
+def _unit_nodes(count: int) -> np.ndarray:
+    """Chebyshev nodes of r**2 on [0, 1]."""
+    return (1 + np.cos(math.pi * (np.arange(count) + 0.5) / count)) / 2
+
+
+def _series_matrix(count: int) -> np.ndarray:
+    """Values at the nodes to coefficients of T_j, ``(nodes, j)``."""
+    j, k = np.arange(count), np.arange(count)[:, None]
+    return np.where(j, 2, 1) / count * np.cos(math.pi * j * (k + 0.5) / count)
+
+
+def _integrals(factors: list[tuple[int, Any]], waves: Array, s: Array, k: Array, u: Array) -> list:
+    """Integrals of factor * J_m(k s r) / r**m at r**2 = u: pairs (re, im) of ``(planes, u)``."""
+    q = (k * s) ** 2
+    bessel = {m: scaled_bessel(m, q[:, None] * u) for m in {m for m, _ in factors}}
+    result = []
+    for m, factor in factors:
+        w = waves * (factor * (k * s) ** m)
+        parts = jnp.concatenate([w.real, w.imag])
+        table = jnp.matmul(parts, bessel[m], precision="highest")
+        result.append(tuple(lax.split(table, (waves.shape[0],) * 2, axis=0)))
+    return result
+
+
+def _factors(kind: str, ray: Rays) -> list[tuple[int, Any]]:
+    along = ray.q_p * ray.cosine
+    if kind == "scalar":
+        return [(0, 1.0)]
+    if kind == "azimuthal":
+        return [(1, ray.q_s)]
+    if kind == "radial":
+        return [(1, along), (0, ray.q_p * ray.sine)]
+    return [(0, (ray.q_s + along) / 2), (1, ray.q_p * ray.sine / 2), (2, (ray.q_s - along) / 2)]
+
+
+def _square(a: tuple[Array, Array]) -> Array:
+    return a[0] * a[0] + a[1] * a[1]
+
+
+def _product(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Real and imaginary part of a * conj(b)."""
+    return a[0] * b[0] + a[1] * b[1], a[1] * b[0] - a[0] * b[1]
+
+
+def _columns(plan: Plan, parts: list, u: Array) -> list[Array]:
+    """Functions of r**2 that make up the picture; what multiplies powers of x and y comes later."""
+    if not plan.intensity:
+        return [part for pair in parts for part in pair]
+    if plan.kind == "scalar":
+        return [_square(parts[0])]
+    if plan.kind == "azimuthal":
+        return [u * _square(parts[0])]
+    if plan.kind == "radial":
+        return [u * _square(parts[0]) + _square(parts[1])]
+    i0, i1, i2 = parts
+    even = _square(i0) + u * (2 * _square(i1) + u * _square(i2))
+    if plan.kind == "rotating":
+        return [even * (2 / 3)]
+    mixed = 2 * _product(i0, i2)[0]
+    if plan.kind == "dipole":
+        total = (i0[0] + u * i2[0], i0[1] + u * i2[1])
+        columns = [_square(i0) + u * u * _square(i2), 4 * _square(i1)]
+        return [*columns, mixed, *_product(i1, total)]
+    return [even] if all(plan.zeros[:2]) else [even, mixed + 2 * _square(i1)]
+
+
+def _table(plan: Plan, v: dict[str, Any], reach2: Array) -> Array:
+    """The columns at the nodes of r**2 up to ``reach2``, ``(planes, columns, nodes)``."""
+    pupil = v["pupil"]
+    nodes = pupil_nodes(pupil, plan.nodes[:2])
+    profile = v["profile"]
+    if v["samples"] is not None:
+        profile = interpolate(v["samples"], nodes.s / pupil.na)
+    waves = amplitudes(pupil, nodes, profile, v["z"])
+    if plan.kind in ("dipole", "rotating"):
+        n_s = pupil.n if pupil.layers is None else pupil.layers.n_s
+        scale = jnp.sqrt(3 / (4 * TAU * n_s * pupil.n)) / pupil.wavelength
+    else:
+        scale = 1 / (pupil.wavelength * pupil.na * math.sqrt(math.pi))
+    factors = _factors(plan.kind, rays(pupil, nodes.s))
+    u = reach2 * _unit_nodes(plan.nodes[2]).astype(pupil.na.dtype)
+    parts = _integrals(factors, waves * scale, nodes.s, TAU / pupil.wavelength, u)
+    return jnp.stack(_columns(plan, parts, u), axis=1)
+
+
+# -- from the table to the pixels ----------------------------------------------------------
+
+# A component is a list of (values, oddness in y, oddness in x) on a patch; its sum is the picture.
+Component = list[tuple[Array, bool, bool]]
+
+
+def _plain(values: Array) -> list[Component]:
+    return [[(values, False, False)]]
+
+
+def _intensity(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Component]:
+    if len(c) == 1 and plan.kind != "vector":
+        return _plain(c[0])
+    difference, twice = x * x - y * y, 2 * x * y
+    square = jnp.abs(e) ** 2
+    s0, s1 = square[0] + square[1], square[0] - square[1]
+    s2 = 2 * (e[0] * e[1].conj()).real
+    if plan.kind == "vector":
+        even = s0 * c[0] if plan.zeros[0] else s0 * c[0] + (s1 * difference) * c[1]
+        odd = [] if plan.zeros[1] else [((s2 * twice) * c[1], True, True)]
+        return [[(even, False, False), *odd]]
+    # A dipole: its part in the plane, its axial part, and what mixes both.
+    even = s0 * c[0] + square[2] * (x * x + y * y) * c[1] + (s1 * difference) * c[2]
+    wx, wy = 4 * e[2] * e[0].conj(), 4 * e[2] * e[1].conj()
+    mixed_x, mixed_y = (w.real * c[4] + w.imag * c[3] for w in (wx, wy))
+    return [
+        [
+            (even, False, False),
+            ((s2 * twice) * c[2], True, True),
+            (x * mixed_x, False, True),
+            (y * mixed_y, True, False),
+        ]
+    ]
+
+
+def _field(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Component]:
+    parts = [lax.complex(re, im) for re, im in zip(c[::2], c[1::2], strict=True)]
+    if plan.kind == "scalar":
+        return _plain(parts[0])
+    if plan.kind == "azimuthal":
+        swirl = 1j * parts[0]
+        return [[(-swirl * y, True, False)], [(swirl * x, False, True)], []]
+    if plan.kind == "radial":
+        return [
+            [(1j * parts[0] * x, False, True)],
+            [(1j * parts[0] * y, True, False)],
+            [(-parts[1], False, False)],
+        ]
+    i0, i1, i2 = parts
+    difference, twice = x * x - y * y, 2 * x * y
+    first, second = (not zero for zero in plan.zeros[2:4])
+    e_x: Component = []
+    e_y: Component = []
+    e_z: Component = []
+    if first:
+        e_x.append(((i0 + i2 * difference) * e[0], False, False))
+        e_y.append((i2 * twice * e[0], True, True))
+        e_z.append((-2j * e[0] * i1 * x, False, True))
+    if second:
+        e_x.append((i2 * twice * e[1], True, True))
+        e_y.append(((i0 - i2 * difference) * e[1], False, False))
+        e_z.append((-2j * e[1] * i1 * y, True, False))
+    if plan.kind == "vector":
+        return [e_x, e_y, e_z]
+    if not plan.zeros[4]:
+        e_x.append((-2j * e[2] * i1 * x, False, True))
+        e_y.append((-2j * e[2] * i1 * y, True, False))
+    return [e_x, e_y]
+
+
+def _components(plan: Plan, values: Array, y: Any, x: Any, e: Array) -> list[Component]:
+    """``values`` is ``(columns, planes, ...)``."""
+    columns = [part[0] for part in lax.split(values, (1,) * values.shape[0], axis=0)]
+    make = _intensity if plan.intensity else _field
+    return make(plan, columns, y, x, e)
+
+
+def _unfold(part: tuple[Array, bool, bool], shape: tuple[int, int]) -> Array:
+    """A quadrant with the axis in its corner to the whole picture."""
+    values, odd_y, odd_x = part
+    for axis, odd, count in ((-1, odd_x, shape[1]), (-2, odd_y, shape[0])):
+        half = count // 2
+        if not half:
+            continue
+        # Splitting, not slicing: the derivative of a slice is a whole array of zeros.
+        sizes = (1, half) if count % 2 else (1, half - 1, 1)
+        axis_values, middle, *last = lax.split(values, sizes, axis=axis % values.ndim)
+        mirror = [*last, jnp.flip(middle, axis=axis)]
+        mirror = [-m for m in mirror] if odd else mirror
+        values = jnp.concatenate([*mirror, axis_values, middle], axis=axis)
+    return values
+
+
+def _sum(parts: list[Array], shape: tuple[int, ...], dtype: Any) -> Array:
+    return sum(parts[1:], parts[0]) if parts else jnp.zeros(shape, dtype)
+
+
+@lru_cache(maxsize=16)
+def _pixel_matrix(shape: tuple[int, int], count: int, dtype: Any) -> np.ndarray:
+    """From the nodes of r**2 to the pixels of a quadrant, ``(nodes, pixels)``."""
+    rows, columns = shape[0] // 2, shape[1] // 2
+    squares = np.arange(rows + 1)[:, None] ** 2 + np.arange(columns + 1) ** 2
+    values, inverse = np.unique(squares, return_inverse=True)
+    # T_j(2 rho^2 - 1) = cos(2 j arccos(rho)), with the angle from both legs.
+    angle = 2 * np.arctan2(np.sqrt(max(values[-1], 1) - values), np.sqrt(values))
+    basis = np.cos(np.arange(count)[:, None] * angle)
+    return (_series_matrix(count) @ basis).astype(dtype)[:, inverse.ravel()]
+
+
+def _folded(plan: Plan, v: dict[str, Any]) -> Array:
+    """The picture on square pixels about the axis, ``(planes, components, y, x)``."""
+    pitch = v["spacing"][0]
+    rows, columns = plan.shape[0] // 2, plan.shape[1] // 2
+    reach2 = pitch * pitch * max(rows * rows + columns * columns, 1)
+    table = _table(plan, v, reach2)
+    matrix = _pixel_matrix(plan.shape, plan.nodes[2], np.dtype(table.dtype))
+    y = jnp.arange(rows + 1, dtype=table.dtype)[:, None] * pitch
+    x = jnp.arange(columns + 1, dtype=table.dtype) * pitch
+
+    def planes(part: Array) -> Array:
+        count = part.shape[0]
+        flat = jnp.moveaxis(part, 1, 0).reshape(-1, plan.nodes[2])
+        values = jnp.matmul(flat, matrix, precision="highest")
+        values = values.reshape(-1, count, rows + 1, columns + 1)
+        kind = v["e"].dtype if not plan.intensity else table.dtype
+        pictures = [
+            _sum([_unfold(p, plan.shape) for p in parts], (count, *plan.shape), kind)
+            for parts in _components(plan, values, y, x, v["e"])
+        ]
+        return jnp.stack(pictures, axis=1) if len(pictures) > 1 else pictures[0][:, None]
+
+    pixels = plan.shape[0] * plan.shape[1] * (1 if plan.intensity else 6)
+    if table.shape[0] * pixels <= _MOST_AT_ONCE:
+        return planes(table)
+    step = max(1, _MOST_AT_ONCE // (8 * pixels))
+    return lax.map(lambda one: planes(one[None])[0], table, batch_size=step)
+
+
+def _chebyshev_rows(count: int, w: Array) -> Array:
+    """T_j(w - 1) for j below ``count``, ``(count, ...)``; keeps its digits where w is small."""
+
+    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
+        last, pair = carry
+        pair = 2 * w * last - pair  # T_{j+1} + T_j
+        return (pair - last, pair), last
+
+    # T_1 + T_0 = w; half of the recurrence before the first step.
+    one = jnp.ones_like(w)
+    _, rows = lax.scan(step, (w - 1, w), None, length=count - 1)
+    return jnp.concatenate([one[None], rows])
+
+
+def _free(plan: Plan, v: dict[str, Any]) -> Array:
+    """The picture anywhere, row by row, ``(planes, components, y, x)``."""
+    ny, nx = plan.shape
+    dtype = v["spacing"].dtype
+    ys = grid.indices(ny).astype(dtype) * v["spacing"][0] + v["y"]
+    xs = grid.indices(nx).astype(dtype) * v["spacing"][1] + v["x"]
+    tiny = np.asarray(1e-12, dtype)
+    reach2 = jnp.maximum(jnp.max(ys * ys) + jnp.max(xs * xs), tiny)
+    table = _table(plan, v, reach2)
+    planes, columns, count = table.shape
+    series = jnp.matmul(table, _series_matrix(count).astype(dtype), precision="highest")
+    series = jnp.moveaxis(series, 1, 0).reshape(-1, count)
+
+    @jax.checkpoint
+    def row(y: Array) -> Array:
+        basis = _chebyshev_rows(count, 2 * (y * y + xs * xs) / reach2)
+        values = jnp.matmul(series, basis, precision="highest").reshape(columns, planes, nx)
+        kind = v["e"].dtype if not plan.intensity else dtype
+        pictures = [
+            _sum([part[0] for part in parts], (planes, nx), kind)
+            for parts in _components(plan, values, y, xs, v["e"])
+        ]
+        return jnp.stack(pictures, axis=1)
+
+    step = max(1, _MOST_CONSTANTS // (8 * nx * (count + columns * planes)))
+    rows = lax.map(row, ys, batch_size=min(step, ny)) if ny > 1 else row(ys[0])[None]
+    return jnp.moveaxis(rows, 0, -2)
+
+
+def _one(plan: Plan, v: dict[str, Any]) -> Array:
+    quadrant = (plan.shape[0] // 2 + 1) * (plan.shape[1] // 2 + 1)
+    folded = plan.folded and quadrant * plan.nodes[2] <= _MOST_CONSTANTS
+    return _folded(plan, v) if folded else _free(plan, v)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def directions(plan: Plan, batch: tuple[int, ...], pupil: Any) -> Array:
+    """The nodes in pupil radii, ``(*batch, nodes)``."""
+
+    def one(p: Any) -> Array:
+        return pupil_nodes(p, plan.nodes[:2]).s / p.na
+
+    return numerics.vectorize(one, batch)(pupil)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def run(plan: Plan, batch: tuple[int, ...], v: dict[str, Any]) -> Array:
+    """Pictures ``(*batch, planes, components, y, x)``; every leaf has the batch axes."""
+    return numerics.vectorize(partial(_one, plan), batch)(v)

@@ -1,0 +1,270 @@
+"""What camera, bead, vibration, spectrum and background make of a point-spread function.
+
+The functions act on intensities that are sampled finely enough, spacing <= wavelength / (4 na):
+then a blur is a product with a transfer function. Places are shifted exactly by the arguments x, y
+and z of the propagators.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxwave import _check, grid
+from jaxwave.special import j1_over_x
+
+
+def _frequencies(shape: tuple[int, ...], pair: Array) -> tuple[Array, Array]:
+    ny, nx = shape
+    fy = np.fft.fftfreq(ny)[:, None].astype(pair.dtype) / pair[0]
+    return fy, np.fft.rfftfreq(nx).astype(pair.dtype) / pair[1]
+
+
+def _filter(intensity: Array, pair: Array, transfer: Callable[[Array, Array], Array]) -> Array:
+    """Multiplies the spectrum of an image that goes on as its mirror image beyond the window."""
+    ny, nx = intensity.shape[-2:]
+    margins = [(0, 0)] * (intensity.ndim - 2) + [(m, m) for m in (min(ny, 16), min(nx, 16))]
+    wide = jnp.pad(intensity, margins, mode="symmetric")
+    spectrum = jnp.fft.rfft2(wide) * transfer(*_frequencies(wide.shape[-2:], pair))
+    back = jnp.fft.irfft2(spectrum, wide.shape[-2:])
+    (top, _), (left, _) = margins[-2:]
+    return back[..., top : top + ny, left : left + nx]
+
+
+def _image(where: str, intensity: ArrayLike, spacing: Any) -> tuple[Array, Array]:
+    fix = "Pass an intensity, not a field."
+    intensity = _check.real_array(where, "intensity", intensity, fix=fix)
+    _check.at_least(where, "intensity", intensity, 2, "(..., y, x)")
+    spacing = _check.length(where, "spacing", spacing)
+    _check.positive(where, "spacing", spacing, unit="µm")
+    return intensity, grid.spacing_pair(spacing, intensity.dtype)
+
+
+def integrate_pixels(
+    intensity: ArrayLike, *, spacing: ArrayLike | str, pitch: ArrayLike | str
+) -> Array:
+    r"""Light that pixels around every sample collect.
+
+    .. math:: P(\mathbf r) = \iint_{|x'|, |y'| \le p/2} I(\mathbf r - \mathbf r')\, d^2r'
+
+    by the transfer function sinc(p fx) sinc(p fy): exact where the spacing resolves the intensity
+    (wavelength/(4 na)); a camera with larger pixels than samples takes every k-th. Valid away
+    from the rim of the window, beyond which the image is taken to go on as its mirror image.
+
+    Args:
+        intensity: Intensity, ``(..., y, x)`` [power/µm²].
+        spacing: Sample spacing, one number or ``(2,)`` as (dy, dx) [µm].
+        pitch: Width of the square pixels in the sample, scalar [µm].
+
+    Returns:
+        The power in the pixels, ``(..., y, x)`` [power].
+
+    Raises:
+        ValueError: If a length is not positive.
+        TypeError: If ``intensity`` is complex.
+
+    Example:
+        >>> integrate_pixels(jnp.ones((4, 4)), spacing=0.1, pitch=0.2).round(4)[0, 0].item()
+        0.03999999910593033
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.4.
+    """
+    where = "integrate_pixels"
+    intensity, pair = _image(where, intensity, spacing)
+    pitch = _check.length(where, "pitch", pitch)
+    _check.positive(where, "pitch", pitch, unit="µm")
+    p = jnp.asarray(pitch, intensity.dtype)
+    return p * p * _filter(intensity, pair, lambda fy, fx: jnp.sinc(p * fy) * jnp.sinc(p * fx))
+
+
+def gaussian_blur(
+    intensity: ArrayLike, *, spacing: ArrayLike | str, sigma: ArrayLike | str
+) -> Array:
+    r"""Image blurred by a Gaussian: vibration, drift during the exposure, diffusion in the sensor.
+
+    .. math:: I'(\mathbf r) = \iint I(\mathbf r - \mathbf r')\,
+        \frac{e^{-|\mathbf r'|^2 / 2\sigma^2}}{2\pi\sigma^2}\, d^2r'
+
+    Exact where the spacing resolves the intensity, away from the rim of the window.
+
+    Args:
+        intensity: Intensity, ``(..., y, x)`` [power/µm²].
+        spacing: Sample spacing, one number or ``(2,)`` as (dy, dx) [µm].
+        sigma: Standard deviation in each axis, one number or ``(2,)`` as (y, x) [µm].
+
+    Returns:
+        The blurred intensity, ``(..., y, x)`` [power/µm²].
+
+    Raises:
+        ValueError: If a length is negative.
+        TypeError: If ``intensity`` is complex.
+
+    Example:
+        >>> gaussian_blur(jnp.ones((4, 4)), spacing=0.1, sigma=0.05).round(4)[0, 0].item()
+        1.0
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.1.
+    """
+    where = "gaussian_blur"
+    intensity, pair = _image(where, intensity, spacing)
+    sigma = _check.length(where, "sigma", sigma)
+    _check.nonnegative(where, "sigma", sigma, unit="µm")
+    s = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,))
+
+    def transfer(fy: Array, fx: Array) -> Array:
+        return jnp.exp(-2 * jnp.pi**2 * ((s[0] * fy) ** 2 + (s[1] * fx) ** 2))
+
+    return _filter(intensity, pair, transfer)
+
+
+def bead_intensity(
+    function: Callable[[Array], Array],
+    z: ArrayLike,
+    *,
+    diameter: ArrayLike | str,
+    spacing: ArrayLike | str,
+    slices: int = 5,
+) -> Array:
+    r"""Image of a fluorescent sphere instead of a point.
+
+    .. math:: I_\mathrm{bead}(\mathbf r, z) = \frac{6}{\pi d^3} \int_{-d/2}^{d/2}
+        \bigl(I(\cdot, z - \zeta) * \mathrm{disk}_{\sqrt{d^2/4 - \zeta^2}}\bigr)(\mathbf r)\, d\zeta
+
+    the sphere in Gauss-Legendre slices, each a disk whose transfer function is
+    :math:`2 J_1(x)/x`. Valid for a homogeneously stained bead that does not bend the light (its
+    index is the sample's).
+
+    Args:
+        function: Makes the intensity ``(z, y, x)`` of a point at positions ``(z,)`` [µm].
+        z: Positions of the planes, ``(z,)`` [µm].
+        diameter: Diameter of the bead, scalar [µm].
+        spacing: Sample spacing of the intensity, one number or ``(2,)`` as (dy, dx) [µm].
+        slices: Slices of the sphere; five suffice up to diameters of a depth of focus.
+
+    Returns:
+        The intensity, ``(z, y, x)`` [power/µm²].
+
+    Raises:
+        ValueError: If the diameter is negative or ``z`` has not one axis.
+        TypeError: If the intensity is complex.
+
+    Example:
+        >>> point = lambda z: jnp.ones((len(z), 4, 4))
+        >>> bead_intensity(point, jnp.zeros(2), diameter=0.2, spacing=0.1).round(4)[0, 0, 0].item()
+        1.0
+
+    References:
+        B. M. Hanser et al., J. Microsc. 216, 32 (2004).
+    """
+    where = "bead_intensity"
+    diameter = _check.length(where, "diameter", diameter)
+    _check.nonnegative(where, "diameter", diameter, unit="µm")
+    _check.integer(where, "slices", slices, 1)
+    z = _check.real_array(where, "z", z)
+    if z.ndim != 1:
+        raise ValueError(f"{where}: `z` must have the axis (z,), got the shape {z.shape}.")
+    t, w = np.polynomial.legendre.leggauss(slices)
+    share = 0.75 * w * (1 - t**2)  # areas of the disks
+    radius = jnp.asarray(diameter, z.dtype) / 2
+    places = z[:, None] - radius * t.astype(z.dtype)
+    stack = function(places.ravel())
+    stack, pair = _image(where, stack, spacing)
+    stack = stack.reshape(len(z), slices, *stack.shape[-2:])
+    radii = radius * np.sqrt(1 - t**2).astype(z.dtype)
+
+    def transfer(fy: Array, fx: Array) -> Array:
+        square = fy**2 + fx**2
+        dark = square == 0
+        f = jnp.where(dark, 0, jnp.sqrt(jnp.where(dark, 1, square)))
+        disks = 2 * j1_over_x(2 * jnp.pi * radii[:, None, None] * f)
+        return disks * share.astype(z.dtype)[:, None, None]
+
+    return jnp.sum(_filter(stack, pair, transfer), axis=1)
+
+
+def band_average(
+    function: Callable[[Array], Array], wavelength: ArrayLike, *, weight: ArrayLike
+) -> Array:
+    r"""Average over the wavelengths of a filter or of an emission spectrum.
+
+    .. math:: \bar I = \frac{\sum_k w_k\, I(\lambda_k)}{\sum_k w_k}
+
+    Valid for light without coherence between wavelengths. One wavelength is computed after the
+    other, so the memory does not grow with their number. Give ``nodes`` to the propagator: the
+    wavelength is traced.
+
+    Args:
+        function: Makes the intensity of one wavelength, of any shape ``(...)``, from a number [µm].
+        wavelength: Vacuum wavelengths, ``(wavelengths,)`` [µm].
+        weight: Spectral power of each, ``(wavelengths,)``.
+
+    Returns:
+        The intensity, shaped as what ``function`` makes [power/µm²].
+
+    Raises:
+        ValueError: If the numbers of wavelengths and weights differ.
+
+    Example:
+        >>> band_average(lambda w: w * jnp.ones((2, 2)), [0.5, 0.6], weight=[1.0, 3.0])[0, 0].item()
+        0.5750000476837158
+
+    References:
+        M. Born and E. Wolf, *Principles of Optics*, 7th ed., Sec. 7.5.8.
+    """
+    where = "band_average"
+    wavelength = _check.real_array(where, "wavelength", _check.wavelength(where, wavelength))
+    weight = _check.real_array(where, "weight", weight).astype(wavelength.dtype)
+    if wavelength.ndim != 1 or weight.shape != wavelength.shape:
+        raise ValueError(
+            f"{where}: `weight` must have one number for each wavelength, got the shapes "
+            f"{weight.shape} and {wavelength.shape}."
+        )
+    share = weight / jnp.sum(weight)
+    shape = jax.eval_shape(function, wavelength[0])
+
+    def add(total: Array, pair: tuple[Array, Array]) -> tuple[Array, None]:
+        return total + pair[1] * function(pair[0]), None
+
+    return lax.scan(add, jnp.zeros(shape.shape, shape.dtype), (wavelength, share))[0]
+
+
+def expected_photons(psf: ArrayLike, *, photons: ArrayLike, background: ArrayLike = 0.0) -> Array:
+    r"""Photons that are expected in every pixel.
+
+    .. math:: \mu = N\,P + b
+
+    Valid for the share P of the emitter's light in each pixel (:func:`integrate_pixels`) and a
+    background that is the same everywhere (or an image of it).
+
+    Args:
+        psf: Share of the light in every pixel, ``(..., y, x)`` [none].
+        photons: Photons of the emitter, ``(...)`` [photons].
+        background: Photons in every pixel, ``(...)`` or ``(..., y, x)`` [photons].
+
+    Returns:
+        The expected photons, ``(..., y, x)`` [photons].
+
+    Raises:
+        ValueError: If the photons are negative.
+        TypeError: If ``psf`` is complex.
+
+    Example:
+        >>> expected_photons(jnp.full((2, 2), 0.25), photons=100.0, background=3.0)[0, 0].item()
+        28.0
+
+    References:
+        R. J. Ober, S. Ram and E. S. Ward, Biophys. J. 86, 1185 (2004).
+    """
+    where = "expected_photons"
+    psf = _check.real_array(where, "psf", psf)
+    _check.nonnegative(where, "photons", photons)
+    _check.nonnegative(where, "background", background)
+    photons, background = jnp.asarray(photons, psf.dtype), jnp.asarray(background, psf.dtype)
+    flat = background if background.ndim >= 2 else background[..., None, None]
+    return photons[..., None, None] * psf + flat

@@ -1,0 +1,186 @@
+"""A microscope by its data sheet: the point-spread function on its camera."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxwave import _check
+from jaxwave.psf import effects
+from jaxwave.psf._folded import PolarNodes
+from jaxwave.psf._propagate import Pupil
+from jaxwave.psf.cartesian import cartesian_nodes
+from jaxwave.psf.emitter import cartesian_dipole_intensity
+from jaxwave.psf.pupils import zernike_pupil
+from jaxwave.psf.round_pupil import round_pupil
+from jaxwave.psf.spherical import spherical_dipole_intensity
+from jaxwave.psf.stratified import Layers
+from jaxwave.zernike import zernike_modes
+
+
+@dataclasses.dataclass(frozen=True)
+class Microscope:
+    r"""Describes a fluorescence microscope and computes what its camera sees of an emitter.
+
+    .. math:: P_{jk} = \iint_{\text{pixel } jk} I(\mathbf r)\, d^2r
+
+    the share of the light of an emitter in every pixel. Valid as
+    :func:`cartesian_dipole_intensity` is. The best model for a pupil is chosen: radial
+    quadrature where it is circularly symmetric, quadrature nodes for functions, weighted sums for
+    samples; :meth:`model` says which.
+
+    Args:
+        na: Numerical aperture.
+        wavelength: Vacuum wavelength [µm].
+        shape: Number of camera pixels (ny, nx).
+        pitch: Width of a camera pixel [µm].
+        magnification: Of the image on the camera; 1 if ``pitch`` is that in the sample.
+        n: Refractive index of immersion and sample; leave it out if there are ``layers``.
+        layers: Sample, coverslip and immersion, see :func:`coverslip_layers`.
+        motion: What moves by z if there are layers, "stage" or "emitter".
+
+    Raises:
+        ValueError: If a number is out of range.
+        TypeError: If something is of the wrong kind.
+
+    Example:
+        >>> scope = Microscope(na=1.2, wavelength=0.6, shape=(32, 32), pitch=6.5,
+        ...                    magnification=60.0, n=1.33)
+        >>> psf = scope.psf(jnp.linspace(-0.5, 0.5, 3))
+        >>> psf.shape, scope.model()
+        ((3, 32, 32), 'spherical')
+
+    References:
+        L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 4.1.
+    """
+
+    na: float
+    wavelength: float | str
+    shape: tuple[int, int]
+    pitch: float | str
+    magnification: float = 1.0
+    n: float | None = None
+    layers: Layers | None = None
+    motion: str = "stage"
+
+    def __post_init__(self) -> None:
+        where = "Microscope"
+        _check.grid_shape(where, self.shape)
+        _check.wavelength(where, self.wavelength)
+        _check.positive(where, "pitch", _check.length(where, "pitch", self.pitch), unit="µm")
+        _check.positive(where, "magnification", self.magnification)
+        if self.layers is None:
+            n = 1.0 if self.n is None else self.n
+        elif self.n is not None:
+            raise ValueError(f"{where}: `n` is that of the immersion in `layers`; leave it out.")
+        else:
+            n = self.layers.n_i
+        _check.positive(where, "n", n)
+        _check.numerical_aperture(where, self.na, n)
+
+    @property
+    def spacing(self) -> float:
+        """Width of a camera pixel in the sample [µm]."""
+        return _check.length("Microscope", "pitch", self.pitch) / self.magnification
+
+    @property
+    def oversampling(self) -> int:
+        """Samples across a pixel that resolve the intensity."""
+        wavelength = _check.length("Microscope", "wavelength", self.wavelength)
+        return max(1, math.ceil(self.spacing / (wavelength / (4 * self.na)) - 1e-9))
+
+    def model(
+        self, pupil: Pupil | ArrayLike | None = None, modes: Sequence[tuple[int, int]] = ()
+    ) -> str:
+        """Tells which model a pupil gets: "spherical", "nodes" or "samples"."""
+        if pupil is None and all(m == 0 for _, m in modes):
+            return "spherical"
+        return "nodes" if pupil is None or callable(pupil) else "samples"
+
+    def psf(
+        self,
+        z: ArrayLike = 0.0,
+        *,
+        pupil: Pupil | ArrayLike | None = None,
+        coefficients: ArrayLike | None = None,
+        modes: Sequence[Any] = (),
+        convention: str | None = None,
+        dipole: ArrayLike | None = None,
+        y: ArrayLike = 0.0,
+        x: ArrayLike = 0.0,
+        sigma: ArrayLike = 0.0,
+        nodes: Any = None,
+    ) -> Array:
+        """Share of the emitter's light in every pixel, ``(*z, y, x)``; the emitter is at (y, x)."""
+        where = "Microscope.psf"
+        if convention is not None:
+            modes = zernike_modes(modes, convention=convention)
+        if (coefficients is None) != (len(modes) == 0):
+            raise ValueError(
+                f"{where}: `coefficients` [µm] and `modes` must come together, got "
+                f"{'no' if coefficients is None else 'only'} coefficients."
+            )
+        k, margin = self.oversampling, 4
+        shape = (k * (self.shape[0] + 2 * margin), k * (self.shape[1] + 2 * margin))
+        window: dict[str, Any] = dict(
+            spacing=self.spacing / k, z=z, y=-jnp.asarray(y), x=-jnp.asarray(x)
+        )
+        optics: dict[str, Any] = dict(
+            wavelength=self.wavelength, na=self.na, layers=self.layers, motion=self.motion
+        )
+        if self.layers is None:
+            optics["n"] = 1.0 if self.n is None else self.n
+        if self.model(pupil, modes) == "spherical":
+            round_ = round_pupil(coefficients=coefficients, modes=modes, **optics)
+            fine = spherical_dipole_intensity(round_, shape, dipole=dipole, nodes=nodes, **window)
+        else:
+            whole = self._pupil(pupil, coefficients, modes)
+            fine = cartesian_dipole_intensity(
+                whole, shape, dipole=dipole, nodes=nodes, **window, **optics
+            )
+        if not (_check.is_concrete(sigma) and np.all(np.asarray(sigma) == 0)):
+            fine = effects.gaussian_blur(fine, spacing=self.spacing / k, sigma=sigma)
+        pixels = effects.integrate_pixels(fine, spacing=self.spacing / k, pitch=self.spacing)
+        rows, columns = (
+            slice(big // 2 - small // 2 * k, big // 2 + (small - small // 2 - 1) * k + 1, k)
+            for big, small in zip(shape, self.shape, strict=True)
+        )
+        return pixels[..., rows, columns]
+
+    def _pupil(self, pupil: Any, coefficients: Any, modes: Sequence[Any]) -> Any:
+        """The pupil times its aberrations."""
+        if coefficients is None:
+            return pupil
+        options: dict[str, Any] = dict(
+            coefficients=coefficients, modes=modes, wavelength=self.wavelength
+        )
+        if pupil is None:
+            return lambda x, y: zernike_pupil(x, y, **options)
+        if callable(pupil):
+            return lambda x, y: pupil(x, y) * zernike_pupil(x, y, **options)
+        raise ValueError(
+            "Microscope.psf: `pupil` is sampled, so multiply it by "
+            "zernike_pupil(*pupil_coordinates(shape), ...) instead of passing `coefficients`."
+        )
+
+    def nodes(self, z: ArrayLike = 0.0, *, pupil: Pupil | None = None) -> int | PolarNodes:
+        """Nodes that a function needs for these planes, to be passed to :meth:`psf` inside jit."""
+        k = self.oversampling
+        shape = (k * (self.shape[0] + 8), k * (self.shape[1] + 8))
+        n = None if self.layers is not None else (1.0 if self.n is None else self.n)
+        return cartesian_nodes(
+            pupil,
+            shape,
+            spacing=self.spacing / k,
+            na=self.na,
+            wavelength=self.wavelength,
+            n=n,
+            z=z,
+            layers=self.layers,
+            motion=self.motion,
+        )

@@ -1,0 +1,236 @@
+"""The result folder of a calibration: numbers, arrays, the fitted PSF and the picture."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxwave import io, plot
+from jaxwave.calibration import BeadFit
+from jaxwave.zernike import zernike_name, zernike_number
+
+__all__ = ["bead_summary", "prepare", "save_bead_fit", "wavefront_quality"]
+
+
+def prepare(folder: str | os.PathLike) -> Path:
+    r"""Makes a result folder and looks whether everything can be written, before a long fit.
+
+    .. math:: \text{fit} \Rightarrow \text{files}
+
+    Valid for local and mounted folders.
+
+    Args:
+        folder: The result folder.
+
+    Returns:
+        The folder as a path (no shape, no unit).
+
+    Raises:
+        OSError: If the folder cannot be made or written.
+        ImportError: If tifffile or matplotlib is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> prepare(Path(tempfile.mkdtemp()) / "bead").name
+        'bead'
+
+    References:
+        Python documentation, *os.makedirs*.
+    """
+    for module, extra in (("tifffile", "files"), ("matplotlib", "plot")):
+        if find_spec(module) is None:
+            raise ImportError(
+                f"prepare: the results need {module}. Install it: pip install 'jaxwave[{extra}]'."
+            )
+    folder = Path(folder)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"prepare: the folder {str(folder)!r} cannot be written. Pass another one"
+        ) from None
+    return folder
+
+
+def wavefront_quality(fit: BeadFit) -> tuple[float, float]:
+    r"""Rms wavefront error and Strehl ratio of a fitted pupil.
+
+    .. math:: W^2 = \frac{\sum A (\mathrm{OPD} - \overline{\mathrm{OPD}})^2}{\sum A},\qquad
+        S = \left|\frac{\sum A\, e^{2\pi i\,\mathrm{OPD}/\lambda}}{\sum A}\right|^2
+
+    Weighted by the amplitude A, since phase without light does not matter. Valid without tilt
+    and defocus, which the fit keeps out of the pupil.
+
+    Args:
+        fit: A fitted bead.
+
+    Returns:
+        The rms wavefront error [µm] and the Strehl ratio [1], scalars.
+
+    Raises:
+        AttributeError: If ``fit`` is not a BeadFit.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> opd = np.array([[0.01, -0.01]])
+        >>> fit = SimpleNamespace(pupil_amplitude=np.ones((1, 2)), pupil_opd=opd,
+        ...                       model=SimpleNamespace(wavelength=0.5))
+        >>> rms, strehl = wavefront_quality(fit)
+        >>> round(rms, 4), round(strehl, 3)
+        (0.01, 0.984)
+
+    References:
+        M. Born and E. Wolf, *Principles of Optics*, 7th ed., Sec. 9.1.3.
+    """
+    weight = fit.pupil_amplitude / fit.pupil_amplitude.sum()
+    mean = np.sum(weight * fit.pupil_opd)
+    rms = np.sqrt(np.sum(weight * (fit.pupil_opd - mean) ** 2))
+    wave = np.exp(2j * np.pi * fit.pupil_opd / fit.model.wavelength)
+    return float(rms), float(np.abs(np.sum(weight * wave)) ** 2)
+
+
+def bead_summary(fit: BeadFit) -> dict[str, Any]:
+    r"""Everything worth knowing about a bead's fit, with the units in the names.
+
+    .. math:: \text{value} \pm \text{error}
+
+    The Zernike modes carry their OSA/ANSI, Noll and Fringe numbers side by side. Valid for any
+    fit of :func:`~jaxwave.calibration.fit_bead`.
+
+    Args:
+        fit: A fitted bead.
+
+    Returns:
+        A dictionary for ``result.json``: ``heldout_nmse`` (per-plane gain), further scores,
+        parameters and errors [µm unless the name says otherwise], modes [nm], wavefront.
+
+    Raises:
+        AttributeError: If ``fit`` is not a BeadFit.
+
+    Example:
+        >>> bead_summary.__name__
+        'bead_summary'
+
+    References:
+        ANSI Z80.28-2017 (single indices of the modes).
+    """
+    columns = zip(fit.model.modes, fit.values["zernike_um"], fit.errors["zernike_um"], strict=True)
+    modes = [
+        {
+            "n": n,
+            "m": m,
+            **{c: zernike_number(n, m, convention=c) for c in ("osa", "noll", "fringe")},
+            "name": zernike_name(n, m),
+            "opd_nm": 1e3 * value,
+            "error_nm": 1e3 * error,
+        }
+        for (n, m), value, error in columns
+    ]
+    rms, strehl = wavefront_quality(fit)
+    return {
+        "heldout_nmse": fit.scores["heldout_per_plane_gain"],
+        "heldout_nmse_meaning": "over held-out planes, whose gain and background are their own "
+        "least squares; everything else comes from the fitted planes",
+        "heldout_nmse_one_gain": fit.scores["heldout_one_gain"],
+        "fitted_nmse": fit.scores["fitted_per_plane_gain"],
+        "parameters": {k: v for k, v in fit.values.items() if k != "zernike_um"},
+        "errors": {k: v for k, v in fit.errors.items() if k != "zernike_um"},
+        "zernikes": modes,
+        "rms_wavefront_nm": 1e3 * rms,
+        "strehl_ratio": strehl,
+        "gain_counts": fit.gain,
+        "background_counts": fit.background,
+        "fitted_planes": fit.fitted,
+        "heldout_planes": fit.heldout,
+        "model": {name: getattr(fit.model, name) for name in fit.model.__dataclass_fields__},
+        "z_direction": "as given: the stack backward with the conjugate, rotated pupil looks alike",
+        "fit_seconds": fit.seconds,
+        "stopped": fit.reason,
+    }
+
+
+def save_bead_fit(
+    folder: str | os.PathLike,
+    fit: BeadFit,
+    stack: ArrayLike,
+    z: ArrayLike,
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    r"""Writes the result folder of a bead's fit.
+
+    .. math:: \mathrm{PSF} = \frac{m - b_k}{g_k},\qquad \sum \mathrm{PSF} = 1
+
+    ``result.json`` (numbers, errors, settings, versions), ``calibration.npz`` (pupil, data,
+    model), ``psf.tif`` (fitted PSF, unit sum) and ``calibration.png``. Each file is replaced as a
+    whole or not at all. Valid for planes at equal distances.
+
+    Args:
+        folder: Where to write; made if it does not exist.
+        fit: A fitted bead.
+        stack: The data that were fitted, ``(z, y, x)`` [counts].
+        z: Nominal positions of the planes, ``(z,)`` [µm].
+        settings: What else should stand in ``result.json``.
+
+    Returns:
+        What was written to ``result.json``.
+
+    Raises:
+        OSError: If the folder cannot be written.
+        ImportError: If tifffile or matplotlib is not installed.
+
+    Example:
+        >>> save_bead_fit.__name__
+        'save_bead_fit'
+
+    References:
+        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
+    """
+    folder, data, z = prepare(folder), np.asarray(stack), np.asarray(z)
+    summary = {**bead_summary(fit), "settings": dict(settings or {})}
+    io.write_result(folder / "result.json", summary)
+    io.save_arrays(
+        folder / "calibration.npz",
+        {
+            "pupil_amplitude": fit.pupil_amplitude,
+            "pupil_opd_um": fit.pupil_opd,
+            "data": data,
+            "model": fit.image,
+            "z_um": z,
+        },
+    )
+    psf = (fit.image - fit.background[:, None, None]) / fit.gain[:, None, None]
+    psf = np.clip(psf, 0, None)
+    dz = float(np.mean(np.abs(np.diff(z))))
+    spacing = (dz, fit.model.pixel, fit.model.pixel)
+    io.write_stack(folder / "psf.tif", psf / psf.sum(), spacing=spacing)
+    _picture(fit, data, spacing, folder / "calibration.png")
+    return summary
+
+
+def _picture(fit: BeadFit, data: np.ndarray, spacing: tuple[float, ...], path: Path) -> None:
+    lit = fit.pupil_amplitude[fit.pupil_amplitude > 0]
+    reports = fit.history["report_steps"]
+    plot.plot_calibration(
+        data,
+        fit.image,
+        spacing,
+        pupil=fit.pupil_amplitude * np.exp(2j * np.pi * fit.pupil_opd / fit.model.wavelength),
+        mask=fit.pupil_amplitude > 0.5 * np.median(lit),
+        pupil_spacing=fit.model.step / fit.model.na,
+        coefficients=fit.values["zernike_um"],
+        errors=fit.errors["zernike_um"],
+        modes=fit.model.modes,
+        loss=fit.history["loss"],
+        heldout=fit.history["heldout"],
+        heldout_steps=reports,
+        wavelength=fit.model.wavelength,
+        path=path,
+    )

@@ -1,0 +1,433 @@
+"""Sources of light."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxwave import _check, grid, numerics
+from jaxwave.edit import normalize
+from jaxwave.field import Field, broadcast, complex_dtype
+from jaxwave.numerics import TwoWord, cis, word
+
+
+def _setup(
+    where: str, shape: Any, spacing: Any, wavelength: Any, dtype: Any, **parameters: Any
+) -> tuple[tuple[int, int], np.dtype, Array, Array, list[Array]]:
+    """Checks what all sources share and broadcasts it to the common batch axes."""
+    shape = _check.grid_shape(where, shape)
+    kind = complex_dtype(where, dtype)
+    real = np.zeros(0, kind).real.dtype
+    wavelength = jnp.asarray(_check.wavelength(where, wavelength), real)
+    spacing = _check.length(where, "spacing", spacing)
+    _check.positive(where, "spacing", spacing, unit="µm")
+    pair = grid.spacing_pair(spacing, real)
+    arrays = {k: jnp.asarray(_check.length(where, k, p), real) for k, p in parameters.items()}
+    for name, array in arrays.items():
+        _check.finite(where, name, array)
+    shapes = {k: a.shape for k, a in arrays.items()}
+    batch = _check.broadcast(where, spacing=pair.shape[:-1], wavelength=wavelength.shape, **shapes)
+    values = [jnp.broadcast_to(a, batch) for a in arrays.values()]
+    return (
+        shape,
+        kind,
+        jnp.broadcast_to(pair, (*batch, 2)),
+        jnp.broadcast_to(wavelength, batch),
+        values,
+    )
+
+
+def _plain_ramp(count: int, *parameters: Array) -> Array:
+    spacing, k = parameters
+    return grid.indices(count).astype(spacing.dtype) * (spacing * k / numerics.TAU)
+
+
+@numerics.with_plain_derivative(_plain_ramp)
+def _ramp_turns(count: int, *parameters: Array) -> Array:
+    """Phase k x along one axis, a hundred turns at the edge of a large grid."""
+    dtype = parameters[0].dtype
+    if dtype == jnp.float64:
+        return _plain_ramp(count, *parameters)
+    spacing, k = (word(p, dtype) for p in parameters)
+    rate = numerics.multiply(numerics.multiply(spacing, k), word(1 / numerics.TAU, dtype))
+    return numerics.product_turns(rate, word(grid.indices(count).astype(float), dtype))
+
+
+@partial(jax.jit, static_argnums=0)
+def _ramps(count: int, *parameters: Array) -> Array:
+    def one(*p: Array) -> Array:
+        return cis(_ramp_turns(count, *p))
+
+    return numerics.vectorize(one, parameters[0].shape)(*parameters)
+
+
+def plane_wave(
+    shape: tuple[int, int],
+    *,
+    spacing: ArrayLike | str,
+    wavelength: ArrayLike | str,
+    kx: ArrayLike = 0.0,
+    ky: ArrayLike = 0.0,
+    power: ArrayLike = 1.0,
+    dtype: Any = None,
+) -> Field:
+    r"""Makes a plane wave, straight or tilted.
+
+    .. math:: u(y, x) = A\,\exp[i (k_x x + k_y y)]
+
+    Exact. A positive ``kx`` travels toward +x as z grows, and a lens focuses it at +x.
+
+    Args:
+        shape: Number of samples (ny, nx).
+        spacing: Sample spacing, one number or ``(..., 2)`` as (dy, dx) [µm].
+        wavelength: Vacuum wavelength, ``(...)`` [µm].
+        kx: Transverse wave number along x, ``(...)`` [rad/µm].
+        ky: Transverse wave number along y, ``(...)`` [rad/µm].
+        power: Power in the window, ``(...)`` [power].
+        dtype: complex64 or complex128; by default JAX's precision.
+
+    Returns:
+        The field.
+
+    Raises:
+        ValueError: If a number is out of range or the shapes do not fit.
+
+    Example:
+        >>> plane_wave((64, 64), spacing=0.5, wavelength="532 nm")
+        Field((64, 64) complex64, spacing=0.5 µm, wavelength=0.532 µm)
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.10.1.
+    """
+    _check.nonnegative("plane_wave", "power", power)
+    shape, _, pair, wavelength, (kx, ky, power) = _setup(
+        "plane_wave", shape, spacing, wavelength, dtype, kx=kx, ky=ky, power=power
+    )
+    u_y = _ramps(shape[0], pair[..., 0], ky)[..., :, None]
+    u_x = _ramps(shape[1], pair[..., 1], kx)[..., None, :]
+    return normalize(Field(u_y * u_x, pair, wavelength), power=power)
+
+
+def gaussian_beam(
+    shape: tuple[int, int],
+    *,
+    spacing: ArrayLike | str,
+    wavelength: ArrayLike | str,
+    waist: ArrayLike | str,
+    z: ArrayLike | str = 0.0,
+    n: ArrayLike = 1.0,
+    power: ArrayLike = 1.0,
+    dtype: Any = None,
+) -> Field:
+    r"""Makes a Gaussian beam at a distance from its waist.
+
+    .. math:: u = \sqrt{\frac{2P}{\pi}}\,\frac{1}{w_0 (1 + i z/z_R)}
+        \exp\!\left[-\frac{x^2 + y^2}{w_0^2 (1 + i z/z_R)}\right],
+        \qquad z_R = \frac{\pi n w_0^2}{\lambda}
+
+    Paraxial: valid while the divergence :math:`\lambda/(\pi n w_0) \ll 1`. The carrier is left
+    out, the Gouy phase is in. Normalized analytically: the power counts the whole plane.
+
+    Args:
+        shape: Number of samples (ny, nx).
+        spacing: Sample spacing, one number or ``(..., 2)`` as (dy, dx) [µm].
+        wavelength: Vacuum wavelength, ``(...)`` [µm].
+        waist: Radius where the waist's amplitude is 1/e, ``(...)`` [µm].
+        z: Distance behind the waist (negative: in front), ``(...)`` [µm].
+        n: Refractive index of the medium, ``(...)``.
+        power: Power of the beam, ``(...)`` [power].
+        dtype: complex64 or complex128; by default JAX's precision.
+
+    Returns:
+        The field.
+
+    Raises:
+        ValueError: If a number is out of range or the shapes do not fit.
+
+    Example:
+        >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.532, waist=4.0)
+        >>> round(float(beam.power), 5)
+        1.0
+
+    References:
+        L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 3.2, Eq. 3.7.
+    """
+    _check.positive("gaussian_beam", "waist", _check.length("gaussian_beam", "waist", waist))
+    _check.positive("gaussian_beam", "n", n)
+    _check.nonnegative("gaussian_beam", "power", power)
+    shape, kind, pair, wavelength, (waist, z, n, power) = _setup(
+        "gaussian_beam", shape, spacing, wavelength, dtype, waist=waist, z=z, n=n, power=power
+    )
+    y, x = grid.coordinates(shape, pair)
+    w, ratio, amplitude = (
+        a[..., None, None]
+        for a in (waist, z * wavelength / (jnp.pi * n * waist**2), _root(2 * power / jnp.pi))
+    )
+    one = 1 + ratio**2
+    # exp(-r2/(w2 (1 + i s))) = exp(-r2/(w2 (1+s2))) cis(r2 s / (2 pi w2 (1 + s2))), separable
+    exponent_y, exponent_x = y**2 / (w**2 * one), x**2 / (w**2 * one)
+    envelope = jnp.exp(-exponent_y) * jnp.exp(-exponent_x)
+    curvature = cis(exponent_y * ratio / numerics.TAU) * cis(exponent_x * ratio / numerics.TAU)
+    gouy = (1 - 1j * ratio).astype(kind) / one
+    return Field((amplitude / w * envelope * curvature * gouy).astype(kind), pair, wavelength)
+
+
+def _root(x: Array) -> Array:
+    lit = x > 0
+    return jnp.where(lit, jnp.sqrt(jnp.where(lit, x, 1)), 0)
+
+
+# -- point sources -------------------------------------------------------------------------
+
+
+def _distance(z: Array, y: Array, x: Array) -> Array:
+    return jnp.sqrt(z**2 + y**2 + x**2)
+
+
+def _plain_spherical(shape: tuple[int, int], *parameters: Array) -> Array:
+    z, wavelength, n, dy, dx, y0, x0 = parameters
+    y = grid.indices(shape[0])[:, None].astype(z.dtype) * dy - y0
+    x = grid.indices(shape[1]).astype(z.dtype) * dx - x0
+    square = y**2 + x**2
+    path = square / (_distance(z, y, x) + jnp.abs(z))
+    return n / wavelength * jnp.where(z < 0, -path, path)
+
+
+def _square_word(count: int, spacing: Array, offset: Array) -> TwoWord:
+    place = numerics.multiply(
+        word(spacing, spacing.dtype), word(grid.indices(count).astype(float), spacing.dtype)
+    )
+    place = numerics.add(place, word(-offset, spacing.dtype))
+    return numerics.multiply(place, place)
+
+
+@numerics.with_plain_derivative(_plain_spherical)
+def _spherical_turns(shape: tuple[int, int], *parameters: Array) -> Array:
+    z, wavelength, n, dy, dx, y0, x0 = parameters
+    dtype = z.dtype
+    if dtype == jnp.float64:
+        turns = _plain_spherical(shape, *parameters)
+        return turns - jnp.round(turns)
+    m = numerics.divide(word(n, dtype), word(wavelength, dtype))
+    square = word(z, dtype)
+    y2 = numerics.add(numerics.multiply(square, square), _square_word(shape[0], dy, y0))
+    y2 = TwoWord(y2.hi[:, None], y2.lo[:, None])
+    base = word(jnp.abs(z), dtype)
+    turns, _ = numerics.root_turns(m, base, y2, _square_word(shape[1], dx, x0))
+    return jnp.where(z < 0, -turns, turns)
+
+
+# Compiled as a whole: outside jax.jit every operation would be compiled by itself.
+@partial(jax.jit, static_argnums=0)
+def _spherical_waves(shape: tuple[int, int], *parameters: Array) -> Array:
+    def wave(z: Array, wavelength: Array, n: Array, pair: Array, y0: Array, x0: Array) -> Array:
+        turns = _spherical_turns(shape, z, wavelength, n, pair[0], pair[1], y0, x0)
+        y, x = grid.coordinates(shape, pair)
+        return cis(turns) / _distance(z, y - y0, x - x0)
+
+    return numerics.map_batch(wave, parameters[0].shape, *parameters)
+
+
+def point_source(
+    shape: tuple[int, int],
+    *,
+    spacing: ArrayLike | str,
+    wavelength: ArrayLike | str,
+    z: ArrayLike | str,
+    n: ArrayLike = 1.0,
+    y: ArrayLike | str = 0.0,
+    x: ArrayLike | str = 0.0,
+    power: ArrayLike = 1.0,
+    dtype: Any = None,
+) -> Field:
+    r"""Makes the spherical wave of a point source, exactly.
+
+    .. math:: u = \sqrt{\frac{P}{4\pi}}\;\frac{\exp[\pm i 2\pi (n/\lambda)(r - |z|)]}{r},
+        \qquad r = \sqrt{(x - x_0)^2 + (y - y_0)^2 + z^2}
+
+    Exact, not paraxial; the carrier is left out. For negative ``z`` the wave converges toward a
+    focus at the distance \|z\| behind the plane. At z = 0 the sample on the source is infinite.
+
+    Args:
+        shape: Number of samples (ny, nx).
+        spacing: Sample spacing, one number or ``(..., 2)`` as (dy, dx) [µm].
+        wavelength: Vacuum wavelength, ``(...)`` [µm].
+        z: Distance from the source to the plane, ``(...)``, not zero [µm].
+        n: Refractive index of the medium, ``(...)``.
+        y: Position of the source, ``(...)`` [µm].
+        x: Position of the source, ``(...)`` [µm].
+        power: Power radiated into the full solid angle, ``(...)`` [power].
+        dtype: complex64 or complex128; by default JAX's precision.
+
+    Returns:
+        The field.
+
+    Raises:
+        ValueError: If ``z`` is zero, a number is out of range or the shapes do not fit.
+
+    Example:
+        >>> wave = point_source((65, 65), spacing=0.1, wavelength=0.5, z=100.0)
+        >>> round(float(wave.intensity[32, 32] * 4 * jnp.pi * 100.0**2), 5)
+        1.0
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.5.
+    """
+    where = "point_source"
+    z = _check.length(where, "z", z)
+    if _check.is_concrete(z) and np.any(np.asarray(z) == 0):
+        raise ValueError(
+            f"{where}: `z` must not be zero, where the spherical wave is infinite, got {z} µm. "
+            "Use objective_point_source for an emitter in the focus of an objective."
+        )
+    _check.positive(where, "n", n)
+    _check.nonnegative(where, "power", power)
+    shape, kind, pair, wavelength, values = _setup(
+        where, shape, spacing, wavelength, dtype, z=z, n=n, y=y, x=x, power=power
+    )
+    z, n, y0, x0, power = values
+
+    u = _spherical_waves(shape, z, wavelength, n, pair, y0, x0)
+    amplitude = _root(power / (4 * jnp.pi))[..., None, None]
+    return Field((amplitude * u).astype(kind), pair, wavelength)
+
+
+def _plain_defocus(shape: tuple[int, int], *parameters: Array) -> Array:
+    z, wavelength, n, dy, dx, f = parameters
+    sy = grid.indices(shape[0])[:, None].astype(z.dtype) * (dy / (n * f))
+    sx = grid.indices(shape[1]).astype(z.dtype) * (dx / (n * f))
+    square = sy**2 + sx**2
+    cosine = jnp.sqrt(jnp.where(square < 1, 1 - square, 1))
+    return z * n / wavelength * square / (1 + cosine)
+
+
+@numerics.with_plain_derivative(_plain_defocus)
+def _defocus_turns(shape: tuple[int, int], *parameters: Array) -> Array:
+    """Phase -z (n/lambda) (cos(theta) - 1) over the back focal plane."""
+    z, wavelength, n, dy, dx, f = parameters
+    dtype = z.dtype
+    if dtype == jnp.float64:
+        turns = _plain_defocus(shape, *parameters)
+        return turns - jnp.round(turns)
+    one = word(1.0, dtype)
+    radius = numerics.multiply(word(n, dtype), word(f, dtype))
+
+    def square(count: int, spacing: Array) -> TwoWord:
+        step = numerics.divide(word(spacing, dtype), radius)
+        place = numerics.multiply(step, word(grid.indices(count).astype(float), dtype))
+        return numerics.negative(numerics.multiply(place, place))
+
+    rest = numerics.add(one, square(shape[0], dy))
+    rest = TwoWord(rest.hi[:, None], rest.lo[:, None])
+    path = numerics.multiply(
+        word(-z, dtype), numerics.divide(word(n, dtype), word(wavelength, dtype))
+    )
+    return numerics.root_turns(path, one, rest, square(shape[1], dx))[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def _objective_waves(shape: tuple[int, int], *parameters: Array) -> Array:
+    def wave(z, wavelength, n, pair, y0, x0, f, na):  # type: ignore[no-untyped-def]
+        hy, hx = grid.coordinates(shape, pair)
+        square = ((hy / f) ** 2 + (hx / f) ** 2) / n**2
+        inside = square < 1
+        cosine = jnp.sqrt(jnp.where(inside, 1 - square, 1))
+        defocus = _defocus_turns(shape, z, wavelength, n, pair[0], pair[1], f)
+        tilt = cis(-hy * y0 / (wavelength * f)) * cis(-hx * x0 / (wavelength * f))
+        stop = grid.disk_coverage(shape, pair, f * na)
+        return stop / jnp.sqrt(cosine) * cis(defocus) * tilt
+
+    return numerics.map_batch(wave, parameters[0].shape, *parameters)
+
+
+def _check_pupil(where: str, shape: tuple[int, int], pair: Array, radius: Array) -> None:
+    """Warns, where the values are concrete, of a pupil that the window cuts or hardly samples."""
+    if not _check.is_concrete(pair, radius):
+        return
+    spacing, radius = np.asarray(pair), np.asarray(radius)[..., None]
+    if np.any(radius > (np.asarray(shape) + 1) / 2 * spacing):
+        need = int(np.ceil(2 * np.max(radius / spacing)))
+        _check.warn(
+            where,
+            f"the pupil's radius f na = {float(np.max(radius)):.4g} µm does not fit the window, "
+            f"which cuts it. Use a shape of at least ({need}, {need}), or a larger spacing.",
+        )
+    elif np.any(radius < 2 * spacing):
+        _check.warn(
+            where,
+            f"the pupil's radius f na = {float(np.min(radius)):.4g} µm has fewer than two samples. "
+            f"Use a spacing of at most {float(np.min(radius)) / 8:.4g} µm.",
+        )
+
+
+def objective_point_source(
+    shape: tuple[int, int],
+    *,
+    spacing: ArrayLike | str,
+    wavelength: ArrayLike | str,
+    f: ArrayLike | str,
+    na: ArrayLike,
+    n: ArrayLike = 1.0,
+    z: ArrayLike | str = 0.0,
+    y: ArrayLike | str = 0.0,
+    x: ArrayLike | str = 0.0,
+    power: ArrayLike = 1.0,
+    dtype: Any = None,
+) -> Field:
+    r"""Makes the field of a point emitter in the back focal plane of an objective, exactly.
+
+    .. math:: u(h) = \frac{A}{\sqrt{\cos\theta}}
+        \exp\!\Bigl[-i 2\pi \tfrac{n}{\lambda}\bigl(s_x x + s_y y + z (\cos\theta - 1)\bigr)\Bigr],
+        \qquad (s_x, s_y) = \frac{(h_x, h_y)}{n f}, \quad \sin\theta = |s|
+
+    for :math:`|h| \le f\,\mathrm{NA}` (the rim is area-weighted, so that the NA has a gradient).
+    Scalar, isotropic emitter; the aplanatic factor :math:`1/\sqrt{\cos\theta}` conserves power
+    (Abbe's sine condition). The defocus is exact, not paraxial; the carrier :math:`n z/\lambda`
+    is left out. A tube lens (:func:`~jaxwave.lenses.ff_lens`) makes the image.
+
+    Args:
+        shape: Number of samples (ny, nx).
+        spacing: Sample spacing in the back focal plane, one number or ``(..., 2)`` [µm].
+        wavelength: Vacuum wavelength, ``(...)`` [µm].
+        f: Effective focal length in air (tube lens / magnification), ``(...)`` [µm].
+        na: Numerical aperture, below ``n``, ``(...)``.
+        n: Refractive index of the immersion medium, ``(...)``.
+        z: Displacement of the emitter toward the objective, ``(...)`` [µm].
+        y: Position of the emitter, ``(...)`` [µm].
+        x: Position of the emitter, ``(...)`` [µm].
+        power: Power through the aperture, ``(...)`` [power].
+        dtype: complex64 or complex128; by default JAX's precision.
+
+    Returns:
+        The field in the back focal plane.
+
+    Raises:
+        ValueError: If a number is out of range (``na`` not below ``n``) or shapes do not fit.
+
+    Example:
+        >>> pupil = objective_point_source(
+        ...     (128, 128), spacing=60.0, wavelength=0.52, f=3000.0, na=0.85, z=1.0)
+        >>> round(float(pupil.power), 5)
+        1.0
+
+    References:
+        L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 3.5 and 4.1.
+    """
+    where = "objective_point_source"
+    _check.positive(where, "f", _check.length(where, "f", f), unit="µm")
+    _check.positive(where, "n", n)
+    _check.numerical_aperture(where, na, n)
+    _check.nonnegative(where, "power", power)
+    shape, kind, pair, wavelength, values = _setup(
+        where, shape, spacing, wavelength, dtype, f=f, na=na, n=n, z=z, y=y, x=x, power=power
+    )
+    f, na, n, z, y0, x0, power = values
+    _check_pupil(where, shape, pair, f * na)
+
+    u = _objective_waves(shape, z, wavelength, n, pair, y0, x0, f, na)
+    field = Field(u.astype(kind), pair, wavelength)
+    return normalize(broadcast(field, z.shape), power=power)

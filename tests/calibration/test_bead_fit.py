@@ -1,0 +1,125 @@
+"""The bead fit: synthetic truth is recovered; the measured stack reaches its number."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxwave import io
+from jaxwave._check import JaxwaveWarning
+from jaxwave.calibration.bead_fit import fit_bead, noise_variance
+from jaxwave.calibration.bead_model import SCALES, BeadModel, bead_stack, pupil_basis
+from jaxwave.calibration.beads import cut_bead, mass_center
+
+SMALL = BeadModel(
+    na=0.8,
+    wavelength=0.5,
+    n=1.0,
+    pixel=0.13,
+    shape=(24, 25),
+    order=4,
+    pupil_samples=32,
+    vectorial=False,
+)
+Z = (np.arange(11) - 5) * 0.3
+
+
+def _synthetic(seed: int = 0, photons: float = 3e5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = np.zeros(len(SMALL.modes))
+    truth[SMALL.modes.index((2, 2))] = 0.02
+    truth[SMALL.modes.index((3, 1))] = -0.015
+    truth[SMALL.modes.index((4, 0))] = 0.025
+    start = SMALL.start(0.1)
+    start["zernike"] = jnp.asarray(truth / SCALES["zernike"], jnp.float32)
+    start["x"] = jnp.float32(0.5)
+    clean = photons * np.asarray(bead_stack(SMALL, start, Z, pupil_basis(SMALL))) + 100
+    return rng.poisson(clean).astype(float), truth
+
+
+@pytest.fixture(scope="module")
+def recovered():
+    data, truth = _synthetic()
+    return fit_bead(data, Z, SMALL, steps=(60, 0), model_error=0.0), truth
+
+
+def test_recovers_the_aberrations_within_their_errors(recovered) -> None:
+    fit, truth = recovered
+    off = fit.values["zernike_um"] - truth
+    assert np.abs(off).max() < 1e-3  # one nanometer at 3e5 photons a plane
+    assert np.abs(off / fit.errors["zernike_um"]).max() < 5
+    assert fit.values["x_um"] == pytest.approx(0.05, abs=1e-3)
+    assert fit.values["z_um"] == pytest.approx(0.1, abs=0.01)
+    np.testing.assert_allclose(fit.gain, 3e5, rtol=0.02)
+    np.testing.assert_allclose(fit.background, 100, rtol=0.03)
+
+
+def test_predicts_the_planes_that_it_has_not_seen(recovered) -> None:
+    fit, _ = recovered
+    np.testing.assert_array_equal(fit.heldout, np.arange(1, 11, 2))
+    # shot noise alone: sum of variances over sum of squares, about 3e-4 here
+    assert fit.scores["heldout_per_plane_gain"] < 2 * fit.scores["fitted_per_plane_gain"] < 2e-3
+
+
+def test_bad_pixels_of_zero_weight_do_not_matter(recovered) -> None:
+    data, truth = _synthetic()
+    weight = np.ones_like(data)
+    data[4, 10, 11], weight[4, 10, 11] = np.nan, 0
+    data[6, 3, 3], weight[6, 3, 3] = 1e9, 0
+    fit = fit_bead(data, Z, SMALL, steps=(60, 0), model_error=0.0, weight=weight)
+    assert np.abs(fit.values["zernike_um"] - truth).max() < 1e-3
+
+
+def test_noise_variance_of_poisson_data() -> None:
+    data = np.random.default_rng(2).poisson(np.full((10, 40, 40), 50.0)).astype(float)
+    data[:, 18:22, 18:22] += 1000
+    variance, background, noise = noise_variance(data, model_error=0.0)
+    assert background == pytest.approx(50, rel=0.02) and noise**2 == pytest.approx(50, rel=0.25)
+    assert variance[5, 20, 20] == pytest.approx(1050, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stack": np.ones((11, 9, 9))}, r"model's \(24, 25\) pixels, got the shape \(11, 9, 9\)"),
+        ({"z": Z[:5]}, r"one number per plane \(11,\), got \(5,\)"),
+        ({"z": np.zeros(11)}, "`z` must be different for every plane"),
+        (
+            {"heldout": np.arange(1, 10)},
+            "needs at least 3 fitted planes at different z, got 2 of 11",
+        ),
+        ({"stack": np.full((11, 24, 25), np.nan)}, r"6600 NaN or infinite values.*\(0, 0, 0\)"),
+        ({"weight": np.ones((2, 2))}, "`weight` must match the stack"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:All-NaN")
+def test_errors(change: dict, message: str) -> None:
+    data, _ = _synthetic()
+    arguments = {"stack": data, "z": Z, "model": SMALL, **change}
+    with pytest.raises(ValueError, match=message):
+        fit_bead(**arguments)
+
+
+@pytest.mark.slow
+def test_the_measured_bead() -> None:
+    path = Path(__file__).parents[2] / "examples" / "data" / "bead_air_na085.tif"
+    with pytest.warns(JaxwaveWarning, match=r"0\.13 µm by your argument and 0\.05417 µm"):
+        stack = io.read_stack(path, pixel="130 nm", dz="300 nm")
+    data = np.asarray(cut_bead(stack, mass_center(stack), 64).data)
+    model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(64, 64))
+    fit = fit_bead(data, (np.arange(25) - 12) * 0.3, model)
+    assert fit.scores["heldout_one_gain"] <= 0.0105
+    assert fit.scores["heldout_per_plane_gain"] <= 0.0071
+    # the same score by hand, as the data's own README defines it
+    b = np.median(np.concatenate([data[:, :, 0], data[:, :, -1]]))
+    rest = sum(
+        np.linalg.lstsq(
+            np.stack([fit.image[k].ravel(), np.ones(64 * 64)], -1).astype(float),
+            data[k].ravel().astype(float),
+            rcond=None,
+        )[1].item()
+        for k in range(1, 25, 2)
+    )
+    light = np.sum((data[1::2].astype(float) - b) ** 2)
+    assert fit.scores["heldout_per_plane_gain"] == pytest.approx(rest / light, rel=1e-2)

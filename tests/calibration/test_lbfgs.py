@@ -1,0 +1,76 @@
+"""The minimizer: known minima, history, bad losses, compile once."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxwave.calibration import lbfgs
+from jaxwave.calibration.lbfgs import minimize
+
+
+def rosenbrock(p: dict, scale: jnp.ndarray) -> jnp.ndarray:
+    return scale * (p["b"] - p["a"] ** 2) ** 2 + (1 - p["a"]) ** 2
+
+
+def test_finds_the_minimum_of_the_rosenbrock_valley() -> None:
+    start = {"a": jnp.float32(-1.2), "b": jnp.float32(1.0)}
+    result = minimize(rosenbrock, start, jnp.float32(100), steps=100)
+    np.testing.assert_allclose([result.parameters["a"], result.parameters["b"]], 1, atol=1e-3)
+    assert len(result.loss) % 10 == 0 and result.loss[-1] < 1e-6
+    assert np.all(np.diff(result.loss) <= 1e-6)  # the line search never lets the loss rise
+
+
+def test_heldout_and_progress_are_reported_per_chunk() -> None:
+    seen: list = []
+
+    def loss(p: jnp.ndarray, d: jnp.ndarray) -> jnp.ndarray:
+        return jnp.sum(jnp.cosh(p - d[0]))
+
+    def heldout(p: jnp.ndarray, d: jnp.ndarray) -> jnp.ndarray:
+        return jnp.sum((p - d[1]) ** 2)
+
+    data = jnp.array([[1.0, 2.0], [1.1, 2.1]])
+    result = minimize(
+        loss,
+        jnp.zeros(2),
+        data,
+        steps=12,
+        report_every=4,
+        heldout=heldout,
+        tolerance=0.0,
+        progress=lambda *report: seen.append(report),
+    )
+    assert [s[0] for s in seen] == [4, 8, 12] and len(result.heldout) == 3
+    assert result.heldout[-1] == pytest.approx(0.02, rel=1e-2)  # (0.1)^2 twice
+
+
+def test_the_same_loss_compiles_once() -> None:
+    before = lbfgs._chunk._cache_size()
+    for value in (1.0, 2.0, 3.0):
+        start = {"a": jnp.float32(-value), "b": jnp.float32(value)}
+        minimize(rosenbrock, start, jnp.float32(10 * value), steps=14, report_every=7)
+    assert lbfgs._chunk._cache_size() - before == 1
+
+
+def test_a_bad_start_names_the_parameter() -> None:
+    with pytest.raises(ValueError, match=r"start\['b'\].*1 NaN or infinite.*index \(1,\)"):
+        minimize(lambda p: jnp.sum(p["b"]), {"b": np.array([0.0, np.nan])})
+
+    def loss(p: dict) -> jnp.ndarray:
+        return jnp.sum(jnp.sqrt(p["bad"])) + jnp.sum(p["good"] ** 2)
+
+    with pytest.raises(ValueError, match=r"parameter \['bad'\] is not finite"):
+        minimize(loss, {"bad": jnp.array([-1.0]), "good": jnp.array([1.0])}, steps=2)
+
+
+def test_complex_parameters_are_refused() -> None:
+    with pytest.raises(TypeError, match="must be real, got complex64"):
+        minimize(lambda p: jnp.abs(p) ** 2, jnp.complex64(1j))
+
+
+def test_a_step_into_nan_is_rejected_and_said() -> None:
+    def loss(p: jnp.ndarray) -> jnp.ndarray:  # falls toward a cliff of NaN at p > 1
+        return jnp.where(p > 1, jnp.nan, -p)
+
+    result = minimize(loss, jnp.float32(0.0), steps=20, report_every=5)
+    assert np.isfinite(result.parameters) and result.parameters <= 1

@@ -1,0 +1,328 @@
+"""The house rules that can be read off the source: what imports what, sizes, words.
+
+A new file goes into LAYERS, at the place where everything it imports stands above it. An exception
+to a rule goes into the table of that rule, with its reason.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "jaxwave"
+BRIDGE = ROOT / "torch_bridge"
+
+# A file imports only from what stands above it; a name with a slash is a folder. Beside each layer:
+# the packages that it may import besides the standard library, jax and numpy.
+LAYERS: dict[str, tuple[str, set[str]]] = {
+    "foundations": (
+        "units _check _environment numerics special grid fourier field edit compute",
+        {"jaxlib"},
+    ),
+    "physics": (
+        "sampling sources propagation lenses masks polarization zernike materials samples imaging "
+        "sensors psf/ losses",
+        set(),
+    ),
+    "elements": ("elements/", {"flax"}),
+    "calibration": ("sweep calibration/", {"flax", "optax", "tqdm"}),
+    "edges": ("io/ plot/ report cli", {"tifffile", "matplotlib", "tqdm"}),
+}
+ORDER = [name.rstrip("/") for names, _ in LAYERS.values() for name in names.split()]
+EDGES = [name.rstrip("/") for name in LAYERS["edges"][0].split()]
+EVERYWHERE = {"jax", "numpy"} | set(sys.stdlib_module_names)
+
+# What makes `import jaxwave` slow.
+HEAVY = ("flax", "optax", "torch", "matplotlib", "tifffile", "scipy", "tqdm")
+
+MOST_LINES = 500
+MOST_LINES_OF_A_FUNCTION = 60  # without its docstring
+
+# path or "path:function" -> reason
+LONG: dict[str, str] = {
+    "jaxwave/psf/lens.py:_focus": "young: the paths of vector, scalar and apodization wait to part",
+    "jaxwave/sensors.py": "half of it are docstrings; it is one topic",
+    "jaxwave/zernike.py": "half of it are docstrings; it is one topic",
+}
+
+
+def sources(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def tracked_files() -> list[Path]:
+    """The files of the project, whatever else lies in the folder."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    files = [ROOT / line for line in listed.stdout.splitlines()]
+    return [path for path in files if path.is_file()]
+
+
+def name_of(path: Path) -> str:
+    """Path relative to the project, for messages and tables."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every imported module by its full name, wherever in the file the import stands."""
+    module = module_of(path)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above, node.module or ""] if node.level else [node.module or ""])
+            base = base.rstrip(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                yield (full if is_module(full) else base), node.lineno
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def place(module: str) -> str:
+    """The entry of LAYERS that a module of jaxwave belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def layer_of(entry: str) -> str:
+    for layer, (names, _) in LAYERS.items():
+        if entry in [name.rstrip("/") for name in names.split()]:
+            return layer
+    raise KeyError(entry)
+
+
+def files_of_package() -> list[Path]:
+    return [path for path in sources(PACKAGE) if path != PACKAGE / "__init__.py"]
+
+
+def by_name(path: Path) -> str:
+    return name_of(path)
+
+
+# -- imports -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", files_of_package(), ids=by_name)
+def test_every_file_has_its_place(path):
+    entry = place(module_of(path))
+    assert entry in ORDER, (
+        f"{name_of(path)} is not in LAYERS of tests/test_architecture.py. Put {entry!r} into the "
+        f"layer it belongs to ({', '.join(LAYERS)}), below everything it imports."
+    )
+
+
+@pytest.mark.parametrize("path", files_of_package(), ids=by_name)
+def test_imports_run_one_way(path):
+    me = place(module_of(path))
+    if me not in ORDER:
+        pytest.skip("has no place yet, see test_every_file_has_its_place")
+    for target, line in imports(path):
+        if target.split(".")[0] != "jaxwave":
+            continue
+        other = place(target)
+        spot = f"{name_of(path)}:{line}"
+        assert other, f"{spot} imports jaxwave itself; import the file that you need from it."
+        if other == me:
+            continue
+        assert other not in EDGES or me in EDGES, f"{spot} imports {target}: nothing imports edges."
+        assert other in ORDER and ORDER.index(other) < ORDER.index(me), (
+            f"{spot} imports {target}, which does not stand above {me!r} in LAYERS. Move what both "
+            "need further up, or pass it as an argument."
+        )
+
+
+def test_package_itself_imports_no_edge():
+    for target, line in imports(PACKAGE / "__init__.py"):
+        assert place(target) not in EDGES, f"jaxwave/__init__.py:{line} imports {target}."
+
+
+@pytest.mark.parametrize("folder", [p.parent for p in PACKAGE.glob("*/__init__.py")], ids=by_name)
+def test_no_circle_within_a_folder(folder):
+    members = {module_of(p): p for p in sources(folder) if p.name != "__init__.py"}
+    edges = {m: [t for t, _ in imports(p) if t in members] for m, p in members.items()}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, "these import each other: " + " -> ".join((*trail, module))
+        if module not in done:
+            for target in edges[module]:
+                visit(target, (*trail, module))
+            done.add(module)
+
+    for module in members:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", files_of_package(), ids=by_name)
+def test_foreign_packages(path):
+    me = place(module_of(path))
+    if me not in ORDER:
+        pytest.skip("has no place yet, see test_every_file_has_its_place")
+    layer = layer_of(me)
+    allowed = EVERYWHERE | LAYERS[layer][1] | {"jaxwave"}
+    for target, line in imports(path):
+        assert target.split(".")[0] in allowed, (
+            f"{name_of(path)}:{line} imports {target}; the layer {layer!r} may import "
+            f"{', '.join(sorted({'jax', 'numpy'} | LAYERS[layer][1]))}."
+        )
+
+
+def test_bridge_does_not_know_jaxwave():
+    for path in sources(BRIDGE):
+        for target, line in imports(path):
+            assert target.split(".")[0] != "jaxwave", (
+                f"{name_of(path)}:{line} imports {target}: the bridge works for any JAX function."
+            )
+
+
+def test_import_jaxwave_loads_nothing_heavy():
+    program = f"import sys, jaxwave; print(*[m for m in {HEAVY} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert not run.stdout.split(), f"`import jaxwave` loads {run.stdout}"
+
+
+# -- sizes ---------------------------------------------------------------------------------
+
+
+def length_of_function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    assert node.end_lineno is not None
+    lines = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node, clean=False) is not None:
+        doc = node.body[0]
+        assert doc.end_lineno is not None
+        lines -= doc.end_lineno - doc.lineno + 1
+    return lines
+
+
+def too_long() -> dict[str, int]:
+    result = {}
+    for path in sources(PACKAGE, BRIDGE, ROOT / "examples", ROOT / "benchmarks"):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > MOST_LINES:
+            result[name_of(path)] = lines
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = length_of_function(node)
+                if lines > MOST_LINES_OF_A_FUNCTION:
+                    result[f"{name_of(path)}:{node.name}"] = lines
+    return result
+
+
+def test_files_and_functions_are_short():
+    new = {name: lines for name, lines in too_long().items() if name not in LONG}
+    assert not new, (
+        f"Split these (files past {MOST_LINES} lines, functions past {MOST_LINES_OF_A_FUNCTION} "
+        f"without docstring), or give a reason in LONG: {new}"
+    )
+
+
+def test_exceptions_to_length_are_needed():
+    idle = set(LONG) - set(too_long())
+    assert not idle, f"These are short again; take them out of LONG: {sorted(idle)}"
+
+
+# -- words ---------------------------------------------------------------------------------
+
+MACHINE_PATH = re.compile(r"(?<![\w.~/-])(?:/(?:work|home|root|opt|Users|mnt)/\w|[A-Z]:\\\w)")
+ADDRESS = re.compile(r"\w+://")
+# Where an installer could be told an address. Others may quote a source.
+SETTINGS = ("pyproject.toml", "requirements/", ".ci/", ".pre-commit-config.yaml", "README.md")
+TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".cfg", ""}
+
+
+def lines_with(pattern: re.Pattern[str], files: list[Path]) -> list[str]:
+    found = []
+    for path in files:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if pattern.search(line):
+                found.append(f"{name_of(path)}:{number}: {line.strip()[:80]}")
+    return found
+
+
+def test_no_path_of_a_machine():
+    files = [path for path in tracked_files() if path.suffix in TEXT]
+    assert not (found := lines_with(MACHINE_PATH, files)), "\n".join(found)
+
+
+def test_no_address_in_the_settings():
+    files = [path for path in tracked_files() if name_of(path).startswith(SETTINGS)]
+    assert not (found := lines_with(ADDRESS, files)), "\n".join(found)
+
+
+@pytest.mark.parametrize("path", sources(PACKAGE, BRIDGE), ids=by_name)
+def test_nothing_is_unpickled(path):
+    for target, line in imports(path):
+        assert target.split(".")[0] not in {"pickle", "dill", "cloudpickle", "joblib", "shelve"}, (
+            f"{name_of(path)}:{line} imports {target}: a file could run code."
+        )
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant) and node.value.value is False, (
+                f"{name_of(path)}:{node.value.lineno} allows pickles: a file could run code."
+            )
+
+
+@pytest.mark.parametrize("path", sources(PACKAGE), ids=by_name)
+def test_phases_go_through_cis(path):
+    """XLA's sine and cosine are 18 times slower than numerics.cis; numpy at trace time may."""
+    for node in ast.walk(tree_of(path)):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) in ("jnp.exp", "lax.exp")):
+            continue
+        imaginary = [
+            part
+            for argument in node.args
+            for part in ast.walk(argument)
+            if isinstance(part, ast.Constant) and isinstance(part.value, complex)
+        ]
+        assert not imaginary, (
+            f"{name_of(path)}:{node.lineno} takes the exponential of a complex number: use "
+            "numerics.cis, with the phase in turns."
+        )
+
+
+# -- the rules themselves ------------------------------------------------------------------
+
+
+def test_order_has_no_name_twice():
+    assert all(a != b for a, b in pairwise(sorted(ORDER)))
+
+
+# -- style and types -----------------------------------------------------------------------
+
+TOOLS = {
+    "format": ["ruff", "format", "--check", "--quiet", "."],
+    "lint": ["ruff", "check", "--quiet", "."],
+    "types": ["mypy"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", TOOLS)
+def test_style(tool):
+    run = subprocess.run(
+        [sys.executable, "-m", *TOOLS[tool]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout + run.stderr

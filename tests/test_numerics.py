@@ -1,0 +1,109 @@
+"""Exponentials, sizes and two-word phases against float64 and exact rational arithmetic."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import TAU
+
+import jaxwave as jw
+from jaxwave import numerics
+from jaxwave.numerics import word
+
+FLOATS = st.floats(2.0**-13, 2.0**20, width=32)
+
+
+def test_cis_in_float32():
+    t = np.concatenate([np.linspace(-2, 2, 20001), [0.125, 0.25, 1e3 + 0.25]]).astype(np.float32)
+    got = np.asarray(jax.jit(jw.cis)(t))
+    assert np.abs(got - np.exp(1j * TAU * t.astype(float))).max() < 2.5e-7
+    assert np.abs(np.abs(got) - 1).max() < 2.5e-7
+
+
+def test_cis_in_float64_and_its_derivative(x64):
+    t = np.linspace(-3, 3, 4001)
+    assert np.abs(np.asarray(jw.cis(t)) - np.exp(1j * TAU * t)).max() < 6e-15
+    slope = jax.vmap(jax.grad(lambda t: jw.cis(t).imag))(jnp.asarray(t))
+    np.testing.assert_allclose(slope, TAU * np.cos(TAU * t), atol=1e-13)
+    second = jax.vmap(jax.grad(jax.grad(lambda t: jw.cis(t).real)))(jnp.asarray(t))
+    np.testing.assert_allclose(second, -(TAU**2) * np.cos(TAU * t), atol=1e-12)
+
+
+def test_cis_of_integers_and_half_precision():
+    assert jw.cis(1).dtype == np.complex64 and jw.cis(np.float16(0.25)).dtype == np.complex64
+    with pytest.raises(TypeError, match="cis: `turns` must be real, got complex64"):
+        jw.cis(1j)
+
+
+@pytest.mark.parametrize("n", [1, 13, 97, 511, 1021, 1024, 2047, 4097])
+def test_fast_len(n):
+    m = jw.fast_len(n)
+    rest = m
+    for p in (2, 3, 5, 7, 11):
+        while rest % p == 0:
+            rest //= p
+    assert m >= n and rest == 1 and (m < 1024 or m % 512) and m <= 1.1 * n + 1
+    assert jw.fast_len(m) == m
+
+
+def test_fast_len_error():
+    with pytest.raises(ValueError, match="fast_len: `n` must be at least 1, got 0"):
+        jw.fast_len(0)
+    with pytest.raises(TypeError, match=r"fast_len: `n` must be an integer, got 15\.5"):
+        jw.fast_len(15.5)
+
+
+def exact(w) -> Fraction:
+    return Fraction(float(w.hi)) + Fraction(float(w.lo))
+
+
+@settings(max_examples=60, deadline=None)
+@given(FLOATS, FLOATS, FLOATS)
+def test_two_word_arithmetic_is_good_to_44_bits(a, b, c):
+    x = numerics.add(word(a, np.float32), word(b * 1e-5, np.float32))
+    y = word(c, np.float32)
+    ex, ey = exact(x), exact(y)
+    for got, need in (
+        (numerics.add(x, y), ex + ey),
+        (numerics.multiply(x, y), ex * ey),
+        (numerics.divide(x, y), ex / ey),
+    ):
+        assert abs(exact(got) - need) <= abs(need) * Fraction(2) ** -43
+    assert exact(numerics.negative(x)) == -ex
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(2.0**-10, 2.0**10, width=32), st.floats(2.0**-10, 2.0**13, width=32))
+def test_product_turns_is_the_product_modulo_one(a, b):
+    got = float(numerics.product_turns(word(a, np.float32), word(b, np.float32)))
+    wrong = Fraction(got) - Fraction(a) * Fraction(b)
+    wrong -= round(wrong)
+    # one float32 word would be wrong by 1e7 * 6e-8 = 0.6 turns
+    assert abs(float(wrong)) < 3e-7
+
+
+def test_products_survive_compilation():
+    a, b = np.float32(1234.567), np.float32(7654.321)
+    turns = jax.jit(lambda a, b: numerics.product_turns(word(a, np.float32), word(b, np.float32)))
+    wrong = float(turns(a, b)) - float(a) * float(b)
+    assert abs(wrong - round(wrong)) < 3e-7
+
+
+def test_with_plain_derivative(x64):
+    @numerics.with_plain_derivative(lambda _, x: x**3)
+    def cube(_, x):
+        return x * x * x
+
+    assert float(jax.grad(lambda x: cube(None, x))(2.0)) == 12.0
+
+
+def test_map_batch_is_a_loop():
+    x = jnp.arange(24.0).reshape(2, 3, 4)
+    got = numerics.map_batch(lambda v: (v.sum(), 2 * v), (2, 3), x)
+    np.testing.assert_array_equal(got[0], x.sum(-1))
+    np.testing.assert_array_equal(got[1], 2 * x)
+    np.testing.assert_array_equal(numerics.vectorize(jnp.sum, (2, 3))(x), x.sum(-1))

@@ -1,0 +1,84 @@
+"""What the README promises: lines that run, one command each to run and to test."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SETUP = "python3 -m venv .venv && .venv/bin/pip install "
+
+
+def section(title: str) -> str:
+    (text,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    return text
+
+
+def command(title: str) -> str:
+    """The only line of the only block of a section."""
+    blocks = FENCED.findall(section(title))
+    assert len(blocks) == 1, f"'## {title}' must have one fenced block, has {len(blocks)}"
+    lines = blocks[0][1].splitlines()
+    assert len(lines) == 1, f"'## {title}' must have one command line, has {len(lines)}"
+    return lines[0]
+
+
+@pytest.mark.parametrize("title", ["Run it", "Test it"])
+def test_one_command_does_all(title):
+    assert command(title).startswith(SETUP), "the command must make its own virtual environment"
+    assert "://" not in command(title)
+
+
+def test_ci_runs_the_command_for_tests():
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == command("Test it")
+
+
+def test_requirements_are_pinned():
+    for path in (ROOT / "requirements").glob("*.txt"):
+        for line in path.read_text().splitlines():
+            line = line.split("#")[0].strip()
+            assert not line or line.startswith("-r ") or "==" in line, f"{path.name}: {line}"
+
+
+def test_twelve_lines(capsys):
+    ((_, code), *_) = [block for block in FENCED.findall(README) if block[0] == "python"]
+    lines = [line for line in code.splitlines() if line.strip()]
+    assert len(lines) == 12, f"the first example must have twelve lines, has {len(lines)}"
+    exec(compile(code, "README.md", "exec"), {})
+    field, ring, slope = capsys.readouterr().out.splitlines()
+    measured, theory = map(float, re.findall(r"([\d.]+) µm", ring))
+    assert abs(measured - theory) <= 0.1  # half a sample
+    # The peak grows with the fourth power of the radius, pi^2 r^4 / (lambda f L)^2.
+    peak = (3.14159265 * 4000**2 / (0.532 * 180e3 * 256 * 50)) ** 2
+    assert float(slope.split(":")[1]) == pytest.approx(4 * peak / 4000, rel=1e-3)
+    comment = re.search(r"# (Field\(.*\))", code)
+    assert comment and comment[1] == field
+
+
+def test_links_lead_somewhere():
+    texts = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
+    links = [link for text in texts for link in re.findall(r"\]\(([^)#]+)\)", text)]
+    assert links
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert not missing, f"these links lead nowhere: {missing}"
+
+
+@pytest.mark.slow
+def test_main_job(tmp_path):
+    """The command's last part, with this interpreter and the results in a folder of the test."""
+    python, *arguments = shlex.split(command("Run it").split(" && ")[-1])
+    assert python == ".venv/bin/python"
+    script, *rest = arguments
+    run = subprocess.run(
+        [sys.executable, str(ROOT / script), *rest], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    (result,) = tmp_path.rglob("result.json")
+    assert json.loads(result.read_text())["heldout_nmse"] <= 0.0071
+    assert list(result.parent.glob("*.png")), "the job must end in a picture"

@@ -1,0 +1,376 @@
+"""Every public function through jit, vmap, grad, float32, batch axes: one table.
+
+To add a function, add a row: the name, a call of a dict of numbers ``p`` and a grid ``s``, and
+the numbers, which are floats, arrays or functions of the grid that make arrays. What is in
+``p`` is traced, mapped and differentiated; what is static stands in the call. Numbers are float64
+and become JAX's precision. A row's ``batched=False`` says that its numbers have no batch axes.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxwave as jw
+from jaxwave import psf
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    call: Callable[[dict, tuple[int, int]], Any]
+    numbers: dict[str, Any]
+    batched: bool = True
+    float32: float = 5e-6  # relative: rounding of inputs times phases of a few radians
+
+
+def noise(seed: int):
+    return lambda s: np.random.default_rng(seed).normal(size=s)
+
+
+def light(seed: int):
+    return lambda s: np.random.default_rng(seed).uniform(0.5, 2.0, size=s)
+
+
+def lit(p):
+    return jw.scalar_field(jax.lax.complex(p["re"], p["im"]), spacing=p["d"], wavelength=p["w"])
+
+
+D = np.array([0.45, 0.5])
+GRID = {"d": D, "w": 0.53}
+LIGHT = {"re": noise(1), "im": noise(2), **GRID}
+
+
+def tau(p, name):
+    return p[name][..., None, None]
+
+
+def source(function, **names):
+    def call(p, s):
+        rest = {k: v for k, v in p.items() if k not in ("d", "w")}
+        return function(s, spacing=p["d"], wavelength=p["w"], **rest)
+
+    return Row(call, {**GRID, **names})
+
+
+def transform(function):
+    return Row(
+        lambda p, s: function(jax.lax.complex(p["re"], p["im"])), {"re": noise(1), "im": noise(2)}
+    )
+
+
+TABLE = {
+    "scalar_field": Row(lambda p, s: lit(p), LIGHT),
+    "vector_field": Row(
+        lambda p, s: jw.vector_field(
+            jnp.stack([p["re"], p["im"], p["re"] * p["im"]], axis=-3),
+            spacing=p["d"],
+            wavelength=p["w"],
+        ),
+        LIGHT,
+    ),
+    "plane_wave": source(jw.plane_wave, kx=0.7, ky=-0.4, power=1.3),
+    "gaussian_beam": source(jw.gaussian_beam, waist=1.1, z=5.0, n=1.2, power=1.3),
+    "point_source": source(jw.point_source, z=4.0, n=1.2, y=0.3, x=-0.2, power=1.3),
+    "objective_point_source": Row(
+        lambda p, s: jw.objective_point_source(
+            s, spacing=p["d"], wavelength=p["w"], **{k: v for k, v in p.items() if k not in "dw"}
+        ),
+        {"d": 1000 * D, "w": 0.53, "f": 3000.0, "na": 0.37, "n": 1.3, "z": 2.0, "y": 0.3, "x": -0.2}
+        | {"power": 1.3},
+    ),
+    "angular_spectrum": Row(
+        lambda p, s: jw.angular_spectrum(lit(p), p["z"], n=p["n"]), {"z": 0.61, "n": 1.3, **LIGHT}
+    ),
+    "fresnel": Row(
+        lambda p, s: jw.fresnel(lit(p), p["z"], n=p["n"]), {"z": 0.61, "n": 1.3, **LIGHT}
+    ),
+    "carrier": Row(
+        lambda p, s: jw.carrier(lit(p), p["z"], n=p["n"]), {"z": 0.61, "n": 1.3, **LIGHT}
+    ),
+    "thin_lens": Row(
+        lambda p, s: jw.thin_lens(lit(p), p["f"], n=p["n"]), {"f": 9.0, "n": 1.3, **LIGHT}
+    ),
+    "ff_lens": Row(
+        lambda p, s: jw.ff_lens(lit(p), p["f"], n=p["n"]), {"f": 9.0, "n": 1.3, **LIGHT}
+    ),
+    "ff_lens to a grid": Row(
+        lambda p, s: jw.ff_lens(lit(p), p["f"], n=p["n"], spacing=p["to"], shape=(5, 6)),
+        {"f": 9.0, "n": 1.3, "to": 1.3 * D, **LIGHT},
+    ),
+    "phase_mask": Row(lambda p, s: jw.phase_mask(lit(p), p["m"]), {"m": noise(3), **LIGHT}),
+    "opd_mask": Row(lambda p, s: jw.opd_mask(lit(p), p["m"]), {"m": noise(3), **LIGHT}),
+    "amplitude_mask": Row(lambda p, s: jw.amplitude_mask(lit(p), p["m"]), {"m": noise(3), **LIGHT}),
+    "circular_aperture": Row(
+        lambda p, s: jw.circular_aperture(lit(p), p["r"], y=p["y"], x=p["x"]),
+        {"r": 1.02, "y": 0.1, "x": -0.07, **LIGHT},
+    ),
+    "pad": Row(lambda p, s: jw.pad(lit(p), (s[0] + 3, s[1] + 2)), LIGHT),
+    "crop": Row(lambda p, s: jw.crop(lit(p), (max(1, s[0] - 3), s[1])), LIGHT),
+    "resample": Row(lambda p, s: jw.resample(lit(p), p["to"], (7, 6)), {"to": 0.83 * D, **LIGHT}),
+    "shift": Row(
+        lambda p, s: jw.shift(lit(p), y=p["y"], x=p["x"]), {"y": 0.31, "x": -0.17, **LIGHT}
+    ),
+    "flip": Row(lambda p, s: jw.flip(lit(p), axis="x"), LIGHT),
+    "normalize": Row(lambda p, s: jw.normalize(lit(p), power=p["power"]), {"power": 1.3, **LIGHT}),
+    "stack": Row(lambda p, s: jw.stack([lit(p), 2 * lit(p)]), LIGHT, batched=False),
+    "coordinates": Row(lambda p, s: jw.coordinates(s, p["d"]), {"d": D}),
+    "frequencies": Row(lambda p, s: jw.frequencies(s, p["d"]), {"d": D}),
+    "ft2": transform(jw.ft2),
+    "ift2": transform(jw.ift2),
+    "matrix_ft2": Row(
+        lambda p, s: jw.matrix_ft2(jax.lax.complex(p["re"], p["im"]), p["a"], (5, 4)),
+        {"a": np.array([0.11, 0.13]), "re": noise(1), "im": noise(2)},
+    ),
+    "chirp_ft2": transform(lambda u: jw.chirp_ft2(u, (0.11, 0.13), (5, 4))),
+    "zoom_ft2": transform(lambda u: jw.zoom_ft2(u, (0.11, 0.13), (5, 4))),
+    "cis": Row(lambda p, s: jw.cis(p["t"]), {"t": noise(3)}),
+    "zernike_polynomials": Row(
+        lambda p, s: jw.zernike_polynomials([(1, -1), (4, 0), (5, 3)], p["x"], p["y"]),
+        {"x": noise(1), "y": noise(2)},
+    ),
+    "zernike_opd": Row(
+        lambda p, s: jw.zernike_opd(p["c"], [(2, 2), (4, 0)], p["x"], p["y"]),
+        {"c": np.array([0.3, -0.2]), "x": noise(1), "y": noise(2)},
+        batched=False,
+    ),
+    "zernike_radial": Row(lambda p, s: jw.zernike_radial(6, 2, p["rho"]), {"rho": light(1)}),
+    "rms_wavefront": Row(
+        lambda p, s: jw.rms_wavefront(p["c"], [(2, 2), (4, 0)]), {"c": np.array([0.3, -0.2])}
+    ),
+    "convolve_psf": Row(
+        lambda p, s: jw.convolve_psf(p["a"], p["b"]), {"a": light(1), "b": light(2)}
+    ),
+    "image_volume": Row(
+        lambda p, s: jw.image_volume(jnp.stack([p["a"], p["b"]], -3), jnp.stack([p["b"]] * 2, -3)),
+        {"a": light(1), "b": light(2)},
+    ),
+    "otf": Row(lambda p, s: jw.otf(p["a"]), {"a": light(1)}),
+    "mtf": Row(lambda p, s: jw.mtf(p["a"]), {"a": light(1)}),
+    "pixel_integrate": Row(
+        lambda p, s: jw.pixel_integrate(p["a"], spacing=p["d"], pitch=p["pitch"], shape=(3, 4)),
+        {"a": light(1), "d": D, "pitch": 1.13 * D},
+    ),
+    "pixel_otf": Row(
+        lambda p, s: jw.pixel_otf(p["fy"], p["fx"], pitch=p["pitch"]),
+        {"fy": noise(1), "fx": noise(2), "pitch": 0.7},
+        batched=False,
+    ),
+    "expose": Row(
+        lambda p, s: jw.expose(
+            p["a"], quantum_efficiency=p["q"], dark_current=p["dark"], exposure=p["t"]
+        ),
+        {"a": light(1), "q": 0.7, "dark": 0.2, "t": 1.3},
+        batched=False,
+    ),
+    "saturate": Row(lambda p, s: jw.saturate(p["a"], full_well=1.5), {"a": light(1)}),
+    "expected_counts": Row(
+        lambda p, s: jw.expected_counts(p["a"], gain=p["g"], offset=p["o"]),
+        {"a": light(1), "g": 0.4, "o": 100.0},
+        batched=False,
+    ),
+    "counts_variance": Row(
+        lambda p, s: jw.counts_variance(p["a"], gain=p["g"], read_noise=p["r"]),
+        {"a": light(1), "g": 0.4, "r": 1.4},
+        batched=False,
+    ),
+    "nmse": Row(lambda p, s: jw.nmse(p["a"], p["b"]), {"a": light(1), "b": light(2)}),
+    "gaussian_nll": Row(
+        lambda p, s: jw.gaussian_nll(p["a"], p["b"], p["v"]),
+        {"a": light(1), "b": light(2), "v": light(3)},
+    ),
+    "poisson_nll": Row(lambda p, s: jw.poisson_nll(p["a"], p["b"]), {"a": light(1), "b": light(2)}),
+    "poisson_deviance": Row(
+        lambda p, s: jw.poisson_deviance(p["a"], p["b"]), {"a": light(1), "b": light(2)}
+    ),
+    "anscombe_loss": Row(
+        lambda p, s: jw.anscombe_loss(p["a"], p["b"]), {"a": light(1), "b": light(2)}
+    ),
+    "psf.gibson_lanni_path": Row(
+        lambda p, s: psf.gibson_lanni_path(
+            tau({"s": p["s"]}, "s") * jnp.linspace(0, 1, s[1]),
+            psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
+            z=p["z"],
+        ),
+        {"s": 1.27, "n_s": 1.33, "t_s": 2.1, "z": 0.4},
+        batched=False,
+    ),
+    "psf.spherical_vector": Row(
+        lambda p, s: psf.spherical_vector(
+            psf.round_pupil(wavelength=p["w"], na=p["na"], n=p["n"]),
+            s,
+            spacing=p["d"],
+            z=p["z"],
+        ),
+        {"w": 0.53, "na": 1.1, "n": 1.5, "d": 0.11, "z": 0.6},
+        batched=False,
+    ),
+    "psf.spherical_dipole_intensity": Row(
+        lambda p, s: psf.spherical_dipole_intensity(
+            psf.round_pupil(
+                wavelength=p["w"],
+                na=p["na"],
+                layers=psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
+            ),
+            s,
+            spacing=p["d"],
+            z=p["z"],
+        ),
+        {"w": 0.53, "na": 1.2, "n_s": 1.33, "t_s": 1.3, "d": 0.11, "z": 0.6},
+        batched=False,
+    ),
+    "Field.properties": Row(
+        lambda p, s: (
+            lit(p).intensity,
+            lit(p).power,
+            lit(p).amplitude,
+            lit(p).phase,
+            lit(p).extent,
+        ),
+        LIGHT,
+    ),
+}
+
+# Names without a row, each with its reason.
+EXEMPT = {
+    "Field": "a class; its factories and properties are in the table",
+    "VectorField": "a class; vector_field is in the table",
+    "Sampling": "an answer in numbers, not traced",
+    "propagation_sampling": "answers questions about concrete fields; refuses tracers (tested)",
+    "fast_len": "an integer of an integer",
+    "units": "a module of constants",
+    "JaxwaveWarning": "a class",
+    "tune_cpu": "a setting of the process",
+    "camera": "random and rounded: test_sensors has its statistics and gradients",
+    "shot_noise": "random: test_sensors has its statistics and gradients",
+    "add_read_noise": "random: test_sensors has its statistics and gradients",
+    "quantize": "rounded, with a straight-through gradient: in test_sensors",
+    **dict.fromkeys(
+        [f"zernike_{n}" for n in "index mode modes modes_up_to name norm number".split()],
+        "integers and names",
+    ),
+}
+
+
+def test_every_public_name_has_a_row_or_a_reason():
+    missing = set(jw.__all__) - set(TABLE) - set(EXEMPT)
+    assert not missing, f"add rows to TABLE in tests/test_transforms.py for {sorted(missing)}"
+    assert not set(EXEMPT) - set(jw.__all__)
+
+
+def numbers(row: Row, s: tuple[int, int], scale: float = 1.0) -> dict:
+    """The row's numbers in JAX's precision, rounded to float32 first, so that both agree."""
+    values = {k: v(s) if callable(v) else np.asarray(v) for k, v in row.numbers.items()}
+    return {k: jnp.asarray((scale * v).astype(np.float32), float) for k, v in values.items()}
+
+
+def near(got, need, tolerance: float):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(need), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.shape == b.shape
+        assert np.all(np.isfinite(a))
+        assert np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 1e-30)
+
+
+def loss(name: str, s: tuple[int, int]) -> Callable[[dict], jax.Array]:
+    """A smooth real number of everything a function returns."""
+    row = TABLE[name]
+
+    def total(p):
+        result = 0.0
+        for k, leaf in enumerate(jax.tree.leaves(row.call(p, s))):
+            rng = np.random.default_rng([zlib.crc32(name.encode()), k])
+            w, v = rng.normal(size=(2, *leaf.shape))
+            result += jnp.sum(w * leaf.real + v * leaf.imag + 0.3 * w * jnp.abs(leaf) ** 2)
+        return result
+
+    return total
+
+
+rows = pytest.mark.parametrize("name", TABLE)
+
+
+@rows
+def test_jit_compiles_once_and_vmap_is_a_loop(name):
+    row, s, traces = TABLE[name], (6, 7), []
+
+    @jax.jit
+    def compiled(p):
+        traces.append(1)
+        return row.call(p, s)
+
+    ones = [numbers(row, s, scale) for scale in (1.0, 0.9, 1.07)]
+    singles = [compiled(p) for p in ones]
+    assert len(traces) == 1, "a changed number compiled the function again"
+    many = jax.tree.map(lambda *leaves: jnp.stack(leaves), *ones)
+    need = jax.tree.map(lambda *leaves: jnp.stack(leaves), *singles)
+    # 2e-6: other order of float32 operations
+    near(jax.jit(jax.vmap(lambda p: row.call(p, s)))(many), need, 2e-6)
+    if row.batched:  # batch axes by broadcasting are the same loop
+        near(jax.jit(lambda p: row.call(p, s))(many), need, 2e-6)
+
+
+@rows
+def test_eager_is_jit(name):
+    row, s = TABLE[name], (6, 7)
+    p = numbers(row, s)
+    near(row.call(p, s), jax.jit(lambda p: row.call(p, s))(p), 2e-6)
+
+
+@rows
+@pytest.mark.parametrize("s", [(7, 4), (1, 5)])
+def test_float32_is_near_float64(name, s):
+    row = TABLE[name]
+    single = jax.jit(lambda p: row.call(p, s))(numbers(row, s))
+    with jax.enable_x64(True):
+        p = numbers(row, s)
+        assert all(v.dtype == np.float64 for v in p.values())
+        double = jax.jit(lambda p: row.call(p, s))(p)
+    for a, b in zip(jax.tree.leaves(single), jax.tree.leaves(double), strict=True):
+        assert a.dtype in (np.float32, np.complex64) and b.dtype in (np.float64, np.complex128)
+    near(single, double, row.float32)
+
+
+@rows
+def test_gradient_is_the_finite_difference(name, x64):
+    row, s = TABLE[name], (6, 7)
+    value = jax.jit(loss(name, s))
+    p = numbers(row, s)
+    slope = jax.jit(jax.grad(loss(name, s)))(p)
+    rng = np.random.default_rng(0)
+    for key, g in slope.items():
+        assert np.all(np.isfinite(g)), key
+        direction = rng.normal(size=g.shape) * np.maximum(np.abs(p[key]), 0.1)
+        h = 1e-5
+        ahead, back = (value(p | {key: p[key] + d * direction}) for d in (h, -h))
+        need = (ahead - back) / (2 * h)
+        # 1e-6: third derivatives times h^2, and 1e-16 / h of rounding
+        size = np.abs(np.sum(np.abs(g * direction))) + np.abs(value(p)) * 1e-3
+        assert abs(np.sum(g * direction) - need) < 1e-6 * size, key
+
+
+@rows
+@pytest.mark.parametrize("case", ["dark", "one sample", "infinite contrast"])
+def test_gradient_is_finite_in_the_corners(name, case):
+    s = (1, 1) if case == "one sample" else (6, 7)
+    row = TABLE[name]
+    p = numbers(row, s)
+    if case == "dark":
+        p = {k: jnp.zeros_like(v) if k in ("re", "im", "m") else v for k, v in p.items()}
+        p |= {k: jnp.zeros_like(p[k]) for k in ("kx", "ky", "y", "x") if k in p}
+    if case == "infinite contrast":
+        p = {
+            k: v.at[..., 0].set(0).at[..., 1].set(1e12) if k in ("re", "im") else v
+            for k, v in p.items()
+        }
+
+    def total(p):
+        leaves = jax.tree.leaves(row.call(p, s))
+        return sum(jnp.sum(leaf.real + leaf.imag) for leaf in leaves)
+
+    for key, g in jax.jit(jax.grad(total))(p).items():
+        assert np.all(np.isfinite(g)), key

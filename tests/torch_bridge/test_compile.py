@@ -1,0 +1,207 @@
+"""torch.compile without graph breaks, torch.export, and the custom op behind them."""
+
+import subprocess
+import sys
+import textwrap
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import pytest
+import torch
+
+from torch_bridge import _custom_op, wrap
+
+
+class Pair(NamedTuple):
+    a: object
+    b: object
+
+
+def ours(p, s, flag):
+    value = jnp.sin(p["x"]) * p["y"] * s
+    return {"v": value, "n": Pair([jnp.sum(p["x"] ** 2)], "up" if flag else None)}
+
+
+def theirs(p, s, flag):
+    value = torch.sin(p["x"]) * p["y"] * s
+    return {"v": value, "n": Pair([(p["x"] ** 2).sum()], "up" if flag else None)}
+
+
+def loss_of(fn):
+    def loss(x, y, s):
+        out = fn({"x": x * 2, "y": y}, s, True)
+        assert out["n"].b == "up"
+        return out["v"].sum() * 2 + out["n"].a[0]
+
+    return loss
+
+
+BACKENDS = ["eager", "aot_eager", pytest.param("inductor", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_dynamo():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*TF32.*")
+@pytest.mark.parametrize("residuals", ["save", "recompute"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fullgraph_with_gradients_and_changing_shapes(backend, residuals):
+    bridge = wrap(ours, residuals=residuals)
+    compiled = torch.compile(loss_of(bridge), fullgraph=True, backend=backend)
+    for size, number in [(3, 2.5), (4, 3.5), (5, 4.5), (5, 5.5)]:
+        x, y = torch.randn(size, requires_grad=True), torch.randn(size)
+        result, expected = compiled(x, y, number), loss_of(theirs)(x, y, number)
+        torch.testing.assert_close(result, expected)
+        grads = (torch.autograd.grad(value, x) for value in (result, expected))
+        torch.testing.assert_close(*grads)
+    assert bridge.cache_info().misses == 3
+
+
+def test_unsorted_keys_and_none():
+    # JAX flattens a dict in the order of its keys, torch in the order of insertion.
+    bridge = wrap(lambda p, s: p["a"] - 2 * p["b"]["d"] + (0 if p["n"] is None else 1) + p["s"] - s)
+    compiled = torch.compile(lambda p, s: bridge(p, s), fullgraph=True, backend="eager")
+    p = {"s": 2.0, "n": None, "b": {"d": torch.ones(2)}, "a": torch.full((2,), 5.0)}
+    assert compiled(p, 0.5).tolist() == bridge(p, 0.5).tolist() == [4.5, 4.5]
+
+
+def test_complex_and_float64_under_compile():
+    bridge = wrap(lambda z: jnp.sum(jnp.abs(jnp.fft.fft(z)) ** 4))
+    compiled = torch.compile(lambda z: bridge(z) * 2, fullgraph=True, backend="eager")
+    z = torch.randn(6, dtype=torch.complex128, requires_grad=True)
+    (grad,) = torch.autograd.grad(compiled(z), z)
+    (expected,) = torch.autograd.grad((torch.fft.fft(z).abs() ** 4).sum() * 2, z)
+    torch.testing.assert_close(grad, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_second_derivative_under_compile():
+    bridge = wrap(lambda x: jnp.sin(x) * x)
+    compiled = torch.compile(lambda x: bridge(x).sum(), fullgraph=True, backend="eager")
+    x = torch.randn(4, dtype=torch.float64, requires_grad=True)
+    (g,) = torch.autograd.grad(compiled(x), x, create_graph=True)
+    (h,) = torch.autograd.grad(g.sum(), x)
+    torch.testing.assert_close(h, 2 * torch.cos(x) - x * torch.sin(x))
+
+
+def test_residuals_are_kept_under_compile():
+    # One forward and one pull-back run; the forward is not repeated in the backward pass.
+    bridge = wrap(lambda x: jnp.sum(jnp.sin(x)))
+    seen = []
+
+    def record(graph, example):
+        calls = [node for node in graph.graph.nodes if "torch_bridge" in str(node.target)]
+        seen.extend(node.args[0] for node in calls)
+        return make_boxed_func(graph.forward)
+
+    from functorch.compile import make_boxed_func
+    from torch._dynamo.backends.common import aot_autograd
+
+    backend = aot_autograd(fw_compiler=record, bw_compiler=record)
+    x = torch.randn(3, requires_grad=True)
+    torch.compile(lambda x: bridge(x), fullgraph=True, backend=backend)(x).backward()
+    assert [handle.partition("/")[2] for handle in seen] == ["save:1", "save:1/pull:1:1"]
+    torch.testing.assert_close(x.grad, torch.cos(x.detach()))
+
+
+def test_integers_are_checked_and_narrowed_at_run_time():
+    bridge = wrap(lambda x, i: x[i], name="pick")
+    compiled = torch.compile(lambda x, i: bridge(x, i) + 0, fullgraph=True, backend="eager")
+    x = torch.arange(4.0)
+    assert compiled(x, torch.tensor([2, 1])).tolist() == [2, 1]
+    with pytest.raises(OverflowError, match="holds 1099511627776, which does not fit"):
+        compiled(x, torch.tensor([2**40, 1]))
+
+
+def test_cast_and_autocast_under_compile():
+    bridge = wrap(lambda x: x * 2, x64="cast")
+    compiled = torch.compile(lambda x: bridge(x), fullgraph=True, backend="eager")
+    x = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    out = compiled(x)
+    out.sum().backward()
+    assert out.dtype is torch.float32 and x.grad.dtype is torch.float64
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert compiled(torch.ones(3, dtype=torch.bfloat16)).dtype is torch.float32
+
+
+def test_vmap_of_the_custom_op():
+    bridge = wrap(lambda x: jnp.sum(x**2))
+    compiled = torch.compile(torch.func.vmap(bridge), fullgraph=True, backend="eager")
+    x = torch.randn(5, 3)
+    torch.testing.assert_close(compiled(x), (x**2).sum(1))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_opcheck():
+    bridge = wrap(lambda x, y: (jnp.sin(x) * y, jnp.argmax(x)))
+    x, y = torch.randn(4, requires_grad=True), torch.randn(4, requires_grad=True)
+    bridge.warmup(x, y)
+    (handle,) = bridge.pinned
+    report = torch.library.opcheck(_custom_op.call, (handle, [], [x, y]))
+    assert set(report.values()) == {"SUCCESS"}
+
+
+def test_a_dead_function_is_named():
+    bridge = wrap(lambda x: x * 2, name="gone")
+    bridge.warmup(torch.ones(2))
+    (handle,) = bridge.pinned
+    del bridge
+    with pytest.raises(RuntimeError, match="no function named 'gone' is wrapped"):
+        _custom_op.call(handle, [], [torch.ones(2)])
+
+
+def test_arguments_that_dynamo_cannot_trace_break_the_graph():
+    import jax
+
+    state = jax.tree_util.Partial(max)  # a pytree of JAX alone
+    bridge = wrap(lambda p, x: x * 2)
+    compiled = torch.compile(lambda x: bridge(state, x) + 1, backend="eager")
+    assert compiled(torch.ones(2)).tolist() == [3, 3]
+
+
+class Model(torch.nn.Module):
+    def __init__(self, fn):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 3)
+        self.fn = fn
+
+    def forward(self, x):
+        return self.fn(self.layer(x), 2.0) + 1
+
+
+def test_export_round_trip(tmp_path):
+    model = Model(wrap(lambda x, s: jnp.tanh(x) * s, name="tanh"))
+    x = torch.randn(2, 3)
+    program = torch.export.export(model, (x,))
+    targets = [str(node.target) for node in program.graph.nodes]
+    assert "torch_bridge.call.default" in targets
+    torch.testing.assert_close(program.module()(x), model(x))
+
+
+@pytest.mark.slow
+def test_exported_program_runs_in_another_process(tmp_path):
+    model = Model(wrap(lambda x, s: jnp.tanh(x) * s, name="exported tanh"))
+    x = torch.randn(2, 3)
+    torch.export.save(torch.export.export(model, (x,)), tmp_path / "model.pt2")
+    torch.save((x, model(x).detach()), tmp_path / "data.pt")
+    code = f"""
+        import jax.numpy as jnp, torch
+        from torch_bridge import wrap
+        program = torch.export.load({str(tmp_path / "model.pt2")!r}).module()
+        x, expected = torch.load({str(tmp_path / "data.pt")!r})
+        try:
+            program(x)
+        except RuntimeError as error:
+            assert "wrap(fn, name='exported tanh').warmup(...)" in str(error)
+        bridge = wrap(lambda x, s: jnp.tanh(x) * s, name="exported tanh").warmup(x, 2.0)
+        torch.testing.assert_close(program(x), expected)
+        print("same")
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert run.stdout.strip().endswith("same"), run.stderr

@@ -1,0 +1,181 @@
+"""What the forward pass keeps for the backward pass, and the pull-back that uses it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import torch
+
+from torch_bridge import _convert
+from torch_bridge._op import (
+    Aval,
+    Mask,
+    Op,
+    check_finite,
+    conjugated_pull,
+    linearize,
+)
+
+Tensors = Sequence[torch.Tensor]
+
+
+class Saved:
+    """A forward pass that returns its residuals, with one compiled pull-back per mask.
+
+    The residuals of ``jax.vjp`` are found once. Those that are inputs or closed-over constants are
+    not copied out at every call: the pull-back takes them from where they already are. Those that
+    follow from constants alone (a transfer function, a cast mask) are computed once and kept.
+    """
+
+    def __init__(self, op: Op, mask: Mask) -> None:
+        self.op, self.mask = op, mask
+        self._pulls: dict[tuple[Mask, Mask], Callable[..., Any]] = {}
+        with op.settings():
+            self._trace()
+
+    def _trace(self) -> None:
+        op, count = self.op, len(self.op.outs)
+        store: dict[str, Any] = {}
+
+        def forward(aux: Any, *xs: Any) -> Any:
+            outs, pull = linearize(op.fn, aux, xs, self.mask)
+            residuals, store["tree"] = jax.tree_util.tree_flatten(pull)
+            store["packing"] = [_packing(r) for r in residuals]
+            return outs, residuals
+
+        aux = (op.consts, op.example)
+        closed = jax.make_jaxpr(forward)(aux, *op.ins)
+        self._tree = store["tree"]
+        self._sources = _find_sources(closed.jaxpr, count, len(op.consts), len(op.example))
+        self._used = sorted({i for kind, i in self._sources if kind == "input"})
+        self._constants = _evaluate_fixed(
+            op,
+            closed,
+            [
+                var
+                for (kind, _), var in zip(self._sources, closed.jaxpr.outvars[count:], strict=True)
+                if kind == "fixed"
+            ],
+        )
+        self._unpack = [
+            unpack if kind == "own" else _same
+            for (kind, _), (_, unpack) in zip(self._sources, store["packing"], strict=True)
+        ]
+
+        def run(aux: Any, *xs: Any) -> Any:
+            flat = jax.core.eval_jaxpr(closed.jaxpr, closed.consts, *aux[0], *aux[1], *xs)
+            residuals = zip(self._sources, store["packing"], flat[count:], strict=True)
+            return flat[:count], [pack(r) for (kind, _), (pack, _), r in residuals if kind == "own"]
+
+        self._forward = jax.jit(run)
+
+    def run(
+        self, numbers: Sequence[Any], xs: Tensors
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The results and the residuals, all in fresh memory."""
+        arrays = self.op.arrays(xs)
+        with self.op.settings():
+            outs, residuals = self._forward((self.op.consts, numbers), *arrays)
+        tensors = [_convert.export_array(out) for out in outs]
+        if self.op.check_finite:
+            check_finite(self.op.handle, tensors)
+        return tensors, [_convert.export_array(r) for r in residuals]
+
+    def shapes(self) -> tuple[Aval, ...]:
+        """Shapes and dtypes of the residuals."""
+        with self.op.settings():
+            aux = (self.op.consts, self.op.example)
+            return tuple(jax.eval_shape(self._forward, aux, *self.op.ins)[1])
+
+    def pull(
+        self,
+        numbers: Sequence[Any],
+        xs: Tensors,
+        residuals: Tensors,
+        cotangents: Tensors,
+        wanted: Mask,
+        given: Mask,
+    ) -> list[torch.Tensor]:
+        """The gradients of the inputs in ``wanted`` from the cotangents in ``given``."""
+        pull = self._pulls.get((wanted, given))
+        if pull is None:
+            pull = self._pulls.setdefault((wanted, given), self._compile(wanted, given))
+        used = {i: _convert.import_tensor(xs[i]) for i in self._used}
+        saved = [_convert.import_tensor(r) for r in residuals]
+        cts = [_convert.import_tensor(c) for c in cotangents]
+        with self.op.settings():
+            grads = pull((self.op.consts, numbers), self._constants, used, saved, cts)
+        tensors = [_convert.export_array(g) for g in grads]
+        if self.op.check_finite:
+            check_finite(f"{self.op.handle}/vjp", tensors)
+        return tensors
+
+    def _compile(self, wanted: Mask, given: Mask) -> Callable[..., Any]:
+        # XLA drops the work for gradients that are not returned.
+        keep = [w for w, had in zip(wanted, self.mask, strict=True) if had]
+
+        def pull(aux: Any, constants: Any, used: Any, saved: Any, cts: Any) -> list[Any]:
+            stores = {"const": aux[0], "number": aux[1], "fixed": constants, "input": used}
+            own = iter(saved)
+            leaves = [
+                next(own) if kind == "own" else i if kind == "literal" else stores[kind][i]
+                for kind, i in self._sources
+            ]
+            leaves = [unpack(leaf) for unpack, leaf in zip(self._unpack, leaves, strict=True)]
+            back = jax.tree_util.tree_unflatten(self._tree, leaves)
+            grads = conjugated_pull(back, self.op.outs, given, cts)
+            return [grad for grad, kept in zip(grads, keep, strict=True) if kept]
+
+        return jax.jit(pull)
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _packing(x: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """How a residual that torch has no dtype for crosses: random keys, four-bit integers."""
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        impl = jax.random.key_impl(x)
+        return jax.random.key_data, lambda data: jax.random.wrap_key_data(data, impl=impl)
+    if x.dtype not in _convert.TORCH_DTYPES and jnp.issubdtype(x.dtype, jnp.integer):
+        wide = jnp.uint8 if jnp.issubdtype(x.dtype, jnp.unsignedinteger) else jnp.int8
+        return lambda v: v.astype(wide), lambda v: v.astype(x.dtype)
+    return _same, _same
+
+
+def _find_sources(jaxpr: Any, outs: int, consts: int, numbers: int) -> list[tuple[str, Any]]:
+    """Where each residual comes from; "own" is one that must be carried from call to call."""
+    kinds = [("const", i) for i in range(consts)] + [("number", i) for i in range(numbers)]
+    kinds += [("input", i) for i in range(len(jaxpr.invars) - len(kinds))]
+    known: dict[int, tuple[str, Any]] = {id(v): k for v, k in zip(jaxpr.invars, kinds, strict=True)}
+    varying = {id(v) for v in jaxpr.invars[consts:]}
+    for eqn in jaxpr.eqns:
+        if eqn.effects or any(id(v) in varying for v in eqn.invars):
+            varying.update(map(id, eqn.outvars))
+    sources: list[tuple[str, Any]] = []
+    fixed = 0
+    for var in jaxpr.outvars[outs:]:
+        if hasattr(var, "val"):
+            sources.append(("literal", var.val))
+        elif id(var) in known or id(var) in varying:
+            sources.append(known.get(id(var), ("own", 0)))
+        else:
+            sources.append(("fixed", fixed))
+            fixed += 1
+    return sources
+
+
+def _evaluate_fixed(op: Op, closed: Any, wanted: Sequence[Any]) -> list[Any]:
+    """The residuals that do not depend on the arguments of a call."""
+    if not wanted:
+        return []
+    places = [next(i for i, v in enumerate(closed.jaxpr.outvars) if v is var) for var in wanted]
+
+    def evaluate(consts: Any) -> list[Any]:
+        zeros = [jnp.zeros(x.shape, x.dtype) for x in op.ins]
+        flat = jax.core.eval_jaxpr(closed.jaxpr, closed.consts, *consts, *op.example, *zeros)
+        return [flat[i] for i in places]
+
+    return jax.jit(evaluate)(op.consts)
