@@ -262,6 +262,12 @@ def lines_with(pattern: re.Pattern[str], files: list[Path]) -> list[str]:
     return found
 
 
+def test_no_folder_of_tests_hides_a_package():
+    # tests/ is on the import path, where a folder without __init__.py is a package too.
+    names = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
+    assert not names & {"jaxwave", "torch_bridge", *HEAVY}
+
+
 def test_no_path_of_a_machine():
     files = [path for path in tracked_files() if path.suffix in TEXT]
     assert not (found := lines_with(MACHINE_PATH, files)), "\n".join(found)
