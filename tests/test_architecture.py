@@ -22,7 +22,7 @@ BRIDGE = ROOT / "torch_bridge"
 # the packages that it may import besides the standard library, jax and numpy.
 LAYERS: dict[str, tuple[str, set[str]]] = {
     "foundations": (
-        "units _check _environment numerics special grid fourier field edit compute",
+        "units _check _files _npy _environment numerics special grid fourier field edit compute",
         {"jaxlib"},
     ),
     "physics": (

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import _check
-from jaxwave.io import _axes, _files, _metadata, _npy, _tiff, _values
+from jaxwave import _check, _files, _npy
+from jaxwave.io import _axes, _metadata, _tiff, _values
 from jaxwave.io.stack import Stack
 
 _LIMITS = {"pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}

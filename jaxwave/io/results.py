@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave.io import _files, _npy
+from jaxwave import _files, _npy
 
 _CHECKSUM = "sha256"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import _check
-from jaxwave.io import _files, _tiff
+from jaxwave import _check, _files
+from jaxwave.io import _tiff
 
 
 def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave.io import _files
+from jaxwave import _files
 
 # One small set of choices, so that all pictures look alike.
 TEXT, SMALL = 8.0, 7.0

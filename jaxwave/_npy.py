@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from jaxwave.io import _files
+from jaxwave import _files
 
 
 def read_npy(where: str, name: str, stream: BinaryIO, size: int, max_bytes: float) -> np.ndarray:
