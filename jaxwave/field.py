@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid
+from jaxwave import _check, grid, numerics
 
 
 @jax.tree_util.register_dataclass
@@ -81,7 +81,7 @@ class Field:
     @property
     def real_dtype(self) -> np.dtype:
         """Real type of the same precision."""
-        return np.dtype(np.zeros(0, self.u.dtype).real.dtype)
+        return numerics.real_dtype(self.u.dtype)
 
     # -- grid -----------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class Field:
     def astype(self, dtype: Any) -> Self:
         """Returns the field in complex64 or complex128 (all leaves)."""
         dtype = complex_dtype("astype", dtype)
-        real = np.zeros(0, dtype).real.dtype
+        real = numerics.real_dtype(dtype)
         return self.replace(
             u=self.u.astype(dtype),
             spacing=self.spacing.astype(real),
@@ -319,7 +319,7 @@ def _make(kind: type, where: str, u: Any, spacing: Any, wavelength: Any, rank: i
     spacing = _check.length(where, "spacing", spacing)
     _check.positive(where, "spacing", spacing, unit="µm")
     u = u.astype(jnp.result_type(u.dtype, jnp.complex64))
-    real = np.zeros(0, u.dtype).real.dtype
+    real = numerics.real_dtype(u.dtype)
     pair = grid.spacing_pair(spacing, real)
     wavelength = jnp.asarray(wavelength, real)
     batch = _check.broadcast(

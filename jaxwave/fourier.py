@@ -120,7 +120,7 @@ def _kernel(shape: tuple[int, int], alpha: Any, inverse: bool, dtype: np.dtype) 
         alpha = np.asarray(alpha, np.float64)[..., None, None]
         turns = np.remainder(sign * _index_products(shape) * alpha, 1.0)
         return jnp.asarray((np.sqrt(alpha) * np.exp(2j * np.pi * turns)).astype(dtype))
-    alpha = jnp.asarray(alpha, np.zeros(0, dtype).real.dtype)
+    alpha = jnp.asarray(alpha, numerics.real_dtype(dtype))
     return jnp.sqrt(alpha)[..., None, None] * cis(sign * _index_turns(shape, alpha))
 
 

@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.numerics import real_dtype
 
 Axis = int | tuple[int, ...] | None
 
@@ -46,7 +47,7 @@ def _pair(
         _check.finite_array(where, "data", data, fix="Give such samples the weight zero.")
         return model_array, data_array, None
     _check.nonnegative(where, "weight", weight)
-    w = jnp.asarray(weight, np.zeros(0, kind).real.dtype)
+    w = jnp.asarray(weight, real_dtype(kind))
     shape = _check.broadcast(where, data=data_array.shape, model=model_array.shape, weight=w.shape)
     w = jnp.broadcast_to(w, shape)
     if _check.is_concrete(data, weight):

@@ -141,6 +141,11 @@ def fast_len(n: int) -> int:
     return n
 
 
+def real_dtype(dtype: Any) -> np.dtype:
+    """The real type of the same precision."""
+    return np.zeros(0, dtype).real.dtype
+
+
 # -- numbers of two words ------------------------------------------------------------------
 
 

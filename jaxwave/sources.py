@@ -21,7 +21,7 @@ def _setup(
     """Checks what all sources share and broadcasts it to the common batch axes."""
     shape = _check.grid_shape(where, shape)
     kind = complex_dtype(where, dtype)
-    real = np.zeros(0, kind).real.dtype
+    real = numerics.real_dtype(kind)
     wavelength = jnp.asarray(_check.wavelength(where, wavelength), real)
     spacing = _check.length(where, "spacing", spacing)
     _check.positive(where, "spacing", spacing, unit="µm")

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import torch
 
-from torch_bridge import _convert
 from torch_bridge._op import Aval, Mask, Op, check_finite, conjugated_pull, linearize
+from torch_bridge._residuals import Forward
 
 Tensors = Sequence[torch.Tensor]
 
 
-class Fused:
+class Fused(Forward):
     """Value and gradients in one program, for a function whose one result is a real scalar.
 
     The backward pass only multiplies: XLA sees value and gradient together, and nothing but the
@@ -36,18 +36,6 @@ class Fused:
             return outs, conjugated_pull(pull, op.outs, given, [jnp.ones((), scalars[0].dtype)])
 
         self._forward = jax.jit(run)
-
-    def run(
-        self, numbers: Sequence[Any], xs: Tensors
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """The results, and the gradients as residuals."""
-        arrays = self.op.arrays(xs)
-        with self.op.settings():
-            outs, grads = self._forward((self.op.consts, numbers), *arrays)
-        tensors = [_convert.export_array(out) for out in outs]
-        if self.op.check_finite:
-            check_finite(self.op.handle, tensors)
-        return tensors, [_convert.export_array(g) for g in grads]
 
     def shapes(self) -> tuple[Aval, ...]:
         """Shapes and dtypes of the gradients."""

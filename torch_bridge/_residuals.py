@@ -20,7 +20,26 @@ from torch_bridge._op import (
 Tensors = Sequence[torch.Tensor]
 
 
-class Saved:
+class Forward:
+    """A compiled forward pass that hands out its residuals beside the results."""
+
+    op: Op
+    _forward: Callable[..., Any]
+
+    def run(
+        self, numbers: Sequence[Any], xs: Tensors
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The results and the residuals, all in fresh memory."""
+        arrays = self.op.arrays(xs)
+        with self.op.settings():
+            outs, residuals = self._forward((self.op.consts, numbers), *arrays)
+        tensors = [_convert.export_array(out) for out in outs]
+        if self.op.check_finite:
+            check_finite(self.op.handle, tensors)
+        return tensors, [_convert.export_array(r) for r in residuals]
+
+
+class Saved(Forward):
     """A forward pass that returns its residuals, with one compiled pull-back per mask.
 
     The residuals of ``jax.vjp`` are found once. Those that are inputs or closed-over constants are
@@ -69,18 +88,6 @@ class Saved:
             return flat[:count], [pack(r) for (kind, _), (pack, _), r in residuals if kind == "own"]
 
         self._forward = jax.jit(run)
-
-    def run(
-        self, numbers: Sequence[Any], xs: Tensors
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """The results and the residuals, all in fresh memory."""
-        arrays = self.op.arrays(xs)
-        with self.op.settings():
-            outs, residuals = self._forward((self.op.consts, numbers), *arrays)
-        tensors = [_convert.export_array(out) for out in outs]
-        if self.op.check_finite:
-            check_finite(self.op.handle, tensors)
-        return tensors, [_convert.export_array(r) for r in residuals]
 
     def shapes(self) -> tuple[Aval, ...]:
         """Shapes and dtypes of the residuals."""
