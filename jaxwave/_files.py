@@ -3,10 +3,13 @@
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 
 
 def existing(where: str, path: str | os.PathLike) -> Path:
@@ -54,7 +57,7 @@ def atomic(where: str, path: str | os.PathLike, write: Callable[[BinaryIO], obje
         raise FileNotFoundError(f"{where}: there is no folder {str(path.parent)!r}. Make it first.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as stream:
+        with temporary.open("x+b") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
@@ -64,10 +67,23 @@ def atomic(where: str, path: str | os.PathLike, write: Callable[[BinaryIO], obje
         raise type(error)(error.errno, f"{where}: cannot write {str(path)!r}: {reason}") from None
     finally:
         temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return path
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names in a folder survive a power cut."""
     with contextlib.suppress(OSError):  # some file systems cannot sync a folder
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-    return path
+
+
+def remove_temporary(folder: Path) -> None:
+    """Removes what :func:`atomic` left when it was killed; nobody else may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -59,9 +59,10 @@ def read_npz(where: str, path: Path, max_bytes: float) -> dict[str, np.ndarray]:
     return arrays
 
 
-def write_npz(stream: BinaryIO, arrays: dict[str, Any]) -> None:
-    """Writes arrays to an open file; the same arrays always give the same bytes."""
+def write_npz(stream: BinaryIO, arrays: dict[str, Any], *, comment: bytes = b"") -> None:
+    """Writes arrays to an open file that ends in a comment; the same input, the same bytes."""
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = comment
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, so that bytes are reproducible
             with archive.open(member, "w", force_zip64=True) as entry:
