@@ -1,5 +1,6 @@
 """Calibration: from measured images to the parameters of an instrument."""
 
+from jaxwave.calibration.bead_batch import BeadOutcome, fit_beads, shared_start
 from jaxwave.calibration.bead_fit import BeadFit, fit_bead, noise_variance
 from jaxwave.calibration.bead_model import BeadModel, bead_stack, pupil_basis
 from jaxwave.calibration.beads import Bead, cut_bead, find_beads, mass_center
@@ -20,6 +21,9 @@ __all__ = [
     "BeadFit",
     "fit_bead",
     "noise_variance",
+    "BeadOutcome",
+    "fit_beads",
+    "shared_start",
     # Parts of a fit
     "Minimum",
     "minimize",

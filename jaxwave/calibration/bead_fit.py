@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import jax
@@ -140,6 +140,7 @@ def fit_bead(
     *,
     weight: ArrayLike | None = None,
     heldout: ArrayLike | None = None,
+    start: Mapping[str, ArrayLike] | None = None,
     steps: tuple[int, int] = (60, 80),
     model_error: float = 0.02,
     per_plane_gain: bool = True,
@@ -163,6 +164,8 @@ def fit_bead(
         model: The microscope.
         weight: Further weight of every pixel, zero for bad ones, ``(z, y, x)`` [1].
         heldout: Numbers of planes that are not fitted, ``(planes,)`` [1]; by default every other.
+        start: Scaled parameters ``(...)`` by name that shall not start from the unaberrated
+            microscope, such as the pupil of another bead [``SCALES``].
         steps: Minimization steps with Zernike modes alone, and with the free maps.
         model_error: Share of the signal to which the model is trusted [1].
         per_plane_gain: False fits one gain and background to the whole stack.
@@ -209,10 +212,11 @@ def fit_bead(
         "basis": jax.tree.map(jnp.asarray, pupil_basis(model)),
         "maps": jnp.float32(0),
     }
-    pieces = _Pieces(model, fitted, held, per_plane_gain)
-    start = int(np.argmax((data * mask).max(axis=(1, 2))))
+    pieces = _pieces(model, tuple(fitted.tolist()), tuple(held.tolist()), per_plane_gain)
+    brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
+    parameters = _start(where, model, float(z[brightest]), start)
+    runs: list[Minimum] = []
     bar = Bar() if progress is True else contextlib.nullcontext(progress or None)
-    parameters, runs = model.start(float(z[start])), []
     with bar as shown:
         for stage, count, maps in (("Zernike modes", steps[0], 0), ("free pupil", steps[1], 1)):
             if count < 1:
@@ -259,6 +263,23 @@ def _reporter(progress: Progress, stage: str, count: int) -> Callable:
     return report
 
 
+def _start(
+    where: str, model: BeadModel, z: float, given: Mapping[str, ArrayLike] | None
+) -> Parameters:
+    """Parameters to start from, with the bead in the focus at z [µm]."""
+    parameters = model.start(float(z))
+    for name, value in (given or {}).items():
+        _check.choice(where, "start", name, parameters)
+        _check.finite_array(where, f"start[{name!r}]", value)
+        if np.shape(value) != parameters[name].shape:
+            raise ValueError(
+                f"{where}: `start[{name!r}]` must have the shape {parameters[name].shape}, got "
+                f"{np.shape(value)}. Take it from a fit of the same model."
+            )
+        parameters[name] = jnp.asarray(value, parameters[name].dtype)
+    return parameters
+
+
 def _inputs(
     where: str, stack: Any, z: Any, model: BeadModel, weight: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -286,6 +307,13 @@ def _inputs(
     return data, z, mask
 
 
+@lru_cache(maxsize=16)  # the same object for the next bead of this shape: nothing compiles again
+def _pieces(
+    model: BeadModel, fitted: tuple[int, ...], held: tuple[int, ...], per_plane: bool
+) -> "_Pieces":
+    return _Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Pieces:
     """The loss and the score of a fit; static parts here, numbers in the problem."""
@@ -294,6 +322,14 @@ class _Pieces:
     fitted: np.ndarray
     held: np.ndarray
     per_plane: bool
+
+    @cached_property
+    def compiled_summary(self) -> Callable[..., dict[str, Any]]:
+        return jax.jit(self.summary)
+
+    @cached_property
+    def compiled_pupil(self) -> Callable[..., tuple[Array, Array]]:
+        return jax.jit(partial(pupil, self.model))
 
     def stack(self, parameters: Parameters, problem: dict, planes: np.ndarray) -> Array:
         active = {k: v * problem["maps"] if k in _MAPS else v for k, v in parameters.items()}
@@ -307,6 +343,10 @@ class _Pieces:
         data, weight = problem["data"][self.fitted], problem["weight"][self.fitted]
         gain, background = solve_gain_background(image, data, weight, per_plane=self.per_plane)
         return jnp.sqrt(weight) * (gain * image + background - data)
+
+    def residuals_beside(self, parameters: Parameters, known: Parameters, problem: dict) -> Array:
+        """Residuals for some parameters, the rest being known."""
+        return self.residuals({**parameters, **known}, problem)
 
     def loss(self, parameters: Parameters, problem: dict) -> Array:
         chi2 = jnp.sum(self.residuals(parameters, problem) ** 2)
@@ -348,14 +388,10 @@ def _result(pieces: _Pieces, parameters: Parameters, problem: dict, runs: list[M
     model = pieces.model
     named = {k: v for k, v in parameters.items() if k not in _MAPS}
     rest = {k: v for k, v in parameters.items() if k in _MAPS}
-
-    def residuals(named: Parameters, problem: dict) -> Array:
-        return pieces.residuals({**named, **rest}, problem)
-
     prior = {k: jnp.full_like(v, PRIORS[k]) for k, v in named.items()}
-    errors, _ = standard_errors(residuals, named, problem, prior=prior)
-    summary = jax.tree.map(np.asarray, jax.jit(pieces.summary)(parameters, problem))
-    amplitude, opd = jax.jit(partial(pupil, model))(parameters, problem["basis"])
+    errors, _ = standard_errors(pieces.residuals_beside, named, rest, problem, prior=prior)
+    summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
+    amplitude, opd = pieces.compiled_pupil(parameters, problem["basis"])
     values = physical(model, parameters)
     return BeadFit(
         model=model,

@@ -1,6 +1,7 @@
 """Error bars from the curvature of a least-squares fit."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -53,19 +54,7 @@ def standard_errors(
     """
     flat, unravel = ravel_pytree(parameters)
 
-    def vector(p: Array, *data: Any) -> Array:
-        return jnp.ravel(residuals(unravel(p), *data))
-
-    def normal(p: Array, *data: Any) -> tuple[Array, Array, Any]:
-        # Columns in a loop: a wide jacfwd would hold every plane of every column at once.
-        def column(direction: Array) -> Array:
-            return jax.jvp(lambda q: vector(q, *data), (p,), (direction,))[1]
-
-        jacobian = jax.lax.map(column, jnp.eye(p.size, dtype=p.dtype), batch_size=4)
-        r = vector(p, *data)
-        return jnp.matmul(jacobian, jacobian.T, precision="highest"), jnp.sum(r**2), r.size
-
-    information, chi2, count = jax.jit(normal)(flat, *data)
+    information, chi2, count = _normal(residuals, unravel, flat, *data)
     information = np.asarray(information, np.float64)
     if prior is not None:
         width = np.asarray(ravel_pytree(prior)[0], np.float64)
@@ -74,6 +63,24 @@ def standard_errors(
     factor = max(1.0, float(chi2) / freedom) if scale is None else scale**2
     covariance = factor * _inverse(information, parameters)
     return unravel(jnp.asarray(np.sqrt(np.diag(covariance)), flat.dtype)), covariance
+
+
+@partial(jax.jit, static_argnums=(0, 1))  # the same residuals again compile nothing
+def _normal(
+    residuals: Callable[..., Array], unravel: Callable[[Array], Any], p: Array, *data: Any
+) -> tuple[Array, Array, Any]:
+    """Normal matrix, sum of squares and number of the residuals."""
+
+    def vector(p: Array) -> Array:
+        return jnp.ravel(residuals(unravel(p), *data))
+
+    # Columns in a loop: a wide jacfwd would hold every plane of every column at once.
+    def column(direction: Array) -> Array:
+        return jax.jvp(vector, (p,), (direction,))[1]
+
+    jacobian = jax.lax.map(column, jnp.eye(p.size, dtype=p.dtype), batch_size=4)
+    r = vector(p)
+    return jnp.matmul(jacobian, jacobian.T, precision="highest"), jnp.sum(r**2), r.size
 
 
 def _inverse(information: np.ndarray, parameters: Any) -> np.ndarray:

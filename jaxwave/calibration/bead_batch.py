@@ -1,0 +1,191 @@
+"""Fits many beads of one microscope: compiled once, and no bead can stop the others."""
+
+import dataclasses
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxwave._check import JaxwaveWarning
+from jaxwave.calibration.bead_fit import BeadFit, Progress, fit_bead
+from jaxwave.calibration.bead_model import BeadModel
+
+# What beads of one microscope share; position and drift are each bead's own.
+_SHARED = ("zernike", "amplitude", "phase_map", "amplitude_map", "pixel", "dz", "na", "blur")
+_GOOD = 0.1  # held-out NMSE below which a pupil is worth starting from
+
+
+@dataclasses.dataclass(frozen=True)
+class BeadOutcome:
+    r"""What became of one bead of a batch.
+
+    .. math:: \text{status} \in \{\mathrm{ok}, \mathrm{poor}, \mathrm{failed}\}
+
+    Valid for the bead that it names; a ``poor`` bead has a fit whose numbers should not be
+    believed, a ``failed`` one has none.
+
+    Args:
+        name: The bead's name, or its number in the batch.
+        status: ``"ok"``, ``"poor"`` (the model does not describe the data) or ``"failed"``.
+        reason: Why it is not ok, one sentence; empty if it is.
+        fit: The fit, or None if it failed.
+
+    Raises:
+        AttributeError: When it is changed; it is frozen.
+
+    Example:
+        >>> BeadOutcome("0", "failed", "the stack is constant").fit is None
+        True
+
+    References:
+        Wikipedia, *Fault tolerance* (one bad part does not stop the others).
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    fit: BeadFit | None = None
+
+
+def shared_start(fit: BeadFit) -> dict[str, Any]:
+    r"""What another bead of the same microscope may start from: pupil, scale and blur.
+
+    .. math:: p_0 = (\text{pupil}, \mathrm{pixel}, \mathrm{dz}, \mathrm{NA}, \mathrm{blur})
+
+    Valid for beads of one microscope and one model; position and drift are each bead's own.
+
+    Args:
+        fit: A fitted bead.
+
+    Returns:
+        Scaled parameters ``(...)`` by name, for the ``start`` of ``fit_bead``.
+
+    Raises:
+        AttributeError: If ``fit`` is not a BeadFit.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> sorted(shared_start(SimpleNamespace(parameters={"na": 0.1, "x": 3.0})))
+        ['na']
+
+    References:
+        B. M. Hanser et al., J. Microsc. 216, 32 (2004).
+    """
+    return {name: fit.parameters[name] for name in _SHARED if name in fit.parameters}
+
+
+def fit_beads(
+    stacks: Sequence[Any],
+    z: ArrayLike,
+    model: BeadModel,
+    *,
+    names: Sequence[str] | None = None,
+    weights: Sequence[Any] | None = None,
+    steps: tuple[int, int] = (60, 80),
+    later_steps: int = 50,
+    start: dict[str, Any] | None = None,
+    progress: Progress | bool = False,
+    **options: Any,
+) -> Iterator[BeadOutcome]:
+    r"""Fits beads of one microscope one after the other; a bad one never stops the batch.
+
+    .. math:: p_k^* = \arg\min_p L(p;\, d_k),\qquad p_k^{(0)} = p_\text{first good bead}
+
+    Everything is compiled for the first bead only, and once a bead was fitted well, the others
+    start from its pupil and need ``later_steps`` steps alone; one that ends badly from there is
+    fitted again from the unaberrated microscope. Valid for stacks of one shape whose beads see
+    nearly the same aberrations. Every outcome is yielded as soon as it is there.
+
+    Args:
+        stacks: Beads, each ``(z, y, x)`` [counts].
+        z: Nominal positions of the planes, ``(z,)`` [µm].
+        model: The microscope.
+        names: Names of the beads; by default their numbers.
+        weights: Further weights of every pixel, each ``(z, y, x)`` or None.
+        steps: Steps of a first bead, as in :func:`~jaxwave.calibration.fit_bead`.
+        later_steps: Steps of a bead that starts from another one's pupil.
+        start: What the first bead starts from, as from :func:`shared_start`.
+        progress: As in :func:`~jaxwave.calibration.fit_bead`.
+        options: Further options of :func:`~jaxwave.calibration.fit_bead`.
+
+    Returns:
+        An iterator over one :class:`BeadOutcome` for every stack, in their order.
+
+    Raises:
+        ValueError: If there are not as many names and weights as stacks.
+
+    Example:
+        >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
+        ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
+        >>> [bead] = fit_beads([np.full((5, 16, 16), np.nan)], np.arange(5.0), model)
+        >>> bead.status
+        'failed'
+
+    References:
+        B. M. Hanser et al., "Phase-retrieved pupil functions in wide-field fluorescence
+        microscopy", J. Microsc. 216, 32 (2004).
+    """
+    labels = [str(k) for k in range(len(stacks))] if names is None else [str(n) for n in names]
+    masks = [None] * len(stacks) if weights is None else list(weights)
+    if not len(labels) == len(masks) == len(stacks):
+        raise ValueError(
+            f"fit_beads: as many names and weights as stacks are needed, got {len(stacks)} stacks, "
+            f"{len(labels)} names and {len(masks)} weights."
+        )
+    options = {"progress": progress, **options}
+    return _run(list(stacks), z, model, labels, masks, steps, later_steps, start, options)
+
+
+def _run(
+    stacks: list[Any],
+    z: ArrayLike,
+    model: BeadModel,
+    names: list[str],
+    weights: list[Any],
+    steps: tuple[int, int],
+    later_steps: int,
+    start: dict[str, Any] | None,
+    options: dict[str, Any],
+) -> Iterator[BeadOutcome]:
+    for name, stack, weight in zip(names, stacks, weights, strict=True):
+        given = {**options, "weight": weight}
+        outcome = None
+        if start is not None:
+            short = (0, later_steps) if steps[1] else (later_steps, 0)
+            outcome = _attempt(name, stack, z, model, {**given, "steps": short, "start": start})
+        if outcome is None or outcome.status == "poor":
+            outcome = _better(outcome, _attempt(name, stack, z, model, {**given, "steps": steps}))
+        if start is None and outcome.fit is not None and outcome.status == "ok":
+            start = shared_start(outcome.fit)
+        yield outcome
+
+
+def _attempt(
+    name: str, stack: Any, z: ArrayLike, model: BeadModel, options: dict[str, Any]
+) -> BeadOutcome:
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit = fit_bead(stack, z, model, **options)
+    except Exception as error:  # whatever is wrong with this bead, the others go on
+        text = str(error).strip() or type(error).__name__
+        return BeadOutcome(name, "failed", text.splitlines()[0])
+    texts = [str(w.message) for w in caught if issubclass(w.category, JaxwaveWarning)]
+    score = fit.scores["heldout_per_plane_gain"]
+    if not np.isfinite(score):
+        return BeadOutcome(name, "failed", "fit_beads: the fit is not finite")
+    if score > _GOOD or texts:
+        reason = texts[0] if texts else f"held-out NMSE {score:.2g}, where a good fit reaches 0.01"
+        return BeadOutcome(name, "poor", reason, fit)
+    return BeadOutcome(name, "ok", "", fit)
+
+
+def _better(first: BeadOutcome | None, second: BeadOutcome) -> BeadOutcome:
+    if first is None or first.fit is None:
+        return second
+    if second.fit is None:
+        return first
+    scores = (o.fit.scores["heldout_per_plane_gain"] for o in (first, second) if o.fit)
+    return second if second.status == "ok" or np.argmin(list(scores)) else first
