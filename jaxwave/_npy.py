@@ -1,12 +1,17 @@
 """Reads .npy and .npz files without ever unpickling and without trusting their headers."""
 
+import errno
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from jaxwave import _files
+
+# What zipfile raises for damaged bytes; RuntimeError covers a bit that says "encrypted".
+_DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, RuntimeError)
 
 
 def read_npy(where: str, name: str, stream: BinaryIO, size: int, max_bytes: float) -> np.ndarray:
@@ -54,7 +59,9 @@ def read_npz(where: str, path: Path, max_bytes: float) -> dict[str, np.ndarray]:
                 with archive.open(member) as stream:
                     arrays[name] = read_npy(where, name, stream, member.file_size, max_bytes)  # type: ignore[arg-type]
                     stream.read()  # reach the end, where the checksum is compared
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file
+            raise
         raise ValueError(f"{where}: {path.name!r} is damaged ({error}). Copy it again.") from None
     return arrays
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import threading
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -218,21 +217,20 @@ class RunFolder:
             try:
                 arrays, header = _read(path)
             except (ValueError, OSError) as error:
-                faults.append(str(error))
+                faults.append(str(error).removeprefix("RunFolder: "))
                 continue
             if not force:
                 _agree(path, header, _header(settings))
             self._trusted = path.name == CURRENT
             if path.name == PREVIOUS:
                 fault = faults[0] if faults else f"there is no {CURRENT!r}."
-                fault = fault.removeprefix("RunFolder: ")
                 _check.warn("RunFolder", f"{fault} Going on from {PREVIOUS!r} instead.")
             return arrays
         if not found:
             return None
         raise ValueError(
-            f"{' '.join(faults)} Nothing in {str(self.path)!r} can be resumed; start in a new "
-            "folder, or move these files away."
+            f"RunFolder: {' '.join(faults)} Nothing in {str(self.path)!r} can be resumed; start in "
+            "a new folder, or move these files away."
         )
 
     def _need_lock(self, name: str) -> None:
@@ -324,19 +322,30 @@ def _is_whole(path: Path) -> bool:
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    where, size = "RunFolder", path.stat().st_size
-    if not _is_whole(path):
-        if zipfile.is_zipfile(path):  # names pickles before it complains of anything else
-            _npy.read_npz(where, path, 2**34)
+    try:
+        size, whole = path.stat().st_size, _is_whole(path)
+    except OSError as error:
+        raise ValueError(f"{path.name!r} cannot be read ({error.strerror}).") from None
+    if not whole:
         raise ValueError(
-            f"{where}: {path.name!r} is damaged, or no checkpoint of jaxwave (its {size} bytes do "
-            "not end in their checksum)."
+            f"{path.name!r} is damaged, or no checkpoint of jaxwave: its {size} bytes do not end "
+            f"in their checksum.{_pickle_in(path)}"
         )
-    arrays = _npy.read_npz(where, path, size)
+    arrays = _npy.read_npz("RunFolder", path, size)
     header = json.loads(arrays.pop(_HEADER).tobytes())
     for name, kind in header.pop("types").items():
         arrays[name] = arrays[name].view(np.dtype(kind))
     return arrays, header
+
+
+def _pickle_in(path: Path) -> str:
+    """What to add where a foreign file holds pickles."""
+    try:
+        _npy.read_npz("", path, 2**34)
+    except (ValueError, OSError) as error:
+        if "pickled" in str(error):
+            return str(error).removeprefix(":")
+    return ""
 
 
 def _agree(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
