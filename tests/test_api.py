@@ -36,6 +36,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("equation", "jaxwave.JaxwaveWarning"): "no physics",
     ("equation", "jaxwave.tune_cpu"): "no physics",
     ("equation", "torch_bridge.*"): "no physics: it carries any function",
+    ("equation", "jaxwave.elements.[a-z]*"): "no physics: functions of models",
+    ("equation", "jaxwave.elements.Fixed"): "no physics",
     ("validity", "torch_bridge.*"): "no physics: it carries any function",
     ("validity", "jaxwave.JaxwaveWarning"): "no physics",
     ("arguments", "torch_bridge.BridgedFunction"): "made by wrap, which describes them",

@@ -1,0 +1,106 @@
+"""Lenses as elements."""
+
+from jax import Array
+
+from jaxwave import _check, lenses
+from jaxwave.elements.element import Element, Number, check_values
+from jaxwave.field import AnyField, Field, VectorField
+from jaxwave.psf import lens as high_na
+
+
+class ThinLens(Element, function=lenses.thin_lens):
+    """A thin lens.
+
+    Example:
+        >>> ThinLens("200 mm")
+        ThinLens(f=200000 µm, n=1)
+    """
+
+    f: Number
+    n: Number = 1.0
+
+    def check(self) -> None:
+        check_values(self, f=_check.nonzero, n=_check.positive)
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return lenses.thin_lens(field, **self.arguments())
+
+
+class FFLens(Element, function=lenses.ff_lens):
+    """A lens from its front to its back focal plane.
+
+    Example:
+        >>> FFLens("180 mm", inverse=True)
+        FFLens(f=180000 µm, n=1, inverse=True)
+    """
+
+    f: Number
+    n: Number = 1.0
+    spacing: Number | None = None
+    shape: tuple[int, int] | None = None
+    inverse: bool = False
+
+    def check(self) -> None:
+        check_values(self, f=_check.positive, n=_check.positive, spacing=_check.positive)
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return lenses.ff_lens(field, **self.arguments())
+
+    def distance(self) -> Array:
+        return -2 * self.f[...] if self.inverse else 2 * self.f[...]
+
+
+class HighNAFFLens(Element, function=high_na.high_na_ff_lens):
+    """A vectorial lens of high numerical aperture, from its pupil to its focus.
+
+    Example:
+        >>> HighNAFFLens(2500.0, na=1.3, n=1.518, spacing=0.04, shape=(64, 64))
+        HighNAFFLens(f=2500 µm, na=1.3, spacing=0.04 µm, shape=(64, 64), n=1.518, z=0 µm,
+                     polarization=[1, 0], apodization='aplanatic')
+    """
+
+    f: Number
+    na: Number
+    spacing: Number
+    shape: tuple[int, int] | None = None
+    n: Number = 1.0
+    z: Number = 0.0
+    polarization: Number = (1.0, 0.0)
+    apodization: str = "aplanatic"
+
+    def check(self) -> None:
+        check_values(self, f=_check.positive, spacing=_check.positive, z=_check.finite)
+        _check.numerical_aperture(type(self).__name__, self.na[...], self.n[...])
+
+    def __call__(self, field: Field) -> VectorField:
+        return high_na.high_na_ff_lens(field, **self.arguments())
+
+    def distance(self) -> Array:
+        return 2 * self.f[...] + self.z[...]
+
+
+class HighNAFFLensScalar(Element, function=high_na.high_na_ff_lens_scalar):
+    """A scalar lens of high numerical aperture, from its pupil to its focus.
+
+    Example:
+        >>> HighNAFFLensScalar(2500.0, na=0.5, spacing=0.1).na[...].item()
+        0.5
+    """
+
+    f: Number
+    na: Number
+    spacing: Number
+    shape: tuple[int, int] | None = None
+    n: Number = 1.0
+    z: Number = 0.0
+    apodization: str = "aplanatic"
+
+    def check(self) -> None:
+        check_values(self, f=_check.positive, spacing=_check.positive, z=_check.finite)
+        _check.numerical_aperture(type(self).__name__, self.na[...], self.n[...])
+
+    def __call__(self, field: Field) -> Field:
+        return high_na.high_na_ff_lens_scalar(field, **self.arguments())
+
+    def distance(self) -> Array:
+        return 2 * self.f[...] + self.z[...]

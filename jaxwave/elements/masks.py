@@ -1,0 +1,135 @@
+"""Thin masks as elements."""
+
+from collections.abc import Sequence
+
+from jax import Array
+
+from jaxwave import _check, masks
+from jaxwave.elements.element import Element, Number, check_values
+from jaxwave.field import AnyField, Field
+from jaxwave.zernike import zernike_opd
+
+
+class PhaseMask(Element, function=masks.phase_mask):
+    """A phase mask or spatial light modulator.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from flax import nnx
+        >>> PhaseMask(nnx.Param(jnp.zeros((64, 64))))
+        PhaseMask(phase=learned (64, 64) float32, 0 rad)
+    """
+
+    phase: Number
+
+    def check(self) -> None:
+        _check_picture(self, "phase", fix="Use AmplitudeMask.")
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return masks.phase_mask(field, **self.arguments())
+
+
+class OpdMask(Element, function=masks.opd_mask):
+    """A mask given by its optical path: an aberration, a diffractive relief.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> OpdMask(jnp.zeros((64, 64)))
+        OpdMask(opd=(64, 64) float32, 0 µm)
+    """
+
+    opd: Number
+
+    def check(self) -> None:
+        _check_picture(self, "opd", fix="Use AmplitudeMask for absorption.")
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return masks.opd_mask(field, **self.arguments())
+
+
+class AmplitudeMask(Element, function=masks.amplitude_mask):
+    """A mask given by its transmission, real or complex.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> AmplitudeMask(jnp.ones((64, 64)))
+        AmplitudeMask(transmission=(64, 64) float32, 1)
+    """
+
+    transmission: Number
+
+    def check(self) -> None:
+        _check_picture(self, "transmission")
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return masks.amplitude_mask(field, **self.arguments())
+
+
+class CircularAperture(Element, function=masks.circular_aperture):
+    """A circular stop.
+
+    Example:
+        >>> CircularAperture("2 mm")
+        CircularAperture(radius=2000 µm, y=0 µm, x=0 µm)
+    """
+
+    radius: Number
+    y: Number = 0.0
+    x: Number = 0.0
+
+    def check(self) -> None:
+        check_values(self, radius=_check.positive, y=_check.finite, x=_check.finite)
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return masks.circular_aperture(field, **self.arguments())
+
+
+class ZernikeMask(Element, function=zernike_opd):
+    r"""An aberration given by Zernike modes on a disk of the field.
+
+    .. math:: u' = u\,\exp\!\left[\frac{2\pi i}{\lambda}
+        \sum_j c_j\, Z_j\!\left(\frac{x}{R}, \frac{y}{R}\right)\right]
+
+    Valid for a thin element. The path goes on beyond the disk; put a :class:`CircularAperture` of
+    the same radius beside it.
+
+    Args:
+        coefficients: Path differences, ``(..., modes)`` [µm].
+        modes: Pairs (n, m).
+        radius: Radius of the disk, scalar [µm].
+
+    Raises:
+        TypeError: If a mode is a bare number.
+        ValueError: If the numbers of coefficients and modes differ or the radius is not positive.
+
+    Example:
+        >>> ZernikeMask([0.05, 0.0], [(2, 0), (4, 0)], radius="2 mm")
+        ZernikeMask(coefficients=[0.05, 0] µm, modes=((2, 0), (4, 0)), radius=2000 µm)
+
+    References:
+        M. Born and E. Wolf, *Principles of Optics*, 7th ed., Sec. 9.2.
+    """
+
+    coefficients: Number
+    modes: Sequence[tuple[int, int]]
+    radius: Number
+
+    def check(self) -> None:
+        check_values(self, coefficients=_check.finite, radius=_check.positive)
+        zernike_opd(self.coefficients[...], self.modes, 0.0, 0.0)
+
+    def opd(self, field: Field) -> Array:
+        """Optical path on the samples of a field, ``(..., y, x)`` [µm]."""
+        radius = self.radius[...][..., None, None]
+        return zernike_opd(self.coefficients[...], self.modes, field.x / radius, field.y / radius)
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return masks.opd_mask(field, self.opd(field))
+
+
+def _check_picture(element: Element, name: str, fix: str = "") -> None:
+    where, value = type(element).__name__, getattr(element, name)[...]
+    _check.at_least(where, name, value, 2, "(..., y, x)")
+    if fix:
+        _check.real_array(where, name, value, fix=fix)
+    _check.finite_array(where, name, value)
