@@ -77,14 +77,15 @@ def write_json(path: str | os.PathLike, value: Any) -> Path:
     return _files.atomic("write_json", path, lambda stream: stream.write(text.encode()))
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Versions of Python, jaxwave and what it computes with."""
+    found = {"python": platform.python_version()}
     for name in ("jaxwave", "jax", "numpy", "flax", "optax"):
         try:
-            versions[name] = importlib.metadata.version(name)
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return versions
+    return found
 
 
 def write_result(path: str | os.PathLike, result: Mapping[str, Any]) -> Path:
@@ -119,7 +120,7 @@ def write_result(path: str | os.PathLike, result: Mapping[str, Any]) -> Path:
             f"write_result: `result` must be a dict of named results, got {type(result).__name__}. "
             "Use write_json for anything else."
         )
-    return write_json(path, {**result, "versions": result.get("versions", _versions())})
+    return write_json(path, {**result, "versions": result.get("versions", versions())})
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:

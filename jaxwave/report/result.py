@@ -1,20 +1,16 @@
-"""The result folder of a calibration: numbers, arrays, the fitted PSF and the picture."""
+"""The numbers of a calibrated bead for ``result.json``, and the folder they go to."""
 
+import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jax.typing import ArrayLike
 
-from jaxwave import io, plot
 from jaxwave.calibration import BeadFit
 from jaxwave.zernike import zernike_name, zernike_number
-
-__all__ = ["bead_summary", "prepare", "save_bead_fit", "wavefront_quality"]
 
 
 def prepare(folder: str | os.PathLike) -> Path:
@@ -149,88 +145,8 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
         "background_counts": fit.background,
         "fitted_planes": fit.fitted,
         "heldout_planes": fit.heldout,
-        "model": {name: getattr(fit.model, name) for name in fit.model.__dataclass_fields__},
+        "model": dataclasses.asdict(fit.model),
         "z_direction": "as given: the stack backward with the conjugate, rotated pupil looks alike",
         "fit_seconds": fit.seconds,
         "stopped": fit.reason,
     }
-
-
-def save_bead_fit(
-    folder: str | os.PathLike,
-    fit: BeadFit,
-    stack: ArrayLike,
-    z: ArrayLike,
-    *,
-    settings: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    r"""Writes the result folder of a bead's fit.
-
-    .. math:: \mathrm{PSF} = \frac{m - b_k}{g_k},\qquad \sum \mathrm{PSF} = 1
-
-    ``result.json`` (numbers, errors, settings, versions), ``calibration.npz`` (pupil, data,
-    model), ``psf.tif`` (fitted PSF, unit sum) and ``calibration.png``. Each file is replaced as a
-    whole or not at all. Valid for planes at equal distances.
-
-    Args:
-        folder: Where to write; made if it does not exist.
-        fit: A fitted bead.
-        stack: The data that were fitted, ``(z, y, x)`` [counts].
-        z: Nominal positions of the planes, ``(z,)`` [µm].
-        settings: What else should stand in ``result.json``.
-
-    Returns:
-        What was written to ``result.json``.
-
-    Raises:
-        OSError: If the folder cannot be written.
-        ImportError: If tifffile or matplotlib is not installed.
-
-    Example:
-        >>> save_bead_fit.__name__
-        'save_bead_fit'
-
-    References:
-        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
-    """
-    folder, data, z = prepare(folder), np.asarray(stack), np.asarray(z)
-    summary = {**bead_summary(fit), "settings": dict(settings or {})}
-    io.write_result(folder / "result.json", summary)
-    io.save_arrays(
-        folder / "calibration.npz",
-        {
-            "pupil_amplitude": fit.pupil_amplitude,
-            "pupil_opd_um": fit.pupil_opd,
-            "data": data,
-            "model": fit.image,
-            "z_um": z,
-        },
-    )
-    psf = (fit.image - fit.background[:, None, None]) / fit.gain[:, None, None]
-    psf = np.clip(psf, 0, None)
-    dz = float(np.mean(np.abs(np.diff(z))))
-    spacing = (dz, fit.model.pixel, fit.model.pixel)
-    io.write_stack(folder / "psf.tif", psf / psf.sum(), spacing=spacing)
-    _picture(fit, data, spacing, folder / "calibration.png")
-    return summary
-
-
-def _picture(fit: BeadFit, data: np.ndarray, spacing: tuple[float, ...], path: Path) -> None:
-    lit = fit.pupil_amplitude[fit.pupil_amplitude > 0]
-    reports = fit.history["report_steps"]
-    plot.plot_calibration(
-        data,
-        fit.image,
-        spacing,
-        pupil=fit.pupil_amplitude * np.exp(2j * np.pi * fit.pupil_opd / fit.model.wavelength),
-        mask=fit.pupil_amplitude > 0.5 * np.median(lit),
-        pupil_spacing=fit.model.step / fit.model.na,
-        coefficients=fit.values["zernike_um"],
-        errors=fit.errors["zernike_um"],
-        modes=fit.model.modes,
-        loss=fit.history["loss"],
-        heldout=fit.history["heldout"],
-        heldout_steps=reports,
-        wavelength=fit.model.wavelength,
-        path=path,
-    )

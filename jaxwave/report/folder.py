@@ -1,0 +1,238 @@
+"""The result folder of one bead: written whole, and read back into the fit it came from."""
+
+import csv
+import dataclasses
+import io as text_io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxwave import io, plot
+from jaxwave._files import atomic
+from jaxwave.calibration import BeadFit, BeadModel
+from jaxwave.io.results import versions
+from jaxwave.report.page import inside, write_report
+from jaxwave.report.quality import calibrated_psf, psf_quality
+from jaxwave.report.result import bead_summary, prepare
+
+_FIELDS = {field.name: field for field in dataclasses.fields(BeadModel)}
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedBead:
+    r"""A calibrated bead as it was read back from its result folder.
+
+    .. math:: \text{folder} \to (\text{fit}, d(z, y, x), z)
+
+    Valid for folders of :func:`save_bead_fit`.
+
+    Args:
+        fit: The fit.
+        data: The data that were fitted, ``(z, y, x)`` [counts].
+        z: Nominal positions of the planes, ``(z,)`` [µm].
+        result: What stands in ``result.json``.
+
+    Raises:
+        AttributeError: When it is changed; it is frozen.
+
+    Example:
+        >>> SavedBead.__dataclass_params__.frozen
+        True
+
+    References:
+        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
+    """
+
+    fit: BeadFit
+    data: np.ndarray
+    z: np.ndarray
+    result: dict[str, Any]
+
+
+def save_bead_fit(
+    folder: str | os.PathLike,
+    fit: BeadFit,
+    stack: ArrayLike,
+    z: ArrayLike,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, str] | None = None,
+    name: str = "",
+) -> dict[str, Any]:
+    r"""Writes the result folder of a bead's fit.
+
+    .. math:: \text{fit} \to \text{numbers} + \text{arrays} + \text{PSF} + \text{page}
+
+    ``calibration.npz`` (pupil, data, model, parameters), ``psf.ome.tif`` (calibrated PSF,
+    centered, unit sum), ``zernikes.csv``, ``calibration.png``, ``report.html`` and, last,
+    ``result.json`` (numbers, errors, settings, versions): a folder with a ``result.json`` is
+    complete. Each file is replaced as a whole or not at all. Valid for planes at equal distances.
+
+    Args:
+        folder: Where to write; made if it does not exist.
+        fit: A fitted bead.
+        stack: The data that were fitted, ``(z, y, x)`` [counts].
+        z: Nominal positions of the planes, ``(z,)`` [µm].
+        settings: What else should stand in ``result.json``.
+        provenance: Where each number came from, by name.
+        name: What the bead is called on the page.
+
+    Returns:
+        What was written to ``result.json``.
+
+    Raises:
+        OSError: If the folder cannot be written.
+        ImportError: If tifffile or matplotlib is not installed.
+
+    Example:
+        >>> save_bead_fit.__name__
+        'save_bead_fit'
+
+    References:
+        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
+    """
+    folder, data, z = prepare(folder), np.asarray(stack), np.asarray(z)
+    quality = psf_quality(fit, z)
+    summary = {
+        "name": name,
+        **bead_summary(fit),
+        "psf": dataclasses.asdict(quality),
+        "scores": fit.scores,
+        "settings": dict(settings or {}),
+        "provenance": dict(provenance or {}),
+    }
+    summary = {**summary, "versions": versions()}
+    io.save_arrays(
+        folder / "calibration.npz",
+        {
+            "pupil_amplitude": fit.pupil_amplitude,
+            "pupil_opd_um": fit.pupil_opd,
+            "data": data,
+            "model": fit.image,
+            "z_um": z,
+            **{f"history_{k}": v for k, v in fit.history.items()},
+            **{f"parameter_{k}": v for k, v in fit.parameters.items()},
+        },
+    )
+    dz = float(np.mean(np.abs(np.diff(z))))
+    spacing = (dz, fit.model.pixel, fit.model.pixel)
+    planes = (np.arange(len(z)) - len(z) // 2) * dz * float(np.sign(z[-1] - z[0]))
+    psf = calibrated_psf(fit, planes)
+    io.write_stack(folder / "psf.ome.tif", psf / psf.sum(), spacing=spacing)
+    write_table(folder / "zernikes.csv", summary["zernikes"])
+    _picture(fit, data, spacing, folder / "calibration.png")
+    write_report(folder / "report.html", fit, data, z=z, result=summary)
+    io.write_result(folder / "result.json", summary)
+    return summary
+
+
+def write_table(path: str | os.PathLike, rows: list[dict[str, Any]]) -> Path:
+    """Writes rows of one kind as CSV, with the names of the columns first."""
+    stream = text_io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=[*rows[0]] if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    text = stream.getvalue().encode()
+    return atomic("write_table", path, lambda file: file.write(text))
+
+
+def load_bead_fit(folder: str | os.PathLike) -> SavedBead:
+    r"""Reads a result folder back, with everything that the report and the exports need.
+
+    .. math:: \text{folder} \to (\text{fit}, d, z)
+
+    Valid for folders of :func:`save_bead_fit`; arrays are checked against their checksum and
+    nothing is unpickled.
+
+    Args:
+        folder: The result folder of one bead.
+
+    Returns:
+        The fit with its data.
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished result.
+        ValueError: If a file is damaged or was not written by :func:`save_bead_fit`.
+
+    Example:
+        >>> load_bead_fit("nowhere")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: load_bead_fit: 'nowhere' holds no finished result (no result.json). ...
+
+    References:
+        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
+    """
+    where, folder = "load_bead_fit", Path(folder)
+    path = folder / "result.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{where}: {str(folder)!r} holds no finished result (no result.json). Pass the folder "
+            "of one bead that was calibrated."
+        )
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        arrays = io.load_arrays(folder / "calibration.npz")
+        fit = _restore(result, arrays)
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{where}: {str(folder)!r} is not the result of one bead ({type(error).__name__}: "
+            f"{error}). Pass the folder of one bead, or calibrate again."
+        ) from None
+    return SavedBead(fit, arrays["data"], arrays["z_um"], result)
+
+
+def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
+    given: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in result["model"].items()
+    }
+    errors = {k: np.asarray(v) for k, v in result["errors"].items()}
+    values = {k: np.asarray(v) for k, v in result["parameters"].items()}
+    for target, key in ((values, "opd_nm"), (errors, "error_nm")):
+        target["zernike_um"] = np.array([1e-3 * row[key] for row in result["zernikes"]])
+
+    def part(prefix: str) -> dict[str, np.ndarray]:
+        names = [k for k in arrays if k.startswith(prefix)]
+        return {k.removeprefix(prefix): arrays[k] for k in names}
+
+    return BeadFit(
+        model=BeadModel(**{k: v for k, v in given.items() if k in _FIELDS}),
+        parameters=part("parameter_"),  # type: ignore[arg-type]
+        values=values,
+        errors=errors,
+        pupil_amplitude=arrays["pupil_amplitude"],
+        pupil_opd=arrays["pupil_opd_um"],
+        image=arrays["model"],
+        gain=np.asarray(result["gain_counts"]),
+        background=np.asarray(result["background_counts"]),
+        fitted=np.asarray(result["fitted_planes"]),
+        heldout=np.asarray(result["heldout_planes"]),
+        scores=result["scores"],
+        history=part("history_"),
+        seconds=result["fit_seconds"],
+        reason=result["stopped"],
+    )
+
+
+def _picture(fit: BeadFit, data: np.ndarray, spacing: tuple[float, ...], path: Path) -> None:
+    plot.plot_calibration(
+        data,
+        fit.image,
+        spacing,
+        pupil=fit.pupil_amplitude * np.exp(2j * np.pi * fit.pupil_opd / fit.model.wavelength),
+        mask=inside(fit),
+        pupil_spacing=fit.model.step / fit.model.na,
+        coefficients=fit.values["zernike_um"],
+        errors=fit.errors["zernike_um"],
+        modes=fit.model.modes,
+        loss=fit.history["loss"],
+        heldout=fit.history["heldout"],
+        heldout_steps=fit.history["report_steps"],
+        wavelength=fit.model.wavelength,
+        path=path,
+    )

@@ -1,0 +1,366 @@
+"""One HTML page about a calibrated bead, with its pictures inside."""
+
+import html
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxwave import grid
+from jaxwave._files import atomic
+from jaxwave.calibration import BeadFit, noise_variance
+from jaxwave.plot import fields, fits, stacks
+from jaxwave.report import charts
+from jaxwave.report.quality import PsfQuality
+
+_STYLE = """
+:root { --ink: #1d2329; --soft: #5c6670; --line: #e3e7eb; --paper: #fff; --back: #f5f7f9;
+  --blue: #2a6fa8; --good: #1f7a4d; --bad: #b3432b; }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--back); color: var(--ink);
+  font: 14px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 36px 24px 64px; }
+h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px; letter-spacing: -0.01em; }
+h2 { font-size: 16px; margin: 0 0 12px; }
+p { margin: 0 0 10px; } .soft, figcaption { color: var(--soft); }
+section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
+  padding: 20px 22px; margin-top: 18px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+  margin-top: 20px; }
+.card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
+  padding: 12px 16px; }
+.card b { display: block; font-size: 22px; font-weight: 600; line-height: 1.3;
+  font-variant-numeric: tabular-nums; }
+.card span { color: var(--soft); font-size: 12.5px; }
+.row { display: flex; flex-wrap: wrap; gap: 20px 28px; align-items: flex-start; }
+.wide { overflow-x: auto; }
+figure { margin: 0; } figcaption { font-size: 12.5px; max-width: 350px; }
+img { display: block; max-width: 100%; height: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
+th { text-align: left; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); }
+th, td { padding: 4px 18px 4px 0; vertical-align: top; }
+tbody tr + tr td { border-top: 1px solid var(--line); }
+td.number, th.number { text-align: right; white-space: nowrap; }
+.modes table { font-size: 11.5px; flex: 1 1 460px; }
+.modes th, .modes td { padding: 2px 7px 2px 0; white-space: nowrap; }
+.modes td:last-child { width: 40px; }
+code { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
+  overflow-wrap: anywhere; }
+.warning { border-left: 4px solid var(--bad); }
+.bar { display: inline-block; height: 9px; background: var(--blue); border-radius: 2px; }
+details summary { cursor: pointer; color: var(--blue); margin-bottom: 10px; }
+@media print { body { background: #fff; } section, .card { break-inside: avoid; } }
+"""
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number for people, with a true minus; a dash if there is none."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def fixed(value: Any, places: int) -> str:
+    """A number with a fixed count of decimals; a dash if there is none."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    return f"{value:.{places}f}".replace("-", "−")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[int] = ()) -> str:
+    """An HTML table; cells that are already HTML begin with ``<``."""
+    right = set(numbers)
+
+    def cell(tag: str, k: int, value: Any) -> str:
+        kind = ' class="number"' if k in right else ""
+        text = str(value) if str(value).startswith("<") else _text(value)
+        return f"<{tag}{kind}>{text}</{tag}>"
+
+    top = "".join(cell("th", k, v) for k, v in enumerate(head))
+    body = "".join(
+        "<tr>" + "".join(cell("td", k, v) for k, v in enumerate(row)) + "</tr>\n" for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>\n{body}</tbody></table>"
+
+
+def document(title: str, body: str) -> str:
+    """A whole HTML document with the style inside."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body><main>\n{body}\n</main></body>\n</html>\n"
+    )
+
+
+def section(title: str, body: str, *, kind: str = "") -> str:
+    """One box of the page."""
+    heading = f"<h2>{_text(title)}</h2>\n" if title else ""
+    return f'<section class="{kind}">{heading}{body}</section>'
+
+
+def card(value: str, label: str) -> str:
+    """One number of the top row."""
+    return f'<div class="card"><b>{_text(value)}</b><span>{_text(label)}</span></div>'
+
+
+def write_report(
+    path: str | os.PathLike,
+    fit: BeadFit,
+    stack: ArrayLike,
+    *,
+    z: ArrayLike,
+    result: Mapping[str, Any],
+) -> Path:
+    r"""Writes the page of a calibrated bead: one HTML file, pictures inside, no network.
+
+    .. math:: \sqrt{d},\ \sqrt{m},\ \sqrt d - \sqrt m;\quad A, \mathrm{OPD};\quad c_j \pm \sigma_j;
+        \quad \mathrm{FWHM},\ \mathrm{MTF},\ \mathrm{CRLB}
+
+    Valid for what :func:`save_bead_fit` wrote; the same input gives the same page.
+
+    Args:
+        path: File to write, usually ``report.html``.
+        fit: The fit.
+        stack: The data that were fitted, ``(z, y, x)`` [counts].
+        z: Nominal positions of the planes, ``(z,)`` [µm].
+        result: What stands in ``result.json``.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        OSError: If the file cannot be written.
+
+    Example:
+        >>> write_report.__name__
+        'write_report'
+
+    References:
+        WHATWG, *HTML Living Standard*.
+    """
+    data, z = np.asarray(stack), np.asarray(z)
+    title = result.get("name") or "Bead"
+    quality = quality_of(result["psf"])
+    body = "\n".join(
+        [
+            _head(title, result),
+            _warning(result),
+            _images(fit, data, z),
+            _pupil(fit),
+            _modes(fit, result),
+            _performance(fit, data, quality),
+            _parameters(result),
+            _origin(result),
+        ]
+    )
+    text = document(f"{title}: calibrated PSF", body).encode()
+    return atomic("write_report", path, lambda stream: stream.write(text))
+
+
+def quality_of(saved: Mapping[str, Any]) -> PsfQuality:
+    """The quality as it stands in ``result.json``, with arrays again."""
+    names = ("frequency", "mtf_x", "mtf_y", "mtf_ideal", "z", "crlb_um")
+    arrays = {k: np.asarray(saved[k], np.float64) for k in names}
+    return PsfQuality(**{**saved, **arrays})
+
+
+def _head(title: str, result: Mapping[str, Any]) -> str:
+    widths, model = result["psf"]["fwhm_um"], result["model"]
+    kind = "vectorial" if model["vectorial"] else "scalar"
+    line = (
+        f"{kind} pupil model, NA {number(model['na'])}, index {number(model['n'], 4)}, "
+        f"{fixed(1e3 * model['wavelength'], 0)} nm, "
+        f"{len(result['gain_counts'])} planes of {model['shape'][0]} × {model['shape'][1]} pixels"
+    )
+    cards = [
+        card(fixed(result["heldout_nmse"], 4), "error on planes not fitted (NMSE)"),
+        card(fixed(result["strehl_ratio"], 2), "Strehl ratio"),
+        card(f"{fixed(result['rms_wavefront_nm'], 1)} nm", "rms wavefront error, by amplitude"),
+        *(
+            card(
+                f"{fixed(1e3 * widths[a]['fitted'], 0)} nm",
+                f"FWHM {a}, without aberrations {fixed(1e3 * widths[a]['ideal'], 0)} nm",
+            )
+            for a in "xyz"
+        ),
+    ]
+    return (
+        f'<h1>{_text(title)}</h1>\n<p class="soft">{_text(line)}</p>\n'
+        f'<div class="cards">{"".join(cards)}</div>'
+    )
+
+
+def _warning(result: Mapping[str, Any]) -> str:
+    reason = result["settings"].get("reason", "")
+    return section("Do not trust this fit", f"<p>{_text(reason)}</p>", kind="warning") * bool(
+        reason
+    )
+
+
+def _images(fit: BeadFit, data: np.ndarray, z: np.ndarray) -> str:
+    dz = float(np.mean(np.abs(np.diff(z))))
+    spacing = (dz, fit.model.pixel, fit.model.pixel)
+    drawing = stacks.draw_comparison(
+        "write_report", data, fit.image, spacing, sqrt=True, longest=8.8
+    )
+    picture = charts.picture(drawing, "measured, fitted and residual planes", vector=False)
+    caption = (
+        "Square roots of the counts, in which photon noise is the same everywhere. Measurement "
+        "and fit share one color scale; the residual has its own."
+    )
+    return section("Measured, fitted, residual", f'{picture}\n<p class="soft">{caption}</p>')
+
+
+def _pupil(fit: BeadFit) -> str:
+    wavelength = fit.model.wavelength
+    plane = fields.draw_pupil(
+        "write_report",
+        fit.pupil_amplitude * np.exp(2j * np.pi * fit.pupil_opd / wavelength),
+        spacing=fit.model.step / fit.model.na,
+        mask=inside(fit),
+        wavelength=wavelength,
+        panel=2.0,
+    )
+    history = fits.draw_history(
+        "write_report",
+        fit.history["loss"],
+        fit.history["heldout"],
+        fit.history["report_steps"],
+        size=(2.3, 1.9),
+    )
+    pictures = charts.picture(plane, "amplitude and phase of the pupil", vector=False)
+    curve = charts.picture(history, "loss after every step")
+    caption = f"{_text(fit.reason)}, {number(fit.seconds)} s"
+    return section(
+        "Pupil and the way to it",
+        f'<div class="row"><figure>{pictures}</figure><figure>{curve}'
+        f"<figcaption>{caption}</figcaption></figure></div>",
+    )
+
+
+def inside(fit: BeadFit) -> np.ndarray:
+    """Where the pupil grid lies within the aperture, without its partly covered rim."""
+    place = grid.indices(fit.model.pupil_samples) * fit.model.step
+    radius = np.hypot(place[:, None], place[None, :])
+    return radius <= float(fit.values["na"]) - fit.model.step
+
+
+def _modes(fit: BeadFit, result: Mapping[str, Any]) -> str:
+    values, errors = fit.values["zernike_um"], fit.errors["zernike_um"]
+    pitch = max(min(0.6, 10.6 / max(len(values), 1)), 0.15)
+    bars = fits.draw_zernikes("write_report", values, fit.model.modes, errors, pitch=pitch)
+    picture = charts.picture(bars, "Zernike coefficients with their errors")
+    largest = max((abs(row["opd_nm"]) for row in result["zernikes"]), default=1.0) or 1.0
+    rows = [
+        (
+            row["name"],
+            f"({row['n']}, {row['m']})".replace("-", "−"),
+            row["osa"],
+            row["noll"],
+            row["fringe"],
+            f"{fixed(row['opd_nm'], 2)} ± {fixed(row['error_nm'], 2)}",
+            fixed(1e-3 * row["opd_nm"] / fit.model.wavelength, 4),
+            f'<i class="bar" style="width:{40 * abs(row["opd_nm"]) / largest:.0f}px"></i>',
+        )
+        for row in result["zernikes"]
+    ]
+    head = ("mode", "(n, m)", "OSA", "Noll", "Fringe", "path [nm]", "waves", "")
+    half = (len(rows) + 1) // 2
+    halves = [table(head, part, (2, 3, 4, 5, 6)) for part in (rows[:half], rows[half:]) if part]
+    note = (
+        "Orthonormal modes (rms one over the pupil), optical path; piston, tilt and the true "
+        "defocus are position, not aberration. Errors: one standard deviation."
+    )
+    return section(
+        "Aberrations",
+        f'<div class="wide">{picture}</div><p class="soft">{note}</p>'
+        f"<details open><summary>All modes with their OSA/ANSI, Noll and Fringe numbers</summary>"
+        f'<div class="row modes wide">{"".join(halves)}</div></details>',
+    )
+
+
+def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
+    rows = [
+        (axis, *(fixed(1e3 * w[k], 0) for k in ("fitted", "ideal", "formula")))
+        for axis, w in quality.fwhm_um.items()
+    ]
+    head = ("FWHM [nm]", "fitted PSF", "no aberrations", "formula")
+    widths = table(head, rows, (1, 2, 3))
+    variance, _, _ = noise_variance(data, model_error=0.0)
+    normal = ((data - fit.image) / np.sqrt(variance)).ravel()
+    cutoff = 2 * float(fit.values["na"]) / fit.model.wavelength
+    photons = (
+        f"Lowest standard deviation (Cramér-Rao) for {number(quality.photons, 6)} photons on "
+        f"{number(quality.background)} background photons in a pixel, brightness and background "
+        "unknown too."
+    )
+    figures = (
+        (charts.mtf(quality, cutoff), "Best plane, integrated across; dotted: 2 NA/λ."),
+        (charts.bounds(quality), photons),
+        (charts.residuals(normal), "Residuals in units of the estimated noise of each pixel."),
+    )
+    boxes = "".join(
+        f"<figure>{charts.picture(drawing, text)}<figcaption>{_text(text)}</figcaption></figure>"
+        for drawing, text in figures
+    )
+    note = (
+        "The fitted PSF with its blur, without the camera's pixel, and the same microscope without "
+        "aberrations; formula: 0.51 λ/NA and 0.88 λ/(n − √(n² − NA²))."
+    )
+    return section(
+        "What it resolves and localizes",
+        f'<div class="row">{boxes}</div><br>{widths}<p class="soft">{note}</p>',
+    )
+
+
+_UNITS = {"_um": " [µm]", "_nm": " [nm]", "_pixels": " [pixels]", "_counts": " [counts]"}
+
+
+def _label(name: str) -> str:
+    for ending, unit in _UNITS.items():
+        if name.endswith(ending):
+            return name.removesuffix(ending).replace("_", " ") + unit
+    return name.replace("_", " ")
+
+
+def _pairs(values: Any, errors: Any) -> str:
+    columns = zip(np.atleast_1d(values), np.atleast_1d(errors), strict=True)
+    return ",  ".join(f"{number(v, 4)} ± {number(e, 2)}" for v, e in columns)
+
+
+def _parameters(result: Mapping[str, Any]) -> str:
+    values, errors = result["parameters"], result["errors"]
+    names = [k for k in values if k != "amplitude_modes"]
+    rows = [(_label(k), _pairs(values[k], errors[k])) for k in names]
+    gain, background = (np.asarray(result[f"{k}_counts"]) for k in ("gain", "background"))
+    for name, array in (("gain [counts]", gain), ("background [counts]", background)):
+        low, middle, high = (number(q, 4) for q in np.quantile(array, (0, 0.5, 1)))
+        rows.append((name, f"{middle} in the middle, from {low} to {high} over the planes"))
+    scores = {
+        "held-out NMSE, gain of every plane": result["heldout_nmse"],
+        "held-out NMSE, one gain": result["heldout_nmse_one_gain"],
+        "fitted NMSE": result["fitted_nmse"],
+    }
+    rows += [(name, number(score, 4)) for name, score in scores.items()]
+    return section("Fitted numbers", table(("parameter", "value ± error"), rows))
+
+
+def _origin(result: Mapping[str, Any]) -> str:
+    rows = [(name, text) for name, text in result["provenance"].items()]
+    parts = [section("Where every number came from", table(("number", "origin"), rows))] * bool(
+        rows
+    )
+    settings = {**result["settings"], **{f"model.{k}": v for k, v in result["model"].items()}}
+    lines = [(k, f"<code>{_text(v)}</code>") for k, v in settings.items() if v not in ("", None)]
+    versions = ", ".join(f"{k} {v}" for k, v in result.get("versions", {}).items())
+    body = table(("setting", "value"), lines) + f'<p class="soft"><br>{_text(versions)}</p>'
+    return "\n".join([*parts, section("Exact settings and versions", body)])
