@@ -38,6 +38,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("equation", "torch_bridge.*"): "no physics: it carries any function",
     ("equation", "jaxwave.elements.[a-z]*"): "no physics: functions of models",
     ("equation", "jaxwave.elements.Fixed"): "no physics",
+    ("key_first", "jaxwave.elements.bench"): "few systems draw random numbers",
     ("validity", "torch_bridge.*"): "no physics: it carries any function",
     ("validity", "jaxwave.JaxwaveWarning"): "no physics",
     ("arguments", "torch_bridge.BridgedFunction"): "made by wrap, which describes them",
@@ -53,6 +54,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("units", "jaxwave.special.*"): "the argument of a special function is a pure number",
     ("units", "jaxwave.calibration.find_beads"): "the radius is in pixels of the stack",
     ("keyword_only_options", "jaxwave.zernike_opd"): "coefficients and modes, then the point",
+    ("keyword_only_options", "jaxwave.calibration.calibrate"): "a model, a loss, then the data",
+    ("key_first", "jaxwave.calibration.calibrate"): "an option: only minibatches are random",
     ("keyword_only_options", "jaxwave.calibration.bead_stack"): "parameters of one model",
     ("keyword_only_options", "jaxwave.report.save_bead_fit"): "where to, and what was fitted",
 }

@@ -4,11 +4,47 @@ from jaxwave.calibration.bead_batch import BeadOutcome, fit_beads, shared_start
 from jaxwave.calibration.bead_fit import BeadFit, fit_bead, noise_variance
 from jaxwave.calibration.bead_model import BeadModel, bead_stack, pupil_basis
 from jaxwave.calibration.beads import Bead, cut_bead, find_beads, mass_center
+from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
+from jaxwave.calibration.constraints import (
+    Constraint,
+    band_limited,
+    chain,
+    interval,
+    periodic,
+    positive,
+    quantized,
+    rotationally_symmetric,
+    unit_sum,
+)
+from jaxwave.calibration.fisher import cramer_rao, fisher_information, localization_bound
 from jaxwave.calibration.lbfgs import Minimum, minimize
 from jaxwave.calibration.linear import solve_gain_background
-from jaxwave.calibration.uncertainty import standard_errors
+from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
+from jaxwave.calibration.priors import normal, smooth
+from jaxwave.calibration.uncertainty import Uncertainty, standard_errors, uncertainty
+from jaxwave.calibration.vector import Vector
 
 __all__ = [
+    # Learning named parameters from data
+    "calibrate",
+    "Calibration",
+    "Stage",
+    "least_squares",
+    "lbfgs",
+    "levenberg_marquardt",
+    "Vector",
+    # What is known of a parameter
+    "Constraint",
+    "positive",
+    "interval",
+    "periodic",
+    "band_limited",
+    "rotationally_symmetric",
+    "quantized",
+    "unit_sum",
+    "chain",
+    "normal",
+    "smooth",
     # Beads in a stack
     "Bead",
     "find_beads",
@@ -28,5 +64,11 @@ __all__ = [
     "Minimum",
     "minimize",
     "solve_gain_background",
+    # Error bars
+    "uncertainty",
+    "Uncertainty",
     "standard_errors",
+    "fisher_information",
+    "cramer_rao",
+    "localization_bound",
 ]

@@ -1,0 +1,317 @@
+"""The part of a calibration that runs in Python: reports, early stopping, checkpoints."""
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxwave import _check
+from jaxwave.calibration._key import describe
+from jaxwave.calibration._tree import split
+from jaxwave.calibration.engine import MOST_REJECTED, Carry, Inputs, Problem, Program, program
+from jaxwave.calibration.optimizers import Method
+from jaxwave.calibration.run_folder import RunFolder
+from jaxwave.calibration.vector import Vector, by_name
+
+_WHERE = "calibrate"
+_SHARE = 0.1  # of the time may be spent on checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One stage with everything filled in."""
+
+    name: str
+    learn: Any
+    method: Method
+    steps: int
+    length: int
+    batch: int
+    tolerance: float
+    patience: int | None
+    constraints: Mapping[str, Any]
+    scales: Mapping[str, Any]
+    rates: Mapping[str, Any]
+    priors: Mapping[str, Any]
+
+    def settings(self) -> dict[str, Any]:
+        """What has to agree when a run goes on."""
+        names = ("name", "steps", "length", "batch", "tolerance", "patience")
+        plain = {name: getattr(self, name) for name in names}
+        words = ("learn", "method", "constraints", "scales", "rates", "priors")
+        for name in words:
+            value = getattr(self, name)
+            mapped = value.items() if isinstance(value, Mapping) else None
+            plain[name] = (
+                describe(value) if mapped is None else {k: describe(v) for k, v in sorted(mapped)}
+            )
+        if self.learn is not None:
+            plain["learn"] = self.learn if isinstance(self.learn, str) else list(self.learn)
+        return plain
+
+
+@dataclasses.dataclass
+class Job:
+    """What all stages share, and what they have reached so far."""
+
+    loss: Callable
+    data: Any
+    heldout: Any
+    score: Callable | None
+    key: Array
+    starts: int  # 0 for one model
+    show: Callable | None
+    folder: RunFolder | None
+    settings: dict[str, Any]
+    saved: dict[str, np.ndarray] | None = None  # a state to go on from
+    losses: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, steps)
+    scores: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, 1)
+    report_steps: list[int] = dataclasses.field(default_factory=list)
+    learned: list[str] = dataclasses.field(default_factory=list)  # in earlier stages
+    last_save: float = -np.inf
+    save_took: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Steps that were made, over all stages."""
+        return sum(part.shape[1] for part in self.losses)
+
+
+@dataclasses.dataclass
+class Best:
+    """The places to keep, one for every start, and whether it still gets better."""
+
+    flat: np.ndarray  # (starts, size)
+    loss: np.ndarray  # (starts,)
+    heldout: np.ndarray
+    stale: int = 0  # reports without an improvement of any start
+
+    def update(self, report: dict[str, np.ndarray], best: bool, by_heldout: bool) -> None:
+        """Takes the newest place, or only a better one."""
+        new, old = (report["heldout"], self.heldout) if by_heldout else (report["loss"], self.loss)
+        better = np.isfinite(new) & ~(new >= old)
+        self.stale = 0 if better.any() else self.stale + 1
+        take = better if best else np.ones_like(better)
+        self.flat = np.where(take[:, None], report["flat"], self.flat)
+        self.loss = np.where(take, report["loss"], self.loss)
+        self.heldout = np.where(take, report["heldout"], self.heldout)
+
+
+def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[list[Any], Best, str]:
+    """Makes the steps of one stage; returns the models, what they reached, and why it ended."""
+    vectors = _vectors(plan, models)
+    prog, inputs = _prepare(job, plan, vectors)
+    carry, best, done, reason = _begin(job, number, prog, vectors)
+    while done < plan.steps and not reason:
+        carry, report = prog.chunk(carry, jnp.int32(done), jnp.int32(plan.steps), inputs)
+        told = {k: np.asarray(v) for k, v in report._asdict().items()}
+        if not job.starts:
+            told = {k: v[None] for k, v in told.items()}
+        made = min(plan.length, plan.steps - done)
+        done += made
+        job.losses.append(told["losses"][:, :made])
+        job.scores.append(told["heldout"][:, None])
+        job.report_steps.append(job.steps)
+        best.update(told, plan.patience is not None or job.score is not None, job.score is not None)
+        if job.show is not None:
+            lead = _lead(best)
+            shown = float(told["loss"][lead]), float(told["heldout"][lead])
+            job.show(plan.name, done, plan.steps, *shown)
+        reason = _reason(plan, job, best, told, carry)
+        if reason.startswith("stopped"):
+            reason += _explain(job, prog, vectors, carry, inputs)
+        _save(job, number, done, carry, best, reason, vectors, done == plan.steps or bool(reason))
+    job.learned += [name for name in vectors[0].names if name not in job.learned]
+    models = [v.unpack(jnp.asarray(flat)) for v, flat in zip(vectors, best.flat, strict=True)]
+    return models, best, reason or "all steps done"
+
+
+def _lead(best: Best) -> int:
+    merit = best.heldout if np.isfinite(best.heldout).any() else best.loss
+    return int(np.argmin(np.where(np.isfinite(merit), merit, np.inf)))
+
+
+def _vectors(plan: Plan, models: list[Any]) -> list[Vector]:
+    options = {"constraints": plan.constraints, "scales": plan.scales}
+    vectors = [Vector(model, learn=plan.learn, **options) for model in models]
+    for k, vector in enumerate(vectors):
+        if vector.layout != vectors[0].layout:
+            raise ValueError(
+                f"{_WHERE}: `starts` must all have the structure of the first model, with the "
+                f"same names and shapes; number {k} differs."
+            )
+    return vectors
+
+
+def _prepare(job: Job, plan: Plan, vectors: list[Vector]) -> tuple[Program, Inputs]:
+    first = vectors[0]
+    structure = first.layout.structure
+    # What differs from start to start (it was learned in an earlier stage) is stacked.
+    differ = [
+        name
+        for name, value in first.fixed.items()
+        if any(v.fixed[name] is not value for v in vectors[1:])
+    ]
+    rates = None
+    if plan.rates:
+        chosen = by_name("learning_rates", plan.rates, structure, first.names)
+        rates = np.ones(first.size, first.layout.dtype)
+        for name, rate in chosen.items():
+            rates[first.slices[name]] = rate
+    priors = by_name("priors", plan.priors, structure, first.names)
+    problem = Problem(
+        loss=job.loss,
+        method=plan.method,
+        layout=first.layout,
+        priors=tuple(priors.items()),
+        rated=rates is not None,
+        length=plan.length,
+        batch=plan.batch,
+        score=job.score,
+        starts=job.starts,
+    )
+    inputs = Inputs(
+        fixed={k: v for k, v in first.fixed.items() if k not in differ},
+        own={name: jnp.stack([v.fixed[name] for v in vectors]) for name in differ},
+        scales=first.scales,
+        rates=None if rates is None else jnp.asarray(rates),
+        data=job.data,
+        heldout=job.heldout,
+        key=job.key,
+    )
+    return program(problem), inputs
+
+
+def _begin(
+    job: Job, number: int, prog: Program, vectors: list[Vector]
+) -> tuple[Carry, Best, int, str]:
+    flats = jnp.stack([v.flat for v in vectors])
+    carry = prog.start(flats if job.starts else flats[0])
+    nothing = np.full(len(vectors), np.nan, flats.dtype)
+    best = Best(np.asarray(flats), nothing, nothing.copy())
+    saved = job.saved
+    if saved is None or int(saved["stage"]) != number:
+        return carry, best, 0, ""
+    job.saved = None
+    leaves, tree = jax.tree.flatten(carry)
+    leaves = [jnp.asarray(saved[f"carry.{k}"], leaf.dtype) for k, leaf in enumerate(leaves)]
+    best = Best(saved["keep"], saved["keep_loss"], saved["keep_heldout"], int(saved["stale"]))
+    job.losses, job.scores = [saved["losses"]], [saved["scores"]]
+    job.report_steps = saved["report_steps"].tolist()
+    return jax.tree.unflatten(tree, leaves), best, int(saved["done"]), str(saved["reason"])
+
+
+def _reason(plan: Plan, job: Job, best: Best, told: dict[str, np.ndarray], carry: Carry) -> str:
+    if np.all(np.asarray(carry.rejected) >= MOST_REJECTED):
+        return "stopped at a non-finite loss or gradient"
+    if plan.patience is not None and best.stale >= plan.patience:
+        what = "held-out loss" if job.score is not None else "loss"
+        return f"the {what} has not improved for {best.stale} reports"
+    before, after = told["losses"][:, 0], told["loss"]
+    if plan.tolerance > 0 and len(job.report_steps) > 1:
+        if np.all(np.abs(before - after) <= plan.tolerance * np.abs(before)):
+            return f"the loss changed by less than {plan.tolerance:g} in {plan.length} steps"
+    return ""
+
+
+def _explain(job: Job, prog: Program, vectors: list[Vector], carry: Carry, inputs: Inputs) -> str:
+    """Which parameter went bad; an error where not even the start was good."""
+    flat = carry.flat[0] if job.starts else carry.flat
+    value, gradient = prog.gradient(flat, inputs, {k: v[0] for k, v in inputs.own.items()})
+    slope = np.asarray(gradient)
+    bad = [name for name, s in vectors[0].slices.items() if not np.isfinite(slope[s]).all()]
+    text = f": the loss is {float(value):g}"
+    if bad and len(bad) < 8:
+        text += f", its gradient with respect to {', '.join(map(repr, bad))} is not finite"
+    if not any(np.isfinite(part).any() for part in job.losses):
+        raise ValueError(f"{_WHERE}: no step was possible{text}.{_hint(job)} Start elsewhere.")
+    fix = "lower the learning rate or bound the parameter (constraints=...)"
+    _check.warn(
+        _WHERE,
+        f"stopped after {job.steps} steps{text}, {MOST_REJECTED} times in a row. The last good "
+        f"model is kept;{_hint(job)} {fix}.",
+    )
+    return text
+
+
+def _hint(job: Job) -> str:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(job.data):
+        count = int(np.sum(~np.isfinite(leaf))) if jnp.issubdtype(leaf.dtype, jnp.inexact) else 0
+        if count:
+            name = jax.tree_util.keystr(path)
+            return f" data{name} holds {count} NaN or infinite values: mask them in the loss;"
+    return ""
+
+
+# -- checkpoints ---------------------------------------------------------------------------
+
+
+def _save(
+    job: Job,
+    number: int,
+    done: int,
+    carry: Carry,
+    best: Best,
+    reason: str,
+    vectors: list[Vector],
+    final: bool,
+) -> None:
+    """Writes the state unless that has just been done; ends the program if a signal asked to."""
+    run = job.folder
+    if run is None:
+        return
+    now = time.monotonic()
+    if run.stop_signal is None and not final and now - job.last_save < job.save_took / _SHARE:
+        return
+    state: dict[str, Any] = {
+        "stage": np.int64(number),
+        "done": np.int64(done),
+        "reason": np.asarray(reason),
+        "keep": best.flat,
+        "keep_loss": best.loss,
+        "keep_heldout": best.heldout,
+        "stale": np.int64(best.stale),
+        "losses": np.concatenate(job.losses, axis=1),
+        "scores": np.concatenate(job.scores, axis=1),
+        "report_steps": np.asarray(job.report_steps),
+    }
+    state |= {f"carry.{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(carry))}
+    for name in job.learned:
+        if name in vectors[0].fixed:
+            state[f"model.{name}"] = np.stack([np.asarray(v.fixed[name]) for v in vectors])
+        else:
+            start = [v.values(v.flat)[name] for v in vectors]
+            state[f"model.{name}"] = np.stack([np.asarray(value) for value in start])
+    run.save(state, job.settings)
+    job.last_save = time.monotonic()
+    job.save_took = job.last_save - now
+    if run.stop_signal is not None:
+        raise SystemExit(run.exit_code)
+
+
+def restored(models: list[Any], saved: dict[str, np.ndarray]) -> list[Any]:
+    """The models as they were when the saved stage began."""
+    result = []
+    for k, model in enumerate(models):
+        structure, leaves = split(_WHERE, model)
+        for name, value in saved.items():
+            if name.startswith("model."):
+                leaves[name.removeprefix("model.")] = jnp.asarray(value[k])
+        result.append(structure.merge(leaves))
+    return result
+
+
+def digest(tree: Any) -> str:
+    """A checksum of all numbers of a pytree, so that a run goes on with its own data only."""
+    checksum = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(leaf)
+        checksum.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
+        checksum.update(np.ascontiguousarray(array).tobytes())
+    return checksum.hexdigest()[:16]

@@ -1,0 +1,99 @@
+"""Tells whether two functions compute the same, so that the same program is compiled once.
+
+`optax.adam(0.01)` written twice makes two optimizers that differ for Python and agree in every
+line and number. A key looks into closures: same code and same numbers give the same key.
+"""
+
+import dataclasses
+import functools
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxwave.calibration._tree import Structure
+
+
+class _Same:
+    """Compares by identity, and keeps the thing alive so that its address stays its own."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+def key(thing: Any, _above: tuple[int, ...] = ()) -> Any:
+    """A hashable value that is equal for things that compute the same."""
+    if id(thing) in _above:
+        return _Same(thing)  # a function that calls itself
+    inner = functools.partial(key, _above=(*_above, id(thing)))
+    if isinstance(thing, FunctionType):
+        cells = tuple(inner(_content(cell)) for cell in thing.__closure__ or ())
+        options = tuple(sorted((thing.__kwdefaults__ or {}).items(), key=lambda item: item[0]))
+        defaults = tuple(inner(value) for value in thing.__defaults__ or ())
+        extra = tuple((name, inner(value)) for name, value in options)
+        return ("function", thing.__code__, _Same(thing.__globals__), cells, defaults, extra)
+    if isinstance(thing, functools.partial):
+        words = tuple((name, inner(value)) for name, value in sorted(thing.keywords.items()))
+        return ("partial", inner(thing.func), tuple(inner(a) for a in thing.args), words)
+    if isinstance(thing, MethodType):
+        return ("method", inner(thing.__self__), inner(thing.__func__))
+    if isinstance(thing, Structure):
+        return thing
+    if isinstance(thing, tuple):
+        return (type(thing), *(inner(part) for part in thing))
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type) and _is_frozen(thing):
+        parts = ((field.name, inner(getattr(thing, field.name))) for field in _fields(thing))
+        return (type(thing), tuple(parts))
+    if isinstance(thing, float):
+        return (float, repr(thing))  # tells 0.0 from -0.0, and knows NaN again
+    if isinstance(thing, int | str | bytes | type | CodeType | np.dtype | None):
+        return (type(thing), thing)
+    return _Same(thing)
+
+
+def describe(thing: Any, _above: tuple[int, ...] = ()) -> str:
+    """The same in words, for settings that have to agree when a run goes on."""
+    if id(thing) in _above:
+        return "itself"
+    inner = functools.partial(describe, _above=(*_above, id(thing)))
+    if isinstance(thing, FunctionType):
+        cells = [inner(_content(cell)) for cell in thing.__closure__ or ()]
+        return f"{thing.__qualname__}({', '.join(cells)})"
+    if isinstance(thing, functools.partial):
+        words = [f"{name}={inner(value)}" for name, value in sorted(thing.keywords.items())]
+        return f"{inner(thing.func)}({', '.join([*map(inner, thing.args), *words])})"
+    if isinstance(thing, MethodType):
+        return thing.__func__.__qualname__
+    if isinstance(thing, tuple):
+        return f"{type(thing).__name__}({', '.join(map(inner, thing))})"
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type) and _is_frozen(thing):
+        parts = [f"{field.name}={inner(getattr(thing, field.name))}" for field in _fields(thing)]
+        return f"{type(thing).__name__}({', '.join(parts)})"
+    if isinstance(thing, float | int | str | bool | None):
+        return repr(thing)
+    if isinstance(thing, jax.Array | np.ndarray):
+        return f"array{tuple(thing.shape)}"
+    return getattr(thing, "__qualname__", type(thing).__qualname__)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def _is_frozen(thing: Any) -> bool:
+    # A class that compares by identity may change behind the back of an equal copy.
+    return thing.__dataclass_params__.frozen and thing.__dataclass_params__.eq
+
+
+def _fields(thing: Any) -> tuple:
+    return dataclasses.fields(thing)

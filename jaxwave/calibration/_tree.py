@@ -1,0 +1,75 @@
+"""A model, an nnx module or a plain pytree, as arrays by dotted name and what joins them again."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+Leaves = dict[str, Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Structure:
+    """All of a model but its numbers; equal for models that compile to the same program."""
+
+    graph: Any
+    tree: Any
+    names: tuple[str, ...]  # of every array, in the order of the tree
+    parameters: tuple[str, ...]  # what can be learned
+    marked: tuple[str, ...]  # what is learned when nobody says anything
+
+    def merge(self, leaves: Leaves) -> Any:
+        """Builds the model with these numbers."""
+        tree = jax.tree_util.tree_unflatten(self.tree, [leaves[name] for name in self.names])
+        return tree if self.graph is None else nnx.merge(self.graph, tree)
+
+
+def split(where: str, model: Any) -> tuple[Structure, Leaves]:
+    """Takes a model apart into its structure and its arrays by dotted name."""
+    module = isinstance(model, nnx.Module)
+    graph, tree = nnx.split(model) if module else (None, model)
+    pairs = jax.tree_util.tree_leaves_with_path(tree, is_leaf=_is_variable)
+    flat, definition = jax.tree_util.tree_flatten(tree)
+    names = tuple(_name(path) for path, _ in pairs)
+    if len(flat) != len(names) or len({*names}) < len(names):
+        raise TypeError(
+            f"{where}: every array of the model needs a name of its own, got {', '.join(names)}. "
+            "Make one nnx.Variable (or one entry of the pytree) of each."
+        )
+    leaves = {name: _array(where, name, leaf) for name, leaf in zip(names, flat, strict=True)}
+    kinds = dict(zip(names, (leaf for _, leaf in pairs), strict=True))
+    known = [name for name in names if is_inexact(leaves[name])]
+    if module:  # a bare array in a module is a constant
+        known = [name for name in known if _is_variable(kinds[name])]
+    marked = [name for name in known if not module or isinstance(kinds[name], nnx.Param)]
+    return Structure(graph, definition, names, tuple(known), tuple(marked)), leaves
+
+
+def is_inexact(array: Array) -> bool:
+    """Tells whether an array holds real or complex numbers."""
+    return jnp.issubdtype(array.dtype, jnp.inexact)
+
+
+def _is_variable(leaf: Any) -> bool:
+    return isinstance(leaf, nnx.Variable)
+
+
+def _name(path: tuple) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "parameter"
+
+
+def _array(where: str, name: str, leaf: Any) -> Array:
+    if isinstance(leaf, Array):
+        return leaf if not leaf.aval.weak_type else leaf.astype(leaf.dtype)
+    try:
+        # Through numpy: a Python number would be weakly typed and compile a second program.
+        return jnp.asarray(np.asarray(leaf))
+    except TypeError:
+        raise TypeError(
+            f"{where}: the parameter {name!r} must be a number or an array, got "
+            f"{type(leaf).__name__}."
+        ) from None

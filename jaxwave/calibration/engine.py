@@ -1,0 +1,234 @@
+"""The compiled part of a calibration: a scan of steps between two reports."""
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxwave.calibration._key import key
+from jaxwave.calibration._tree import Leaves
+from jaxwave.calibration.optimizers import Method, Objective
+from jaxwave.calibration.priors import Prior
+from jaxwave.calibration.vector import Layout
+
+MOST_REJECTED = 3  # rejected steps in a row that end a calibration
+_MOST_PROGRAMS = 32
+
+
+class Carry(NamedTuple):
+    """What a step hands to the next one."""
+
+    flat: Array  # where the loss is evaluated next
+    good: Array  # the last place with a finite loss and gradient
+    state: Any  # of the optimizer
+    rejected: Array  # steps in a row
+    factor: Array  # of the step's length, halved at every rejected step
+
+
+class Inputs(NamedTuple):
+    """The numbers that a program works on."""
+
+    fixed: Leaves  # parameters that are not learned
+    own: Leaves  # those of them that differ from start to start, stacked
+    scales: Leaves
+    rates: Array | None  # factor of the update of every learned number
+    data: Any
+    heldout: Any
+    key: Array  # of the minibatches
+
+
+class Report(NamedTuple):
+    """What the host gets to see after a chunk of steps."""
+
+    losses: Array  # of every step, NaN for those that were not made
+    loss: Array  # at ``flat``
+    heldout: Array  # at ``flat``
+    flat: Array  # the place to keep
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """All that decides which program is compiled."""
+
+    loss: Callable
+    method: Method
+    layout: Layout
+    priors: tuple[tuple[str, Prior], ...]
+    rated: bool
+    length: int  # steps between two reports
+    batch: int  # samples in a minibatch, 0 for all data
+    score: Callable | None  # of the held-out data
+    starts: int  # 0 for one model, without an axis
+
+    def objective(self, inputs: Inputs, fixed: Leaves, data: Any) -> Objective:
+        """The loss with its priors, as a function of the vector."""
+        squares = hasattr(self.loss, "rows")
+
+        def parts(flat: Array) -> tuple[Any, list[Array]]:
+            values = self.layout.values(flat, inputs.scales)
+            model = self.layout.model(values, fixed)
+            return model, [jnp.ravel(prior(values[name])) for name, prior in self.priors]
+
+        def value(flat: Array) -> Array:
+            if squares:
+                r = rows(flat)
+                return 0.5 * jnp.vdot(r, r)
+            model, beliefs = parts(flat)
+            return scalar(self.loss(model, data)) + sum(0.5 * jnp.vdot(r, r) for r in beliefs)
+
+        def rows(flat: Array) -> Array:
+            model, beliefs = parts(flat)
+            r = self.loss.rows(model, data)  # type: ignore[attr-defined]
+            return jnp.concatenate([r, *(_parts(b) for b in beliefs)]) if beliefs else r
+
+        return Objective(value, rows)
+
+    def judge(self, inputs: Inputs, fixed: Leaves, flat: Array) -> Array:
+        """The score of the held-out data, without priors."""
+        if self.score is None:
+            return jnp.asarray(jnp.nan, flat.dtype)
+        model = self.layout.model(self.layout.values(flat, inputs.scales), fixed)
+        return scalar(self.score(model, inputs.heldout))
+
+
+def scalar(value: Any) -> Array:
+    """Requires what can be minimized."""
+    value = jnp.asarray(value)
+    if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        raise TypeError(
+            f"calibrate: the loss must be a real scalar, got {value.dtype} of the shape "
+            f"{value.shape}. Sum or average it; take the real part or the square."
+        )
+    return value
+
+
+def _parts(r: Array) -> Array:
+    return jnp.concatenate([r.real, r.imag]) if jnp.iscomplexobj(r) else r
+
+
+# -- the program ---------------------------------------------------------------------------
+
+
+def chunk(
+    problem: Problem, carry: Carry, first: Array, limit: Array, inputs: Inputs, own: Leaves
+) -> tuple[Carry, Report]:
+    """Makes the steps from ``first``, ``problem.length`` of them, but none from ``limit`` on."""
+    method, fixed = problem.method, {**inputs.fixed, **own}
+    picks = _minibatches(problem, inputs, first)
+
+    def objective(pick: Array | None) -> Objective:
+        data = inputs.data
+        if pick is not None:
+            data = jax.tree.map(lambda a: jnp.take(a, pick, axis=0), data)
+        return problem.objective(inputs, fixed, data)
+
+    def step(carry: Carry, x: tuple[Array, Array | None]) -> tuple[Carry, Array]:
+        index, pick = x
+        new = method.step(
+            objective(pick), carry.flat, carry.state, _rates(problem, inputs, carry.factor)
+        )
+        going = (index < limit) & (carry.rejected < MOST_REJECTED)
+        ok, bad = going & new.finite, going & ~new.finite
+        again = bad & (carry.rejected < MOST_REJECTED - 1)  # else the bad place is looked at
+        flat = jnp.where(again, (carry.good + carry.flat) / 2, carry.flat)
+        state = carry.state
+        if (restarted := method.restart(carry.good, state)) is not state:
+            flat = jnp.where(again, carry.good, carry.flat)
+            state = jax.tree.map(partial(jnp.where, bad), restarted, state)
+        after = Carry(
+            flat=jnp.where(ok, new.flat, flat),
+            good=jnp.where(ok, new.good, carry.good),
+            state=jax.tree.map(partial(jnp.where, ok), new.state, state),
+            rejected=jnp.where(ok, 0, carry.rejected + bad),
+            factor=jnp.where(bad, carry.factor / 2, carry.factor),
+        )
+        return after, jnp.where(going, new.value, jnp.nan)
+
+    indices = first + jnp.arange(problem.length)
+    carry, losses = jax.lax.scan(step, carry, (indices, picks))
+    loss = method.value(carry.state)
+    if loss is None:
+        loss = objective(None if picks is None else picks[-1]).value(carry.flat)
+    whole = jnp.isfinite(loss) & (carry.rejected == 0)
+    flat = jnp.where(whole, carry.flat, carry.good)
+    return carry, Report(losses, loss, problem.judge(inputs, fixed, flat), flat)
+
+
+def _rates(problem: Problem, inputs: Inputs, factor: Array) -> Array:
+    return factor if inputs.rates is None else factor * inputs.rates
+
+
+def _minibatches(problem: Problem, inputs: Inputs, first: Array) -> Array | None:
+    """Numbers of the samples of every step, ``(length, batch)``: each sample once an epoch.
+
+    They depend on the key and the number of the step alone, so that a run can go on anywhere.
+    """
+    if not problem.batch:
+        return None
+    count = jax.tree.leaves(inputs.data)[0].shape[0]
+    per_epoch = count // problem.batch
+    epochs = -(-problem.length // per_epoch) + 1
+    start = first // per_epoch
+
+    def shuffled(epoch: Array) -> Array:
+        order = jax.random.permutation(jax.random.fold_in(inputs.key, epoch), count)
+        return order[: per_epoch * problem.batch].reshape(per_epoch, problem.batch)
+
+    orders = jax.vmap(shuffled)(start + jnp.arange(epochs)).reshape(-1, problem.batch)
+    return jax.lax.dynamic_slice_in_dim(orders, first - start * per_epoch, problem.length)
+
+
+class Program:
+    """The compiled functions of a problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.traces = 0
+        self.chunk = jax.jit(self._chunk, donate_argnums=0)
+        self.gradient = jax.jit(self._gradient)
+        self.start = jax.jit(self._start)
+
+    def _start(self, flat: Array) -> Carry:
+        def start(flat: Array) -> Carry:
+            count, factor = jnp.zeros((), jnp.int32), jnp.ones((), flat.dtype)
+            state = self.problem.method.init(flat)
+            # A weak type would make the second chunk another program.
+            state = jax.tree.map(lambda a: jax.lax.convert_element_type(a, a.dtype), state)
+            return Carry(flat, flat + 0, state, count, factor)
+
+        return (jax.vmap(start) if self.problem.starts else start)(flat)
+
+    def _chunk(
+        self, carry: Carry, first: Array, limit: Array, inputs: Inputs
+    ) -> tuple[Carry, Report]:
+        self.traces += 1
+        run = partial(chunk, self.problem)
+        if not self.problem.starts:
+            return run(carry, first, limit, inputs, inputs.own)
+        return jax.vmap(run, in_axes=(0, None, None, None, 0))(
+            carry, first, limit, inputs, inputs.own
+        )
+
+    def _gradient(self, flat: Array, inputs: Inputs, own: Leaves) -> tuple[Array, Array]:
+        fixed = {**inputs.fixed, **own}
+        data = inputs.data
+        return jax.value_and_grad(self.problem.objective(inputs, fixed, data).value)(flat)
+
+
+_programs: OrderedDict[Any, Program] = OrderedDict()
+
+
+def program(problem: Problem) -> Program:
+    """The program of a problem, made once; the oldest ones are forgotten."""
+    name = key(problem)
+    if name not in _programs:
+        _programs[name] = Program(problem)
+        while len(_programs) > _MOST_PROGRAMS:
+            _programs.popitem(last=False)
+    _programs.move_to_end(name)
+    return _programs[name]
