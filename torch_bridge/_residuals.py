@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import torch
 
 from torch_bridge import _convert
+from torch_bridge._cheap import Recipe
 from torch_bridge._op import (
     Aval,
     Mask,
@@ -44,7 +45,9 @@ class Saved(Forward):
 
     The residuals of ``jax.vjp`` are found once. Those that are inputs or closed-over constants are
     not copied out at every call: the pull-back takes them from where they already are. Those that
-    follow from constants alone (a transfer function, a cast mask) are computed once and kept.
+    follow from constants alone (a transfer function, a cast mask) are computed once and kept. Those
+    that a few cheap operations make of the others are made again in the pull-back, where they cost
+    less than their way through memory.
     """
 
     def __init__(self, op: Op, mask: Mask) -> None:
@@ -60,40 +63,30 @@ class Saved(Forward):
         def forward(aux: Any, *xs: Any) -> Any:
             outs, pull = linearize(op.fn, aux, xs, self.mask)
             residuals, store["tree"] = jax.tree_util.tree_flatten(pull)
-            store["packing"] = [_packing(r) for r in residuals]
             return outs, residuals
 
         aux = (op.consts, op.example)
         closed = jax.make_jaxpr(forward)(aux, *op.ins)
         self._tree = store["tree"]
-        self._sources = _find_sources(closed.jaxpr, count, len(op.consts), len(op.example))
-        self._used = sorted({i for kind, i in self._sources if kind == "input"})
-        self._constants = _evaluate_fixed(
-            op,
-            closed,
-            [
-                var
-                for (kind, _), var in zip(self._sources, closed.jaxpr.outvars[count:], strict=True)
-                if kind == "fixed"
-            ],
-        )
-        self._unpack = [
-            unpack if kind == "own" else _same
-            for (kind, _), (_, unpack) in zip(self._sources, store["packing"], strict=True)
-        ]
+        self._recipe = Recipe(closed.jaxpr, count, len(op.consts), len(op.example))
+        self._constants = _evaluate(op, closed, list(self._recipe.fixed.values()))
+        carried = list(self._recipe.carried.values())
+        jaxpr = closed.jaxpr.replace(outvars=[*closed.jaxpr.outvars[:count], *carried])
 
         def run(aux: Any, *xs: Any) -> Any:
-            flat = jax.core.eval_jaxpr(closed.jaxpr, closed.consts, *aux[0], *aux[1], *xs)
-            residuals = zip(self._sources, store["packing"], flat[count:], strict=True)
-            return flat[:count], [pack(r) for (kind, _), (pack, _), r in residuals if kind == "own"]
+            flat = jax.core.eval_jaxpr(jaxpr, closed.consts, *aux[0], *aux[1], *xs)
+            outs, carried = flat[:count], flat[count:]
+            packing = [_packing(value) for value in carried]
+            self._unpack = [unpack for _, unpack in packing]
+            packed = [pack(value) for value, (pack, _) in zip(carried, packing, strict=True)]
+            return outs, packed
 
         self._forward = jax.jit(run)
+        self._shapes = tuple(jax.eval_shape(self._forward, aux, *op.ins)[1])
 
     def shapes(self) -> tuple[Aval, ...]:
-        """Shapes and dtypes of the residuals."""
-        with self.op.settings():
-            aux = (self.op.consts, self.op.example)
-            return tuple(jax.eval_shape(self._forward, aux, *self.op.ins)[1])
+        """Shapes and dtypes of what is carried."""
+        return self._shapes
 
     def pull(
         self,
@@ -108,7 +101,7 @@ class Saved(Forward):
         pull = self._pulls.get((wanted, given))
         if pull is None:
             pull = self._pulls.setdefault((wanted, given), self._compile(wanted, given))
-        used = {i: _convert.import_tensor(xs[i]) for i in self._used}
+        used = {i: _convert.import_tensor(xs[i]) for i in self._recipe.inputs}
         saved = [_convert.import_tensor(r) for r in residuals]
         cts = [_convert.import_tensor(c) for c in cotangents]
         with self.op.settings():
@@ -123,13 +116,9 @@ class Saved(Forward):
         keep = [w for w, had in zip(wanted, self.mask, strict=True) if had]
 
         def pull(aux: Any, constants: Any, used: Any, saved: Any, cts: Any) -> list[Any]:
-            stores = {"const": aux[0], "number": aux[1], "fixed": constants, "input": used}
-            own = iter(saved)
-            leaves = [
-                next(own) if kind == "own" else i if kind == "literal" else stores[kind][i]
-                for kind, i in self._sources
-            ]
-            leaves = [unpack(leaf) for unpack, leaf in zip(self._unpack, leaves, strict=True)]
+            carried = [unpack(value) for unpack, value in zip(self._unpack, saved, strict=True)]
+            inputs = [used.get(i) for i in range(len(self.op.ins))]
+            leaves = self._recipe.residuals(carried, constants, [*aux[0], *aux[1], *inputs])
             back = jax.tree_util.tree_unflatten(self._tree, leaves)
             grads = conjugated_pull(back, self.op.outs, given, cts)
             return [grad for grad, kept in zip(grads, keep, strict=True) if kept]
@@ -152,37 +141,14 @@ def _packing(x: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     return _same, _same
 
 
-def _find_sources(jaxpr: Any, outs: int, consts: int, numbers: int) -> list[tuple[str, Any]]:
-    """Where each residual comes from; "own" is one that must be carried from call to call."""
-    kinds = [("const", i) for i in range(consts)] + [("number", i) for i in range(numbers)]
-    kinds += [("input", i) for i in range(len(jaxpr.invars) - len(kinds))]
-    known: dict[int, tuple[str, Any]] = {id(v): k for v, k in zip(jaxpr.invars, kinds, strict=True)}
-    varying = {id(v) for v in jaxpr.invars[consts:]}
-    for eqn in jaxpr.eqns:
-        if eqn.effects or any(id(v) in varying for v in eqn.invars):
-            varying.update(map(id, eqn.outvars))
-    sources: list[tuple[str, Any]] = []
-    fixed = 0
-    for var in jaxpr.outvars[outs:]:
-        if hasattr(var, "val"):
-            sources.append(("literal", var.val))
-        elif id(var) in known or id(var) in varying:
-            sources.append(known.get(id(var), ("own", 0)))
-        else:
-            sources.append(("fixed", fixed))
-            fixed += 1
-    return sources
-
-
-def _evaluate_fixed(op: Op, closed: Any, wanted: Sequence[Any]) -> list[Any]:
-    """The residuals that do not depend on the arguments of a call."""
+def _evaluate(op: Op, closed: Any, wanted: Sequence[Any]) -> list[Any]:
+    """Variables of the forward pass that do not depend on the arguments of a call."""
     if not wanted:
         return []
-    places = [next(i for i, v in enumerate(closed.jaxpr.outvars) if v is var) for var in wanted]
+    jaxpr = closed.jaxpr.replace(outvars=wanted)
 
     def evaluate(consts: Any) -> list[Any]:
         zeros = [jnp.zeros(x.shape, x.dtype) for x in op.ins]
-        flat = jax.core.eval_jaxpr(closed.jaxpr, closed.consts, *consts, *op.example, *zeros)
-        return [flat[i] for i in places]
+        return jax.core.eval_jaxpr(jaxpr, closed.consts, *consts, *op.example, *zeros)
 
     return jax.jit(evaluate)(op.consts)

@@ -169,7 +169,7 @@ def _count_products(saved, wanted):
     with saved.op.settings():
         aux = (saved.op.consts, saved.op.example)
         residuals = [jnp.zeros(s.shape, s.dtype) for s in saved.shapes()]
-        used = {i: jnp.zeros((30, 30)) for i in saved._used}
+        used = {i: jnp.zeros((30, 30)) for i in saved._recipe.inputs}
         pull = saved._compile(wanted, (True,))
         lowered = pull.lower(aux, saved._constants, used, residuals, [jnp.zeros(())])
         return lowered.compile().as_text().count(" dot(")
