@@ -1,14 +1,209 @@
-"""Error bars from the curvature of a least-squares fit."""
+"""Error bars from the curvature of a least-squares fit, and what the data cannot tell apart."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+
+from jaxwave import _check
+from jaxwave.calibration.priors import Prior
+from jaxwave.calibration.vector import Vector, by_name
+from jaxwave.elements.labels import unit_of
+
+# Eigenvalues of the information, in units where its diagonal is one, that rounding cannot tell
+# from zero; by the bytes of the Jacobian's type.
+_NOTHING = {4: 1e-10, 8: 1e-13}
+_BATCH = 4
+
+
+class Combination(NamedTuple):
+    """Parameters that change the data in nearly the same way."""
+
+    names: tuple[str, ...]
+    changes: tuple[float, ...]  # of each, relative to the first one's
+    inflation: float  # how much worse their common change is known than each of them alone
+
+    def __str__(self) -> str:
+        if len(self.names) == 1 and math.isinf(self.inflation):
+            return f"{self.names[0]}: the data do not depend on it"
+        ratio = " : ".join(f"{change:.3g}" for change in self.changes)
+        known = "not at all" if math.isinf(self.inflation) else f"{self.inflation:.3g} times worse"
+        return f"{', '.join(self.names)} changed as {ratio} are known {known}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Uncertainty:
+    r"""What is known of every learned number: value, standard error, correlations.
+
+    .. math:: C = s^2\,(J^T J + P)^{-1},\qquad \sigma_i = \sqrt{C_{ii}}
+
+    Valid as :func:`uncertainty` is, which makes it. Printing it gives a line per number, "value ±
+    error unit", and what the data cannot tell apart. A number that the data leave open has an
+    infinite error.
+
+    Args:
+        names: One name per number, such as ``mask.coefficients[3]``.
+        values: Their values, ``(count,)`` [``units``].
+        errors: Their standard errors, ``(count,)`` [``units``].
+        covariance: Covariance, ``(count, count)`` [products of ``units``].
+        information: Fisher information of the data alone, without priors, ``(count, count)``
+            [inverse products of ``units``].
+        units: Unit of every number, "" for none.
+        scale: The factor s by which the misfit widened the errors.
+
+    Raises:
+        TypeError: If a part is missing.
+
+    Example:
+        >>> one = np.ones(1)
+        >>> square = one[:, None]
+        >>> print(Uncertainty(("f",), 180 * one, one / 4, square / 16, 16 * square, ("µm",), 1.0))
+        f = 180.00 ± 0.25 µm
+
+    References:
+        W. H. Press et al., *Numerical Recipes*, 3rd ed., Sec. 15.6.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    errors: np.ndarray
+    covariance: np.ndarray
+    information: np.ndarray
+    units: tuple[str, ...]
+    scale: float
+
+    @cached_property
+    def correlation(self) -> np.ndarray:
+        """Correlation coefficients ``(count, count)``; NaN where an error is infinite."""
+        size = np.where(np.isfinite(self.errors) & (self.errors > 0), self.errors, np.nan)
+        return self.covariance / np.outer(size, size)
+
+    def __getitem__(self, name: str) -> tuple[float, float]:
+        """Value and standard error of one number."""
+        _check.choice("Uncertainty", "name", name, self.names)
+        k = self.names.index(name)
+        return float(self.values[k]), float(self.errors[k])
+
+    def identifiability(self, *, limit: float = 10.0) -> list[Combination]:
+        """Combinations of parameters that the data alone tell badly apart, the worst first.
+
+        Args:
+            limit: Only those that are known this many times worse than each parameter alone.
+
+        Returns:
+            The combinations with the ratio of the changes that cancel each other.
+        """
+        unit, size = _unit(self.information)
+        values, vectors = np.linalg.eigh(unit)
+        found = [Combination((self.names[k],), (1.0,), math.inf) for k in np.flatnonzero(size == 0)]
+        for value, vector in zip(values, vectors.T, strict=True):
+            inflation = math.inf if value < _NOTHING[4] else value**-0.5
+            if inflation < limit:
+                break
+            heavy = np.argsort(-np.abs(vector))
+            heavy = heavy[np.abs(vector[heavy]) > 0.2 * np.abs(vector[heavy[0]])]
+            changes = vector[heavy] / size[heavy]
+            names = tuple(self.names[k] for k in heavy)
+            ratios = tuple(float(change) for change in changes / changes[0])
+            found.append(Combination(names, ratios, inflation))
+        return found
+
+    def __str__(self) -> str:
+        width = max(map(len, self.names))
+        rows = zip(self.names, self.values, self.errors, self.units, strict=True)
+        lines = [f"{n:{width}} = {plus_minus(v, e)} {u}".rstrip() for n, v, e, u in rows]
+        worst = [f"Hardly told apart: {c}" for c in self.identifiability(limit=100.0)]
+        return "\n".join(lines + worst)
+
+
+def plus_minus(value: float, error: float) -> str:
+    """Writes a value with the digits that its error leaves: 180.02 ± 0.31."""
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.6g} ± {error:.2g}"
+    digits = 1 - math.floor(math.log10(error))
+    if digits > 7 or digits < -4:
+        shown = max(0, math.floor(math.log10(max(abs(value), error))) + digits)
+        return f"{value:.{shown}e} ± {error:.1e}"
+    return f"{round(value, digits):.{max(digits, 0)}f} ± {round(error, digits):.{max(digits, 0)}f}"
+
+
+def uncertainty(
+    model: Any,
+    residuals: Callable[..., Any],
+    data: Any,
+    *,
+    learn: str | list[str] | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    units: Mapping[str, str] | None = None,
+    scale: float | None = None,
+) -> Uncertainty:
+    r"""Error bars, covariance and identifiability of the learned parameters of a model.
+
+    .. math:: C = s^2\,(J^T J + P)^{-1},\qquad J_{ki} = \frac{\partial r_k}{\partial p_i},\qquad
+        s^2 = \max(1, \chi^2/\nu)
+
+    with the residuals r in units of their noise and the information P of the priors. The scale s
+    widens the errors where the model does not reach the noise (Birge ratio). Valid near the
+    minimum, where the residuals are linear in the parameters over an error bar; what is not learned
+    is taken as known. The Jacobian is held as a whole, so a few hundred numbers can be learned.
+
+    Args:
+        model: The fitted model, an nnx module or a pytree of arrays.
+        residuals: ``residuals(model, data)``, (model - data)/noise, arrays of any shape.
+        data: What ``residuals`` needs, a pytree of arrays of any shape [its units].
+        learn: Patterns of the parameters' names; by default what ``calibrate`` learns.
+        priors: What was known before by pattern, such as ``{"na": normal(0.85, 0.01)}``; they
+            return any shape [1].
+        units: Units for printing by pattern; by default those of the library's names.
+        scale: The factor s; by default from the residuals. 1 trusts the noise.
+
+    Returns:
+        The uncertainty of every learned number.
+
+    Raises:
+        ValueError: If a pattern matches nothing, or a residual is not finite.
+        TypeError: If a parameter is neither real nor complex.
+
+    Example:
+        >>> x = jnp.linspace(-1, 1, 101)
+        >>> line = lambda model, d: (model["slope"] * x + model["offset"] - d) / 0.1
+        >>> model = {"slope": jnp.float32(2.0), "offset": jnp.float32(0.5)}
+        >>> print(uncertainty(model, line, 2 * x + 0.5))
+        offset = 0.5000 ± 0.0100
+        slope  = 2.000 ± 0.017
+
+    References:
+        W. H. Press et al., *Numerical Recipes*, 3rd ed., Sec. 15.6; R. T. Birge, Phys. Rev. 40,
+        207 (1932).
+    """
+    vector = Vector(model, learn=learn)
+    call = ModelResiduals(residuals, vector.layout)
+    jacobian, r = _linearize(call, vector.flat, (vector.scales, vector.fixed, data))
+    _check.finite_array("uncertainty", "residuals", r)
+    information, nothing = _information(jacobian), _NOTHING[jacobian.dtype.itemsize]
+    total = information
+    if priors:
+        rows = PriorRows(vector.layout, tuple(named_priors(vector, priors).items()))
+        total = information + _information(_linearize(rows, vector.flat, vector.scales)[0])
+    factor = _birge(jacobian, r) if scale is None else float(scale)
+    covariance = factor**2 * _covariance(total, nothing)
+    names, values = labels(vector)
+    return Uncertainty(
+        names=names,
+        values=values,
+        errors=np.sqrt(np.diag(covariance)),
+        covariance=covariance,
+        information=information,
+        units=_units(vector, units),
+        scale=factor,
+    )
 
 
 def standard_errors(
@@ -26,7 +221,8 @@ def standard_errors(
     with the Jacobian J of the residuals in units of their noise and the widths S of Gaussian
     priors. The scale s widens the errors where the model does not reach the noise (Birge
     ratio). Valid near the minimum, where the residuals are linear in the parameters; parameters
-    that are not passed are taken as known.
+    that are not passed are taken as known. :func:`uncertainty` does the same for a model whose
+    parameters have names, and also where the data leave some of them open.
 
     Args:
         residuals: ``residuals(parameters, *data)``, (model - data)/noise, any shape [1].
@@ -53,60 +249,165 @@ def standard_errors(
         207 (1932).
     """
     flat, unravel = ravel_pytree(parameters)
-
-    information, chi2, count = _normal(residuals, unravel, flat, *data)
-    information = np.asarray(information, np.float64)
+    jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
+    information = _information(jacobian)
     if prior is not None:
         width = np.asarray(ravel_pytree(prior)[0], np.float64)
         information = information + np.diag(1 / width**2)
-    freedom = max(int(count) - flat.size, 1)
-    factor = max(1.0, float(chi2) / freedom) if scale is None else scale**2
-    covariance = factor * _inverse(information, parameters)
+    _require_resolved(information, parameters)
+    factor = _birge(jacobian, r) if scale is None else scale
+    covariance = factor**2 * _covariance(information, 0.0)
     return unravel(jnp.asarray(np.sqrt(np.diag(covariance)), flat.dtype)), covariance
 
 
-@partial(jax.jit, static_argnums=(0, 1))  # the same residuals again compile nothing
-def _normal(
-    residuals: Callable[..., Array], unravel: Callable[[Array], Any], p: Array, *data: Any
-) -> tuple[Array, Array, Any]:
-    """Normal matrix, sum of squares and number of the residuals."""
-
-    def vector(p: Array) -> Array:
-        return jnp.ravel(residuals(unravel(p), *data))
-
-    # Columns in a loop: a wide jacfwd would hold every plane of every column at once.
-    def column(direction: Array) -> Array:
-        return jax.jvp(vector, (p,), (direction,))[1]
-
-    jacobian = jax.lax.map(column, jnp.eye(p.size, dtype=p.dtype), batch_size=4)
-    r = vector(p)
-    return jnp.matmul(jacobian, jacobian.T, precision="highest"), jnp.sum(r**2), r.size
+# -- residuals of a vector of parameters ---------------------------------------------------
 
 
-def _inverse(information: np.ndarray, parameters: Any) -> np.ndarray:
+@dataclasses.dataclass(frozen=True)
+class ModelResiduals:
+    """Residuals as a function of the learned numbers; the static part of a compiled program."""
+
+    residuals: Callable[..., Any]
+    layout: Any
+
+    def __call__(self, flat: Array, numbers: tuple) -> Any:
+        """Residuals with ``numbers``, the scales, the fixed parameters and the data."""
+        scales, fixed, data = numbers
+        model = self.layout.model(self.layout.values(flat, scales), fixed)
+        return self.residuals(model, data)
+
+
+@dataclasses.dataclass(frozen=True)
+class PriorRows:
+    """The priors' residuals as a function of the learned numbers."""
+
+    layout: Any
+    priors: tuple[tuple[str, Prior], ...]
+
+    def __call__(self, flat: Array, scales: Any) -> Any:
+        """Residuals of all priors; ``scales`` are those of the vector."""
+        values = self.layout.values(flat, scales)
+        return [prior(values[name]) for name, prior in self.priors]
+
+
+@dataclasses.dataclass(frozen=True)
+class _TreeResiduals:
+    residuals: Callable[..., Any]
+    unravel: Callable[[Array], Any]
+
+    def __call__(self, flat: Array, data: tuple) -> Any:
+        return self.residuals(self.unravel(flat), *data)
+
+
+def real_vector(tree: Any) -> Array:
+    """All numbers of a pytree in one real vector, complex ones as real and imaginary parts."""
+    flat = ravel_pytree(tree)[0]
+    return jnp.concatenate([flat.real, flat.imag]) if jnp.iscomplexobj(flat) else flat
+
+
+@partial(jax.jit, static_argnums=0)  # the same residuals again compile nothing
+def _linearize(residuals: Callable[..., Any], flat: Array, numbers: Any) -> tuple[Array, Array]:
+    """The Jacobian, ``(count, residuals)``, and the residuals."""
+    r, push = jax.linearize(lambda p: real_vector(residuals(p, numbers)), flat)
+    # Columns in a loop: a wide jacfwd would hold every plane of every column at once. Whole
+    # batches only, because a last one of another size would be a second loop to compile.
+    directions = jnp.eye(-(-flat.size // _BATCH) * _BATCH, flat.size, dtype=flat.dtype)
+    jacobian = jax.lax.map(push, directions, batch_size=_BATCH)
+    return jacobian[: flat.size], r
+
+
+# -- linear algebra, in double precision ---------------------------------------------------
+
+
+def _information(jacobian: Array) -> np.ndarray:
+    """J J^T, summed in float64: what is nearly degenerate would drown in float32."""
+    rows = np.asarray(jacobian)
+    total = np.zeros((len(rows), len(rows)))
+    for start in range(0, rows.shape[1], 2**16):
+        block = rows[:, start : start + 2**16].astype(np.float64)
+        total += block @ block.T
+    return total
+
+
+def _birge(jacobian: Array, r: Array) -> float:
+    """sqrt(chi²/degrees of freedom), one at least; masked residuals do not count."""
+    rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
+    used = int(np.count_nonzero((values != 0) | np.any(rows != 0, axis=0)))
+    return math.sqrt(max(1.0, float(np.sum(values**2)) / max(used - len(rows), 1)))
+
+
+def _unit(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The information in units where its diagonal is one, and those units."""
     size = np.sqrt(np.diag(information))
-    names = _names(parameters)
+    safe = np.where(size > 0, size, 1)
+    return information / np.outer(safe, safe) + np.diag(np.where(size > 0, 0.0, 1.0)), size
+
+
+def _covariance(information: np.ndarray, nothing: float) -> np.ndarray:
+    """The inverse; infinite variances for what takes part in a direction without information."""
+    unit, size = _unit(information)
+    values, vectors = np.linalg.eigh(unit)
+    known = values > nothing
+    inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
+    safe = np.where(size > 0, size, 1)
+    covariance = inverse / np.outer(safe, safe)
+    open_ = (size == 0) | np.any(np.abs(vectors[:, ~known]) > 1e-3, axis=1)
+    covariance[np.diag_indices_from(covariance)] += np.where(open_, np.inf, 0.0)
+    return covariance
+
+
+def _require_resolved(information: np.ndarray, parameters: Any) -> None:
+    names = _tree_names(parameters)
+    unit, size = _unit(information)
     if np.any(size == 0) or not np.all(np.isfinite(size)):
         bad = [name for name, s in zip(names, size, strict=True) if not s > 0]
         raise ValueError(
             f"standard_errors: the data do not depend on {', '.join(bad)}. "
             "Fix them, or give a prior."
         )
-    unit = information / np.outer(size, size)
     values, vectors = np.linalg.eigh(unit)
-    if values[0] < 1e-10:
+    if values[0] < _NOTHING[4]:
         weights = np.abs(vectors[:, 0])
         mixed = [names[i] for i in np.argsort(weights)[::-1][:4] if weights[i] > 0.1]
         raise ValueError(
             f"standard_errors: the data cannot tell {', '.join(mixed)} apart. "
             "Fix one of them, or give a prior."
         )
-    return (vectors / values) @ vectors.T / np.outer(size, size)
 
 
-def _names(parameters: Any) -> list[str]:
+# -- names ---------------------------------------------------------------------------------
+
+
+def _tree_names(parameters: Any) -> list[str]:
     names = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
         key = jax.tree_util.keystr(path)
         names += [f"{key}[{i}]" for i in range(np.size(leaf))] if np.ndim(leaf) else [key]
     return names
+
+
+def labels(vector: Vector) -> tuple[tuple[str, ...], np.ndarray]:
+    """A name for every learned number, and its value."""
+    names: list[str] = []
+    values: list[np.ndarray] = []
+    for name, value in vector.values(vector.flat).items():
+        array = np.asarray(value)
+        places = [f"{name}{list(i)}" if i else name for i in np.ndindex(array.shape)]
+        if np.iscomplexobj(array):
+            names += [f"{place}.{part}" for part in ("real", "imag") for place in places]
+            values += [array.real.ravel(), array.imag.ravel()]
+        else:
+            names += places
+            values.append(array.ravel())
+    return tuple(names), np.concatenate(values).astype(np.float64)
+
+
+def named_priors(vector: Vector, priors: Mapping[str, Prior]) -> dict[str, Prior]:
+    """Priors by the names of the learned parameters; a later pattern wins."""
+    return by_name("priors", priors, vector.layout.structure, vector.names)
+
+
+def _units(vector: Vector, units: Mapping[str, str] | None) -> tuple[str, ...]:
+    given = by_name("units", units, vector.layout.structure, vector.names)
+    sizes = {name: part.stop - part.start for name, part in vector.slices.items()}
+    return tuple(given.get(n, unit_of(n)) for n in vector.names for _ in range(sizes[n]))
