@@ -1,6 +1,8 @@
 """Optical elements as flax modules: a number is fixed, an ``nnx.Param`` is learned."""
 
+from jaxwave.elements.edit import Crop, Flip, Normalize, Pad, Resample, Shift
 from jaxwave.elements.element import Element, Fixed, Number
+from jaxwave.elements.imaging import ConvolvePsf, ImageVolume, Intensity
 from jaxwave.elements.lenses import FFLens, HighNAFFLens, HighNAFFLensScalar, ThinLens
 from jaxwave.elements.masks import (
     AmplitudeMask,
@@ -11,12 +13,35 @@ from jaxwave.elements.masks import (
 )
 from jaxwave.elements.names import freeze, learn, learned, parameters, replace, select
 from jaxwave.elements.propagation import AngularSpectrum, Carrier, Fresnel
+from jaxwave.elements.psf import (
+    CoverslipLayers,
+    ExpectedPhotons,
+    GaussianBlur,
+    IntegratePixels,
+    Microscope,
+)
+from jaxwave.elements.sensors import (
+    AddReadNoise,
+    Camera,
+    CountsVariance,
+    ExpectedCounts,
+    Expose,
+    PixelIntegrate,
+    Quantize,
+    Saturate,
+    ShotNoise,
+)
+from jaxwave.elements.sources import GaussianBeam, ObjectivePointSource, PlaneWave, PointSource
+from jaxwave.elements.system import System, bench
 
 __all__ = [
     # What an element is
     "Element",
     "Number",
     "Fixed",
+    # A sequence of elements
+    "System",
+    "bench",
     # Parameters by name
     "parameters",
     "learned",
@@ -24,6 +49,11 @@ __all__ = [
     "learn",
     "freeze",
     "replace",
+    # Sources
+    "PlaneWave",
+    "GaussianBeam",
+    "PointSource",
+    "ObjectivePointSource",
     # Propagation
     "AngularSpectrum",
     "Fresnel",
@@ -39,4 +69,31 @@ __all__ = [
     "AmplitudeMask",
     "CircularAperture",
     "ZernikeMask",
+    # Editing fields
+    "Pad",
+    "Crop",
+    "Resample",
+    "Shift",
+    "Flip",
+    "Normalize",
+    # Images
+    "Intensity",
+    "ConvolvePsf",
+    "ImageVolume",
+    # The microscope
+    "Microscope",
+    "CoverslipLayers",
+    "IntegratePixels",
+    "GaussianBlur",
+    "ExpectedPhotons",
+    # Cameras
+    "Camera",
+    "ExpectedCounts",
+    "CountsVariance",
+    "PixelIntegrate",
+    "Expose",
+    "ShotNoise",
+    "AddReadNoise",
+    "Saturate",
+    "Quantize",
 ]

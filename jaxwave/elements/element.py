@@ -17,6 +17,14 @@ from jaxwave import _check
 from jaxwave.elements import labels
 
 
+def init_signature(cls: type) -> Any:
+    """Shows the arguments of ``__init__``, which flax's metaclass hides."""
+    parameters = [*inspect.signature(cls.__init__).parameters.values()][1:]  # type: ignore[misc]
+    cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return cls
+
+
+@init_signature
 class Fixed(nnx.Variable):
     r"""A number that is traced and swept, but not learned.
 
@@ -69,6 +77,7 @@ class _Field(NamedTuple):
     name: str
     number: bool
     default: Any
+    annotation: Any
 
 
 def strong_array(where: str, name: str, value: Any) -> Array:
@@ -106,6 +115,10 @@ def _variable(where: str, name: str, value: Any) -> nnx.Variable:
     return value
 
 
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, nnx.Variable)
+
+
 def _static(value: Any) -> Any:
     """Lists as tuples: what is static is compared and hashed."""
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
@@ -125,7 +138,8 @@ class Element(nnx.Module):
     is annotated ``Number`` holds a variable, read with ``self.name[...]``: a number, an array or a
     text such as ``"130 nm"`` is fixed (:class:`Fixed`), an ``nnx.Param`` is learned. Other fields
     are static. Fields with a default are given by name. Values are exact copies of what was
-    given; an element never changes itself. Lengths are in µm, angles in radians.
+    given; an element never changes itself. Printing leaves out fields at their defaults. Lengths
+    are in µm, angles in radians.
 
     Override ``check`` to look at concrete values when an element is made, and ``distance`` if the
     light travels in it.
@@ -171,16 +185,25 @@ class Element(nnx.Module):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         where = type(self).__name__
-        values = _bind(type(self), args, kwargs)
+        values = self._prepare(_bind(type(self), args, kwargs))
         for field in self._fields:
             value = values[field.name]
             if isinstance(value, nnx.Module):
                 setattr(self, field.name, value)
-            elif field.number and value is not None and not inspect.isroutine(value):
+            elif field.number and value is not None and not _is_function(value):
                 setattr(self, field.name, _variable(where, field.name, value))
             else:
                 setattr(self, field.name, _static(value))
         self.check()
+        self._complete()
+
+    def _complete(self) -> None:
+        """Settles static fields that follow from the numbers."""
+
+    @classmethod
+    def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields as they are kept, from the arguments as they were given."""
+        return values
 
     def check(self) -> None:
         """Checks the values when the element is made; it may not change them."""
@@ -200,19 +223,28 @@ class Element(nnx.Module):
     def __repr__(self) -> str:
         parts = []
         for field in self._fields:
-            text = field_text(self, field.name)
-            if text is not None:
-                parts.append(text)
+            if not _is_default(getattr(self, field.name, None), field.default):
+                parts.append(field_text(self, field.name))
         return f"{type(self).__name__}({', '.join(parts)})"
 
     __str__ = __repr__
 
 
-def field_text(element: Element, name: str) -> str | None:
-    """``f=2000 µm``, with what is learned marked; None for what is not given."""
-    value = getattr(element, name, None)
-    if value is None:
-        return None
+def _is_default(value: Any, default: Any) -> bool:
+    """Whether a field says nothing new: it is fixed, and what it is if it is not given."""
+    if default is _MISSING or isinstance(value, nnx.Param):
+        return False
+    if not isinstance(value, nnx.Variable):
+        return type(value) is type(default) and value == default
+    value = value.get_value()
+    if default is None or isinstance(default, str) or not _check.is_concrete(value):
+        return False
+    return np.shape(value) == np.shape(default) and bool(np.all(np.asarray(value) == default))
+
+
+def field_text(element: Element, name: str) -> str:
+    """``f=2000 µm``, with what is learned marked."""
+    value = getattr(element, name)
     if not isinstance(value, nnx.Variable):
         return f"{name}={labels.static_text(value)}"
     mark = "learned " if isinstance(value, nnx.Param) else ""
@@ -234,7 +266,7 @@ def _fields_of(cls: type) -> typing.Iterator[_Field]:
             number = annotation is Number or (
                 isinstance(annotation, str) and "Number" in annotation
             )
-            seen[name] = _Field(name, number, getattr(cls, name, _MISSING))
+            seen[name] = _Field(name, number, getattr(cls, name, _MISSING), annotation)
     return iter(seen.values())
 
 
@@ -247,23 +279,23 @@ def _signature(cls: type[Element]) -> inspect.Signature:
     for field in cls._fields:
         place, name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         kind = place if field.default is _MISSING else name
-        annotation = _ACCEPTED if field.number else inspect.get_annotations(cls).get(field.name)
         parameters.append(
             inspect.Parameter(
                 field.name,
                 min(kind, name) if kinds.get(field.name, kind) is not name else name,
                 default=field.default,
-                annotation=annotation if annotation is not None else Any,
+                annotation=_ACCEPTED if field.number else field.annotation,
             )
         )
-    return inspect.Signature(sorted(parameters, key=lambda p: p.kind))
+    order = {name: place for place, name in enumerate(kinds)}
+    return inspect.Signature(sorted(parameters, key=lambda p: (p.kind, order.get(p.name, 0))))
 
 
 def _bind(cls: type[Element], args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
     names = [field.name for field in cls._fields]
     for key in kwargs:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
+            near = difflib.get_close_matches(key, names)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             listed = ", ".join(names) or "none"
             raise TypeError(

@@ -13,7 +13,7 @@ class ThinLens(Element, function=lenses.thin_lens):
 
     Example:
         >>> ThinLens("200 mm")
-        ThinLens(f=200000 µm, n=1)
+        ThinLens(f=200000 µm)
     """
 
     f: Number
@@ -31,7 +31,7 @@ class FFLens(Element, function=lenses.ff_lens):
 
     Example:
         >>> FFLens("180 mm", inverse=True)
-        FFLens(f=180000 µm, n=1, inverse=True)
+        FFLens(f=180000 µm, inverse=True)
     """
 
     f: Number
@@ -55,8 +55,7 @@ class HighNAFFLens(Element, function=high_na.high_na_ff_lens):
 
     Example:
         >>> HighNAFFLens(2500.0, na=1.3, n=1.518, spacing=0.04, shape=(64, 64))
-        HighNAFFLens(f=2500 µm, na=1.3, spacing=0.04 µm, shape=(64, 64), n=1.518, z=0 µm,
-                     polarization=[1, 0], apodization='aplanatic')
+        HighNAFFLens(f=2500 µm, na=1.3, spacing=0.04 µm, shape=(64, 64), n=1.518)
     """
 
     f: Number

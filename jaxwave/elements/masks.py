@@ -70,7 +70,7 @@ class CircularAperture(Element, function=masks.circular_aperture):
 
     Example:
         >>> CircularAperture("2 mm")
-        CircularAperture(radius=2000 µm, y=0 µm, x=0 µm)
+        CircularAperture(radius=2000 µm)
     """
 
     radius: Number

@@ -198,7 +198,7 @@ def learn(model: Model, *patterns: str) -> Model:
     Example:
         >>> from jaxwave.elements import ThinLens
         >>> learn(ThinLens(200.0), "f")
-        ThinLens(f=learned 200 µm, n=1)
+        ThinLens(f=learned 200 µm)
 
     References:
         Flax documentation, *Variable types and filters*.
@@ -225,7 +225,7 @@ def freeze(model: Model, *patterns: str) -> Model:
     Example:
         >>> from jaxwave.elements import ThinLens
         >>> freeze(learn(ThinLens(200.0), "*"), "n")
-        ThinLens(f=learned 200 µm, n=1)
+        ThinLens(f=learned 200 µm)
 
     References:
         Flax documentation, *Variable types and filters*.

@@ -37,7 +37,7 @@ class Fresnel(_Distance, function=propagation.fresnel):
 
     Example:
         >>> Fresnel(3000.0)
-        Fresnel(z=3000 µm, n=1)
+        Fresnel(z=3000 µm)
     """
 
     def __call__(self, field: AnyField) -> AnyField:

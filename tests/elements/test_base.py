@@ -133,7 +133,7 @@ def test_an_element_of_ones_own_in_five_lines():
 
 def test_repr_is_short_and_works_on_tracers():
     mask = el.PhaseMask(nnx.Param(jnp.zeros((4, 4))))
-    assert repr(el.ThinLens("200 mm")) == "ThinLens(f=200000 µm, n=1)"
+    assert repr(el.ThinLens("200 mm")) == "ThinLens(f=200000 µm)"
     assert repr(mask) == "PhaseMask(phase=learned (4, 4) float32, 0 rad)"
     seen = []
 
@@ -144,7 +144,7 @@ def test_repr_is_short_and_works_on_tracers():
         return f
 
     trace(2.0, jnp.ones((4, 4)))
-    assert seen[0] == "ThinLens(f=<traced> µm, n=1)"
+    assert seen[0] == "ThinLens(f=<traced> µm)"
     assert seen[1] == "PhaseMask(phase=learned <traced (4, 4) float32> rad)"
 
 

@@ -1,0 +1,82 @@
+"""Incoherent image formation as elements: called with an object, they make its image."""
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxwave import _check, imaging
+from jaxwave.elements.element import Element, Number
+from jaxwave.field import Field
+
+_BOUNDARIES = ("zero", "periodic", "reflect", "edge")
+
+
+class Intensity(Element):
+    r"""The intensity of a field: from waves to what a camera or an eye sees.
+
+    .. math:: I = |u|^2
+
+    Exact; the components of a vector field are added up. The result has no spacing; behind it
+    come elements that act on images.
+
+    Raises:
+        TypeError: If it is given an argument, or called with what is not a field.
+
+    Example:
+        >>> import jaxwave as jw
+        >>> Intensity()(jw.plane_wave((8, 8), spacing=0.5, wavelength=0.5)).shape
+        (8, 8)
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 4.1.
+    """
+
+    def __call__(self, field: Field) -> Array:
+        _check.is_field("Intensity", field, Field)
+        return field.intensity
+
+
+class ConvolvePsf(Element, function=imaging.convolve_psf):
+    """An incoherent imaging system given by its point-spread function.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ConvolvePsf(jnp.full((3, 3), 1 / 9), boundary="reflect")
+        ConvolvePsf(psf=(3, 3) float32, 0.111111, boundary='reflect')
+    """
+
+    psf: Number
+    boundary: str = "zero"
+
+    def check(self) -> None:
+        _check_psf(self, 2, "(..., y, x)")
+
+    def __call__(self, image: ArrayLike) -> Array:
+        return imaging.convolve_psf(image, **self.arguments())
+
+
+class ImageVolume(Element, function=imaging.image_volume):
+    """An incoherent imaging system for volumes, given by a point-spread function for each plane.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ImageVolume(jnp.full((2, 3, 3), 1 / 18))(jnp.ones((2, 8, 8))).shape
+        (8, 8)
+    """
+
+    psf: Number
+    boundary: str = "zero"
+
+    def check(self) -> None:
+        _check_psf(self, 3, "(..., z, y, x)")
+
+    def __call__(self, volume: ArrayLike) -> Array:
+        return imaging.image_volume(volume, **self.arguments())
+
+
+def _check_psf(element: ConvolvePsf | ImageVolume, rank: int, layout: str) -> None:
+    where, psf = type(element).__name__, element.psf[...]
+    _check.choice(where, "boundary", element.boundary, _BOUNDARIES)
+    _check.real_array(where, "psf", psf, fix="Take field.intensity.")
+    _check.at_least(where, "psf", psf, rank, layout)
+    _check.not_empty(where, "psf", psf.shape)
+    _check.finite_array(where, "psf", psf)

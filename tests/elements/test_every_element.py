@@ -1,0 +1,276 @@
+"""Every element against the function that it wraps: one table.
+
+To add an element, add a row: how it is made, and what it is called with. The numbers of a row are
+given by name; what is not a number stands in ``static``.
+"""
+
+import dataclasses
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jaxwave as jw
+from jaxwave import elements as el
+from jaxwave import psf
+from jaxwave.elements.element import Element
+
+N = 6
+RNG = np.random.default_rng(0)
+
+
+def picture(*shape: int) -> np.ndarray:
+    return RNG.uniform(0.5, 1.5, size=shape or (N, N)).astype(np.float32)
+
+
+def field():
+    u = picture() * np.exp(1j * picture())
+    return jw.scalar_field(u, spacing=0.5, wavelength=0.53)
+
+
+FIELD, KEY = field(), jax.random.key(0)
+GRID = {"spacing": 0.5, "wavelength": 0.53}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    numbers: dict[str, Any]
+    inputs: tuple = (FIELD,)
+    static: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def source(**numbers: Any) -> Row:
+    return Row({**GRID, **numbers}, (), {"shape": (N, N)})
+
+
+PHOTONS = {"quantum_efficiency": 0.8, "dark_current": 0.1, "exposure": 2.0}
+IMAGE = (picture(),)
+TABLE = {
+    "PlaneWave": source(kx=0.7, ky=-0.4, power=1.3),
+    "GaussianBeam": source(waist=1.1, z=5.0, n=1.2, power=1.3),
+    "PointSource": source(z=4.0, n=1.2, y=0.3, x=-0.2, power=1.3),
+    "ObjectivePointSource": Row(
+        {"spacing": 400.0, "wavelength": 0.53, "f": 3000.0, "na": 0.37, "n": 1.3}
+        | {"z": 2.0, "y": 0.3, "x": -0.2, "power": 1.3},
+        (),
+        {"shape": (N, N)},
+    ),
+    "AngularSpectrum": Row({"z": 0.61, "n": 1.3}),
+    "Fresnel": Row({"z": 0.61, "n": 1.3}),
+    "Carrier": Row({"z": 0.61, "n": 1.3}),
+    "ThinLens": Row({"f": 9.0, "n": 1.3}),
+    "FFLens": Row({"f": 9.0, "n": 1.3, "spacing": 0.7}, static={"shape": (4, 5)}),
+    "HighNAFFLens": Row(
+        {"f": 2.0, "na": 0.8, "n": 1.3, "spacing": 0.2, "z": 0.1, "polarization": [0.6, 0.8]},
+        static={"shape": (4, 4), "apodization": "herschel"},
+    ),
+    "HighNAFFLensScalar": Row(
+        {"f": 2.0, "na": 0.8, "n": 1.3, "spacing": 0.2, "z": 0.1}, static={"shape": (4, 4)}
+    ),
+    "PhaseMask": Row({"phase": picture()}),
+    "OpdMask": Row({"opd": 0.1 * picture()}),
+    "AmplitudeMask": Row({"transmission": picture()}),
+    "CircularAperture": Row({"radius": 1.02, "y": 0.1, "x": -0.07}),
+    "Pad": Row({}, static={"shape": (8, 9)}),
+    "Crop": Row({}, static={"shape": (4, 3)}),
+    "Resample": Row({"spacing": 0.6}, static={"shape": (5, 7)}),
+    "Shift": Row({"y": 0.31, "x": -0.17}),
+    "Flip": Row({}, static={"axis": "x"}),
+    "Normalize": Row({"power": 1.3}),
+    "ConvolvePsf": Row({"psf": picture(3, 3)}, IMAGE, {"boundary": "reflect"}),
+    "ImageVolume": Row({"psf": picture(2, 3, 3)}, (picture(2, N, N),), {"boundary": "edge"}),
+    "Camera": Row(
+        {**PHOTONS, "read_noise": 1.6, "gain": 0.4, "offset": 100.0, "full_well": 3e4},
+        (KEY, 50 * picture()),
+        {"bit_depth": 12},
+    ),
+    "ExpectedCounts": Row(
+        {**PHOTONS, "gain": 0.4, "offset": 100.0, "full_well": 3e4}, IMAGE, {"bit_depth": 12}
+    ),
+    "CountsVariance": Row({**PHOTONS, "read_noise": 1.6, "gain": 0.4}, IMAGE),
+    "PixelIntegrate": Row(
+        {"spacing": 0.5, "pitch": 0.9, "fill_factor": 0.8}, IMAGE, {"shape": (3, 3)}
+    ),
+    "Expose": Row(PHOTONS, IMAGE),
+    "ShotNoise": Row({}, (KEY, 50 * picture())),
+    "AddReadNoise": Row({"read_noise": 1.6}, (KEY, 50 * picture())),
+    "Saturate": Row({"full_well": 1.1}, IMAGE),
+    "Quantize": Row({"gain": 0.3, "offset": 100.0}, IMAGE, {"bit_depth": 12}),
+    "IntegratePixels": Row({"spacing": 0.1, "pitch": 0.2}, IMAGE),
+    "GaussianBlur": Row({"spacing": 0.1, "sigma": 0.07}, IMAGE),
+    "ExpectedPhotons": Row({"photons": 100.0, "background": 2.0}, IMAGE),
+    "CoverslipLayers": Row(
+        {"n_s": 1.33, "n_g": 1.52, "n_i": 1.51, "t_s": 2.0, "t_g": 170.0, "t_i_design": 100.0}, ()
+    ),
+}
+# Elements that wrap no function, or more than one; each has tests of its own.
+OTHERS = {"Element", "ZernikeMask", "Intensity", "Microscope"}
+# (element, argument) that differs from its function on purpose, with the reason.
+DIFFERENCES = {("PixelIntegrate", "spacing"): "by default that of the field it is called with"}
+
+
+def make(name: str, **changed: Any) -> Element:
+    row = TABLE[name]
+    return getattr(el, name)(**{**row.numbers, **row.static, **changed})
+
+
+def call(element: Any, inputs: tuple) -> Any:
+    return element(*inputs)
+
+
+def total(result: Any) -> jax.Array:
+    """A real number in which every sample counts differently."""
+    value = 0.0
+    for k, leaf in enumerate(jax.tree.leaves(result)):
+        w, v = np.random.default_rng(k).normal(size=(2, *leaf.shape)).astype(np.float32)
+        value += jnp.sum(w * leaf.real + v * leaf.imag + 0.3 * w * jnp.abs(leaf) ** 2)
+    return value
+
+
+def near(got: Any, need: Any, tolerance: float) -> None:
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(need), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * float(jnp.abs(b).max()))
+
+
+rows = pytest.mark.parametrize("name", TABLE)
+SLOW = {"HighNAFFLens", "HighNAFFLensScalar"}  # long programs
+with_numbers = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+        for name in TABLE
+        if TABLE[name].numbers
+    ],
+)
+
+
+def test_every_element_is_tested():
+    classes = {n for n in el.__all__ if isinstance(getattr(el, n), type)}
+    elements = {n for n in classes if issubclass(getattr(el, n), Element)}
+    assert elements == set(TABLE) | OTHERS
+
+
+@rows
+def test_signature_is_that_of_the_function(name):
+    cls, row = getattr(el, name), TABLE[name]
+    function = inspect.signature(cls._function).parameters
+    mine = inspect.signature(cls).parameters
+    names = list(function)[len(row.inputs) :]
+    assert [n for n in names if n in mine] == [n for n in names] and set(mine) == set(names)
+    for key in names:
+        if (name, key) in DIFFERENCES:
+            continue
+        assert mine[key].default == function[key].default, key
+        assert mine[key].kind == function[key].kind, key
+
+
+@pytest.mark.parametrize("of", [psf.Microscope, psf.Microscope.psf])
+def test_signature_of_the_microscope(of):
+    mine = inspect.signature(el.Microscope).parameters
+    for key, parameter in inspect.signature(of).parameters.items():
+        if key != "self":
+            assert mine[key].default == parameter.default, key
+
+
+@rows
+def test_value_is_that_of_the_function(name):
+    row = TABLE[name]
+    numbers = {k: jnp.asarray(v, jnp.float32) for k, v in row.numbers.items()}
+    need = getattr(el, name)._function(*row.inputs, **numbers, **row.static)
+    got = make(name)(*row.inputs)
+    assert jax.tree.structure(got) == jax.tree.structure(need)
+    near(got, need, 0)
+
+
+@with_numbers
+def test_compiled_once_and_differentiated_as_the_function(name):
+    row, traces = TABLE[name], []
+    element = el.learn(make(name), "*")
+    graph, state = nnx.split(element)
+    names = list(el.parameters(element))
+    assert set(row.numbers) <= set(names)
+
+    @jax.jit
+    def gradient(state, *inputs):
+        traces.append(1)
+        return jax.grad(lambda s: total(nnx.merge(graph, s)(*inputs)))(state)
+
+    def function(numbers):
+        made = getattr(el, name)._function(*row.inputs, **numbers, **row.static)
+        return total(made)
+
+    values = {k: element.arguments()[k] for k in row.numbers}
+    need = jax.jit(jax.grad(function))(values)
+    got = el.parameters(nnx.merge(graph, gradient(state, *row.inputs)))
+    near({k: got[k] for k in row.numbers}, need, 1e-4)
+    other = el.replace(element, {k: 1.01 * v for k, v in values.items()})
+    assert nnx.graphdef(other) == graph
+    gradient(nnx.state(other), *row.inputs)
+    assert len(traces) == 1, "a changed number compiled the element again"
+
+
+@rows
+def test_a_number_is_fixed_and_prints(name):
+    element = make(name)
+    assert el.learned(element) == []
+    assert repr(element).startswith(name + "(") and "\n" not in repr(element)
+    for key in TABLE[name].numbers:
+        assert type(getattr(element, key)) is el.Fixed
+
+
+def test_zernike_mask_is_an_opd_mask_of_modes():
+    modes, c, radius = [(2, 0), (3, 1)], jnp.array([0.05, -0.02]), 2.0
+    opd = jw.zernike_opd(c, modes, FIELD.x / radius, FIELD.y / radius)
+    mask = el.ZernikeMask(c, modes, "2 um")
+    near(mask(FIELD), jw.opd_mask(FIELD, opd), 1e-6)
+    batch = el.ZernikeMask(jnp.stack([c, 2 * c]), modes, radius)(FIELD)
+    near(batch.u[1], jw.opd_mask(FIELD, 2 * opd).u, 1e-5)
+
+
+def test_pixels_take_the_spacing_of_a_field():
+    pixels = el.PixelIntegrate(pitch=0.9, shape=(3, 3))
+    need = jw.pixel_integrate(FIELD.intensity, spacing=0.5, pitch=0.9, shape=(3, 3))
+    near(pixels(FIELD), need, 1e-6)
+    with pytest.raises(ValueError, match="has no spacing"):
+        pixels(FIELD.intensity)
+
+
+def test_intensity_needs_a_field():
+    near(el.Intensity()(FIELD), FIELD.intensity, 0)
+    with pytest.raises(TypeError, match="Intensity: `field` must be a Field"):
+        el.Intensity()(jnp.ones((2, 2)))
+
+
+def test_several_layers_of_a_coverslip():
+    need = psf.coverslip_layers(n_s=1.33, n_g=(1.5, 1.6), n_i=1.51, t_g=(100.0, 60.0))
+    layers = el.CoverslipLayers(n_s=1.33, n_g=[1.5, 1.6], n_i=1.51, t_g=[100.0, 60.0])
+    near(layers(), need, 0)
+    assert len(layers().n_g) == 2
+
+
+TREE_MODE = {"NNX_GRAPH_MODE": "false", "NNX_GRAPH_UPDATES": "false"}
+
+
+@pytest.mark.slow
+def test_all_of_this_in_tree_mode():
+    """Flax is going to drop its graph mode; the whole folder passes without it."""
+    if not nnx.set_graph_mode.current_value():
+        pytest.skip("this is tree mode already")
+    folder = Path(__file__).parent
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(folder)]
+    run = subprocess.run(
+        [*command, "-m", "not slow"],
+        cwd=folder.parents[1],
+        env={**os.environ, **TREE_MODE},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
