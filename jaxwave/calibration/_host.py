@@ -14,7 +14,15 @@ from jax import Array
 from jaxwave import _check
 from jaxwave.calibration._key import describe
 from jaxwave.calibration._tree import split
-from jaxwave.calibration.engine import MOST_REJECTED, Carry, Inputs, Problem, Program, program
+from jaxwave.calibration.engine import (
+    MOST_REJECTED,
+    Carry,
+    Inputs,
+    Problem,
+    Program,
+    Report,
+    program,
+)
 from jaxwave.calibration.optimizers import Method
 from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.calibration.vector import Vector, by_name
@@ -109,8 +117,8 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
     prog, inputs = _prepare(job, plan, vectors)
     carry, best, done, reason = _begin(job, number, prog, vectors)
     while done < plan.steps and not reason:
-        carry, report = prog.chunk(carry, jnp.int32(done), jnp.int32(plan.steps), inputs)
-        told = {k: np.asarray(v) for k, v in report._asdict().items()}
+        carry, report = _advance(prog, carry, done, plan, inputs)
+        told = jax.device_get(report)._asdict()
         if not job.starts:
             told = {k: v[None] for k, v in told.items()}
         made = min(plan.length, plan.steps - done)
@@ -130,6 +138,17 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
     job.learned += [name for name in vectors[0].names if name not in job.learned]
     models = [v.unpack(jnp.asarray(flat)) for v, flat in zip(vectors, best.flat, strict=True)]
     return models, best, reason or "all steps done"
+
+
+def _advance(
+    prog: Program, carry: Carry, done: int, plan: Plan, inputs: Inputs
+) -> tuple[Carry, Report]:
+    place = np.int32(done), np.int32(plan.steps)
+    if done + plan.length <= plan.steps:
+        after, report = prog.chunk(carry, *place, inputs)
+        if np.all(report.whole):
+            return after, report
+    return prog.careful_chunk(carry, *place, inputs)
 
 
 def _lead(best: Best) -> int:
@@ -170,7 +189,6 @@ def _prepare(job: Job, plan: Plan, vectors: list[Vector]) -> tuple[Program, Inpu
         method=plan.method,
         layout=first.layout,
         priors=tuple(priors.items()),
-        rated=rates is not None,
         length=plan.length,
         batch=plan.batch,
         score=job.score,

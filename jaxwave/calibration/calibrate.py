@@ -339,12 +339,8 @@ def _plan(
             f"{_WHERE}: {method} chooses the length of its steps, so `learning_rates` would spoil "
             "them. Use `scales` instead."
         )
-    if report_every is None:  # reports of equal length that end with the last step
-        reports = -(-steps // method.report_every)
-        length = -(-steps // reports)
-    else:
+    if report_every is not None:
         _check.integer(_WHERE, "report_every", report_every, 1)
-        length = min(report_every, steps)
     if chosen["patience"] is not None:
         _check.integer(_WHERE, "patience", chosen["patience"], 1)
     tolerance = chosen["tolerance"]
@@ -353,13 +349,21 @@ def _plan(
         learn=chosen["learn"],
         method=method,
         steps=steps,
-        length=length,
+        length=_length(steps, method.report_every, report_every),
         batch=batch,
         tolerance=method.tolerance if tolerance is None else float(tolerance),
         patience=chosen["patience"],
         rates=chosen["learning_rates"] or {},
         **shared,
     )
+
+
+def _length(steps: int, usual: int, wanted: int | None) -> int:
+    """Steps between two reports: as wanted, or what divides the steps without a rest."""
+    if wanted is not None or steps <= usual:
+        return min(wanted or steps, steps)
+    exact = [k for k in range(usual // 2, 2 * usual + 1) if steps % k == 0]
+    return min(exact, key=lambda k: abs(k - usual)) if exact else usual
 
 
 def _batch(method: Any, size: int | None, data: Any) -> int:

@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxwave.calibration._key import key
 from jaxwave.calibration._tree import Leaves
-from jaxwave.calibration.optimizers import Method, Objective
+from jaxwave.calibration.optimizers import Method, Objective, Step
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.vector import Layout
 
@@ -49,6 +49,7 @@ class Report(NamedTuple):
     loss: Array  # at ``flat``
     heldout: Array  # at ``flat``
     flat: Array  # the place to keep
+    whole: Array  # whether everything was finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,6 @@ class Problem:
     method: Method
     layout: Layout
     priors: tuple[tuple[str, Prior], ...]
-    rated: bool
     length: int  # steps between two reports
     batch: int  # samples in a minibatch, 0 for all data
     score: Callable | None  # of the held-out data
@@ -115,9 +115,20 @@ def _parts(r: Array) -> Array:
 
 
 def chunk(
-    problem: Problem, carry: Carry, first: Array, limit: Array, inputs: Inputs, own: Leaves
+    problem: Problem,
+    careful: bool,
+    carry: Carry,
+    first: Array,
+    limit: Array,
+    inputs: Inputs,
+    own: Leaves,
 ) -> tuple[Carry, Report]:
-    """Makes the steps from ``first``, ``problem.length`` of them, but none from ``limit`` on."""
+    """Makes the steps from ``first``, ``problem.length`` of them.
+
+    A careful chunk stops at ``limit`` and rejects steps that are not finite. To choose between
+    old and new in every step costs a third of a fast step, so chunks are careful only where a
+    plain one has met something that is not finite.
+    """
     method, fixed = problem.method, {**inputs.fixed, **own}
     picks = _minibatches(problem, inputs, first)
 
@@ -129,38 +140,45 @@ def chunk(
 
     def step(carry: Carry, x: tuple[Array, Array | None]) -> tuple[Carry, Array]:
         index, pick = x
-        new = method.step(
-            objective(pick), carry.flat, carry.state, _rates(problem, inputs, carry.factor)
-        )
-        going = (index < limit) & (carry.rejected < MOST_REJECTED)
-        ok, bad = going & new.finite, going & ~new.finite
-        again = bad & (carry.rejected < MOST_REJECTED - 1)  # else the bad place is looked at
-        flat = jnp.where(again, (carry.good + carry.flat) / 2, carry.flat)
-        state = carry.state
-        if (restarted := method.restart(carry.good, state)) is not state:
-            flat = jnp.where(again, carry.good, carry.flat)
-            state = jax.tree.map(partial(jnp.where, bad), restarted, state)
-        after = Carry(
-            flat=jnp.where(ok, new.flat, flat),
-            good=jnp.where(ok, new.good, carry.good),
-            state=jax.tree.map(partial(jnp.where, ok), new.state, state),
-            rejected=jnp.where(ok, 0, carry.rejected + bad),
-            factor=jnp.where(bad, carry.factor / 2, carry.factor),
-        )
-        return after, jnp.where(going, new.value, jnp.nan)
+        rates = carry.factor if inputs.rates is None else carry.factor * inputs.rates
+        new = method.step(objective(pick), carry.flat, carry.state, rates)
+        if careful:
+            going = (index < limit) & (carry.rejected < MOST_REJECTED)
+            return _choose(method, carry, new, going), jnp.where(going, new.value, jnp.nan)
+        return carry._replace(flat=new.flat, state=new.state), new.value
 
     indices = first + jnp.arange(problem.length)
     carry, losses = jax.lax.scan(step, carry, (indices, picks))
     loss = method.value(carry.state)
     if loss is None:
         loss = objective(None if picks is None else picks[-1]).value(carry.flat)
-    whole = jnp.isfinite(loss) & (carry.rejected == 0)
-    flat = jnp.where(whole, carry.flat, carry.good)
-    return carry, Report(losses, loss, problem.judge(inputs, fixed, flat), flat)
+    whole = jnp.isfinite(loss) & jnp.all(jnp.isfinite(carry.flat))
+    if careful:
+        whole = whole & (carry.rejected == 0)
+        flat = jnp.where(whole, carry.flat, carry.good)
+    else:
+        whole = whole & jnp.all(jnp.isfinite(losses))
+        flat = carry.flat
+        carry = carry._replace(good=flat)
+    return carry, Report(losses, loss, problem.judge(inputs, fixed, flat), flat, whole)
 
 
-def _rates(problem: Problem, inputs: Inputs, factor: Array) -> Array:
-    return factor if inputs.rates is None else factor * inputs.rates
+def _choose(method: Method, carry: Carry, new: Step, going: Array) -> Carry:
+    """The new step, or half the way to the place that was not good."""
+    ok, bad = going & new.finite, going & ~new.finite
+    again = bad & (carry.rejected < MOST_REJECTED - 1)  # else the bad place is looked at
+    flat = jnp.where(again, (carry.good + carry.flat) / 2, carry.flat)
+    state = carry.state
+    if (restarted := method.restart(carry.good, state)) is not state:
+        flat = jnp.where(again, carry.good, carry.flat)
+        state = jax.tree.map(partial(jnp.where, bad), restarted, state)
+    return Carry(
+        flat=jnp.where(ok, new.flat, flat),
+        good=jnp.where(ok, new.good, carry.good),
+        state=jax.tree.map(partial(jnp.where, ok), new.state, state),
+        rejected=jnp.where(ok, 0, carry.rejected + bad),
+        factor=jnp.where(bad, carry.factor / 2, carry.factor),
+    )
 
 
 def _minibatches(problem: Problem, inputs: Inputs, first: Array) -> Array | None:
@@ -189,7 +207,9 @@ class Program:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.traces = 0
-        self.chunk = jax.jit(self._chunk, donate_argnums=0)
+        # The carry is not donated: a chunk that met NaN is made again, carefully.
+        self.chunk = jax.jit(partial(self._chunk, False))
+        self.careful_chunk = jax.jit(partial(self._chunk, True))
         self.gradient = jax.jit(self._gradient)
         self.start = jax.jit(self._start)
 
@@ -204,15 +224,13 @@ class Program:
         return (jax.vmap(start) if self.problem.starts else start)(flat)
 
     def _chunk(
-        self, carry: Carry, first: Array, limit: Array, inputs: Inputs
+        self, careful: bool, carry: Carry, first: Array, limit: Array, inputs: Inputs
     ) -> tuple[Carry, Report]:
         self.traces += 1
-        run = partial(chunk, self.problem)
-        if not self.problem.starts:
-            return run(carry, first, limit, inputs, inputs.own)
-        return jax.vmap(run, in_axes=(0, None, None, None, 0))(
-            carry, first, limit, inputs, inputs.own
-        )
+        run = partial(chunk, self.problem, careful)
+        if self.problem.starts:
+            run = jax.vmap(run, in_axes=(0, None, None, None, 0))
+        return run(carry, first, limit, inputs, inputs.own)
 
     def _gradient(self, flat: Array, inputs: Inputs, own: Leaves) -> tuple[Array, Array]:
         fixed = {**inputs.fixed, **own}
