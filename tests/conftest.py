@@ -1,7 +1,12 @@
 """Fixtures of all tests."""
 
+import gc
+import resource
+
 import jax
 import pytest
+
+MOST_MEMORY = 3e9  # bytes of a test process before it forgets its compiled programs
 
 
 @pytest.fixture
@@ -9,3 +14,17 @@ def x64():
     """Double precision inside one test; restored afterwards."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bounded_memory():
+    """Thousands of compiled programs fill gigabytes; the cache on disk brings them back."""
+    yield
+    try:
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[1]) * resource.getpagesize()
+    except FileNotFoundError:  # not Linux
+        return
+    if used > MOST_MEMORY:
+        jax.clear_caches()
+        gc.collect()
