@@ -17,10 +17,15 @@ from jaxwave.calibration.constraints import (
     unit_sum,
 )
 from jaxwave.calibration.fisher import cramer_rao, fisher_information, localization_bound
+from jaxwave.calibration.gauge import Gauge, remove_gauge
+from jaxwave.calibration.joint import Joint, joint_loss
 from jaxwave.calibration.lbfgs import Minimum, minimize
 from jaxwave.calibration.linear import solve_gain_background
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.priors import normal, smooth
+from jaxwave.calibration.starts import random_starts, twin_start
+from jaxwave.calibration.posterior import Posterior, sample_posterior
+from jaxwave.calibration.profile import Profile, profile_likelihood
 from jaxwave.calibration.uncertainty import Uncertainty, standard_errors, uncertainty
 from jaxwave.calibration.vector import Vector
 
@@ -33,6 +38,12 @@ __all__ = [
     "lbfgs",
     "levenberg_marquardt",
     "Vector",
+    "Joint",
+    "joint_loss",
+    "random_starts",
+    "twin_start",
+    "Gauge",
+    "remove_gauge",
     # What is known of a parameter
     "Constraint",
     "positive",
@@ -71,4 +82,8 @@ __all__ = [
     "fisher_information",
     "cramer_rao",
     "localization_bound",
+    "profile_likelihood",
+    "Profile",
+    "sample_posterior",
+    "Posterior",
 ]

@@ -126,7 +126,7 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
         job.losses.append(told["losses"][:, :made])
         job.scores.append(told["heldout"][:, None])
         job.report_steps.append(job.steps)
-        best.update(told, plan.patience is not None or job.score is not None, job.score is not None)
+        best.update(told, plan.patience is not None, job.score is not None)
         if job.show is not None:
             lead = _lead(best)
             shown = float(told["loss"][lead]), float(told["heldout"][lead])

@@ -228,8 +228,7 @@ def calibrate(
         steps: Number of steps, of every stage that does not say otherwise.
         stages: Stages that follow each other; by default one.
         starts: Models to start from, instead of ``model``; they run as one batch, the best counts.
-        heldout: Data that are not fitted. With them the model with the lowest held-out loss at a
-            report is returned.
+        heldout: Data that are not fitted; their loss is reported.
         heldout_loss: ``heldout_loss(model, heldout)``, a scalar [any unit]; by default ``loss``.
         batch_size: Samples of a minibatch, along the leading axis of all data; every sample comes
             once an epoch. The priors count in every minibatch.
