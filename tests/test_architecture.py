@@ -31,8 +31,11 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         set(),
     ),
     "elements": ("elements/", {"flax"}),
-    "calibration": ("sweep calibration/", {"flax", "optax", "tqdm"}),
-    "edges": ("io/ plot/ report cli", {"tifffile", "matplotlib", "tqdm"}),
+    "calibration": ("sweep calibration/", {"flax", "optax", "tqdm", "blackjax"}),
+    "edges": (
+        "io/ plot/ report/ cli/ __main__",
+        {"tifffile", "matplotlib", "tqdm", "scipy", "h5py", "zarr", "nd2"},
+    ),
 }
 ORDER = [name.rstrip("/") for names, _ in LAYERS.values() for name in names.split()]
 EDGES = [name.rstrip("/") for name in LAYERS["edges"][0].split()]

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 from jaxwave import psf
 from jaxwave.calibration.priors import normal
@@ -255,3 +256,32 @@ def test_fourth_zernike_mode_and_depth_cannot_be_told_apart() -> None:
     ratio = worst.changes[worst.names.index("z4")] / worst.changes[worst.names.index("z")]
     assert abs(ratio) == pytest.approx(0.5**2 / (4 * np.sqrt(3) * 1.33), rel=0.05)
     assert "Hardly told apart: z" in str(stack)
+
+
+def test_scatter_of_one_hundred_fits_of_a_spot_equals_the_stated_errors() -> None:
+    """Position, width, brightness and background of a pixelated spot, fitted to 100 noise draws."""
+    place = np.arange(-6, 7) * 0.1
+    truth = {k: jnp.float32(v) for k, v in dict(y=0.02, x=-0.03, s=0.2, n=5.0, b=1.0).items()}
+
+    def image(m: dict) -> jax.Array:
+        r2 = (place[:, None] - m["y"]) ** 2 + (place - m["x"]) ** 2
+        return m["n"] * jnp.exp(-r2 / (2 * m["s"] ** 2)) + m["b"]
+
+    def rows(m: dict, d: jax.Array) -> jax.Array:
+        return (image(m) - d) / 0.2
+
+    def fit(data: jax.Array) -> jax.Array:
+        flat, unravel = ravel_pytree(truth)
+        residuals = lambda p: jnp.ravel(rows(unravel(p), data))  # noqa: E731
+
+        def step(p: jax.Array, _: None) -> tuple[jax.Array, None]:  # Gauss-Newton
+            slope = jax.jacfwd(residuals)(p)
+            return p - jnp.linalg.solve(slope.T @ slope, slope.T @ residuals(p)), None
+
+        return jax.lax.scan(step, flat, None, length=5)[0]
+
+    noise = np.random.default_rng(7).normal(0, 0.2, (100, 13, 13)).astype(np.float32)
+    fits = jax.jit(jax.vmap(fit))(np.asarray(image(truth)) + noise)
+    stated = uncertainty(truth, rows, image(truth), scale=1.0)
+    assert stated.names == ("b", "n", "s", "x", "y")
+    np.testing.assert_allclose(np.std(np.asarray(fits), axis=0), stated.errors, rtol=0.15)
