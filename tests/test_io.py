@@ -159,9 +159,8 @@ def test_path_faults(tmp_path):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (b"hello world", "not a TIFF, npy or npz file; it begins with"),
+        (b"hello world", "not a TIFF, npy, npz, Zarr, HDF5, MATLAB or ND2 file; it begins with"),
         (b"\x89PNG\r\n\x1a\n....", "PNG image"),
-        (b"\x89HDF\r\n\x1a\n....", "HDF5"),
         (pickle.dumps([1, 2]), "never loaded"),
         (b"II*\0", "no readable TIFF page"),
         (b"II*\0\x08\0\0\0", "no readable TIFF page"),

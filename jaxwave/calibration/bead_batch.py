@@ -86,6 +86,7 @@ def fit_beads(
     steps: tuple[int, int] = (60, 80),
     later_steps: int = 50,
     start: dict[str, Any] | None = None,
+    always: dict[str, Any] | None = None,
     progress: Progress | bool = False,
     **options: Any,
 ) -> Iterator[BeadOutcome]:
@@ -107,6 +108,7 @@ def fit_beads(
         steps: Steps of a first bead, as in :func:`~jaxwave.calibration.fit_bead`.
         later_steps: Steps of a bead that starts from another one's pupil.
         start: What the first bead starts from, as from :func:`shared_start`.
+        always: What every bead starts from, whatever the others gave, such as a known blur.
         progress: As in :func:`~jaxwave.calibration.fit_bead`.
         options: Further options of :func:`~jaxwave.calibration.fit_bead`.
 
@@ -134,7 +136,7 @@ def fit_beads(
             f"fit_beads: as many names and weights as stacks are needed, got {len(stacks)} stacks, "
             f"{len(labels)} names and {len(masks)} weights."
         )
-    options = {"progress": progress, **options}
+    options = {"progress": progress, "start": dict(always or {}), **options}
     return _run(list(stacks), z, model, labels, masks, steps, later_steps, start, options)
 
 
@@ -154,7 +156,13 @@ def _run(
         outcome = None
         if start is not None:
             short = (0, later_steps) if steps[1] else (later_steps, 0)
-            outcome = _attempt(name, stack, z, model, {**given, "steps": short, "start": start})
+            outcome = _attempt(
+                name,
+                stack,
+                z,
+                model,
+                {**given, "steps": short, "start": {**start, **given["start"]}},
+            )
         if outcome is None or outcome.status == "poor":
             outcome = _better(outcome, _attempt(name, stack, z, model, {**given, "steps": steps}))
         if start is None and outcome.fit is not None and outcome.status == "ok":

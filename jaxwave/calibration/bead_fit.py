@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
@@ -141,6 +141,7 @@ def fit_bead(
     weight: ArrayLike | None = None,
     heldout: ArrayLike | None = None,
     start: Mapping[str, ArrayLike] | None = None,
+    freeze: Sequence[str] = (),
     steps: tuple[int, int] = (60, 80),
     model_error: float = 0.02,
     per_plane_gain: bool = True,
@@ -166,6 +167,7 @@ def fit_bead(
         heldout: Numbers of planes that are not fitted, ``(planes,)`` [1]; by default every other.
         start: Scaled parameters ``(...)`` by name that shall not start from the unaberrated
             microscope, such as the pupil of another bead [``SCALES``].
+        freeze: Names of the parameters that stay where they start, such as ``"blur"``.
         steps: Minimization steps with Zernike modes alone, and with the free maps.
         model_error: Share of the signal to which the model is trusted [1].
         per_plane_gain: False fits one gain and background to the whole stack.
@@ -212,7 +214,10 @@ def fit_bead(
         "basis": jax.tree.map(jnp.asarray, pupil_basis(model)),
         "maps": jnp.float32(0),
     }
-    pieces = _pieces(model, tuple(fitted.tolist()), tuple(held.tolist()), per_plane_gain)
+    for name in freeze:
+        _check.choice(where, "freeze", name, SCALES)
+    planes = tuple(fitted.tolist()), tuple(held.tolist())
+    pieces = _pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
     brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
     parameters = _start(where, model, float(z[brightest]), start)
     runs: list[Minimum] = []
@@ -309,9 +314,13 @@ def _inputs(
 
 @lru_cache(maxsize=16)  # the same object for the next bead of this shape: nothing compiles again
 def _pieces(
-    model: BeadModel, fitted: tuple[int, ...], held: tuple[int, ...], per_plane: bool
+    model: BeadModel,
+    fitted: tuple[int, ...],
+    held: tuple[int, ...],
+    per_plane: bool,
+    frozen: tuple[str, ...],
 ) -> "_Pieces":
-    return _Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane)
+    return _Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane, frozen)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -322,6 +331,7 @@ class _Pieces:
     fitted: np.ndarray
     held: np.ndarray
     per_plane: bool
+    frozen: tuple[str, ...] = ()
 
     @cached_property
     def compiled_summary(self) -> Callable[..., dict[str, Any]]:
@@ -349,6 +359,8 @@ class _Pieces:
         return self.residuals({**parameters, **known}, problem)
 
     def loss(self, parameters: Parameters, problem: dict) -> Array:
+        held = {name: jax.lax.stop_gradient(parameters[name]) for name in self.frozen}
+        parameters = {**parameters, **held}
         chi2 = jnp.sum(self.residuals(parameters, problem) ** 2)
         prior = sum(jnp.sum((parameters[name] / width) ** 2) for name, width in PRIORS.items())
         for name, step in (("phase_map", _PHASE_STEP), ("amplitude_map", _AMPLITUDE_STEP)):
@@ -386,8 +398,9 @@ class _Pieces:
 
 def _result(pieces: _Pieces, parameters: Parameters, problem: dict, runs: list[Minimum]) -> BeadFit:
     model = pieces.model
-    named = {k: v for k, v in parameters.items() if k not in _MAPS}
-    rest = {k: v for k, v in parameters.items() if k in _MAPS}
+    known = (*_MAPS, *pieces.frozen)
+    named = {k: v for k, v in parameters.items() if k not in known}
+    rest = {k: v for k, v in parameters.items() if k in known}
     prior = {k: jnp.full_like(v, PRIORS[k]) for k, v in named.items()}
     errors, _ = standard_errors(pieces.residuals_beside, named, rest, problem, prior=prior)
     summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
@@ -397,7 +410,7 @@ def _result(pieces: _Pieces, parameters: Parameters, problem: dict, runs: list[M
         model=model,
         parameters=jax.tree.map(np.asarray, parameters),
         values=values,
-        errors=_physical_errors(values, errors),
+        errors=_physical_errors(values, {**jax.tree.map(jnp.zeros_like, rest), **errors}),
         pupil_amplitude=np.asarray(amplitude),
         pupil_opd=np.asarray(opd),
         image=summary["image"],

@@ -8,7 +8,7 @@ from typing import Any
 
 _UNITS = {"pm": 1e-6, "Å": 1e-4, "nm": 1e-3, "µm": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _UNITS |= {"μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0}
-_UNITS |= {"nanometer": 1e-3, "inch": 25400.0, "in": 25400.0}
+_UNITS |= {"millimeter": 1e3, "nanometer": 1e-3, "inch": 25400.0, "in": 25400.0}
 _RESOLUTION_UNITS = {2: 25400.0, 3: 1e4}
 _XML_LIMIT = 16_000_000
 
@@ -19,6 +19,11 @@ class Length:
 
     value: float
     source: str
+
+
+def unit_factor(name: str) -> float | None:
+    """Micrometers in a unit that files name, or None if nobody knows it."""
+    return _UNITS.get(name)
 
 
 def is_ome(description: str) -> bool:

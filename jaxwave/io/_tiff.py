@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _metadata
+from jaxwave.io import _metadata, _optional
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -132,7 +132,7 @@ def _declared(description: str, page: dict[str, Any]) -> int | None:
     return None
 
 
-def _check_pages(where: str, path: Path, max_bytes: float) -> str:
+def _check_pages(where: str, path: Path, max_bytes: float, trust_axes: bool) -> str:
     """Requires that every declared plane is in the file; returns the first description."""
     size, chain = path.stat().st_size, _walk(path)
     damage = "the file is truncated or its header is wrong. Copy it again from its source."
@@ -141,11 +141,12 @@ def _check_pages(where: str, path: Path, max_bytes: float) -> str:
     first = chain.pages[0]
     description = first.get("description", "")
     kind = _COLOR.get(_number(first, "photometric", 1))
-    if kind or _number(first, "samples", 1) > 1:
+    if not trust_axes and (kind or _number(first, "samples", 1) > 1):
         raise ValueError(
             f"{where}: {path.name!r} is a color image ({kind or 'several'}, "
             f"{_number(first, 'samples', 1)} samples a pixel), and a measured stack has one "
-            "channel. Save the channel you want as a gray stack."
+            "channel. Save the channel you want as a gray stack, or name the axes with `axes` if "
+            "the samples are planes."
         )
     _metadata.check_xml(where, path.name, description)
     declared = _declared(description, first)
@@ -194,22 +195,19 @@ def _quiet() -> Iterator[None]:
 
 def require_tifffile(where: str) -> Any:
     """Imports tifffile or tells how to install it."""
-    try:
-        import tifffile
-    except ImportError:
-        raise ImportError(
-            f"{where}: TIFF files need the package tifffile, which is not installed. "
-            'Run pip install "jaxwave[files]".'
-        ) from None
-    return tifffile
+    return _optional.require(where, "tifffile", "files", "TIFF files")
 
 
 def read(
-    where: str, path: Path, max_bytes: float
+    where: str, path: Path, max_bytes: float, *, trust_axes: bool = False
 ) -> tuple[np.ndarray, str, dict[str, _metadata.Length]]:
-    """Reads a TIFF file: the array, its axes as letters, and its voxel size as far as known."""
+    """Reads a TIFF file: the array, its axes as letters, and its voxel size as far as known.
+
+    A writer may store three or four gray planes as the samples of a color; they are read if the
+    user names the axes.
+    """
     tifffile = require_tifffile(where)
-    description = _check_pages(where, path, max_bytes)
+    description = _check_pages(where, path, max_bytes, trust_axes)
     try:
         with _quiet(), tifffile.TiffFile(path) as file:
             many = [s for s in file.series if np.prod(s.shape[:-2]) > 1]

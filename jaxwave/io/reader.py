@@ -1,6 +1,7 @@
-"""Reads measured stacks: TIFF in its dialects, npy, npz."""
+"""Reads measured stacks: TIFF in its dialects, npy, npz; by extras Zarr, HDF5, MATLAB, ND2."""
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _check, _files, _npy
-from jaxwave.io import _axes, _metadata, _tiff, _values
+from jaxwave.io import _axes, _hdf5, _metadata, _tiff, _values, _zarr
 from jaxwave.io.stack import Stack
 
 _LIMITS = {"pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
@@ -19,11 +20,8 @@ _FOREIGN = {
     b"\x80\x03": "a pickle, which is never loaded because it could run any program",
     b"\x80\x04": "a pickle, which is never loaded because it could run any program",
     b"\x80\x05": "a pickle, which is never loaded because it could run any program",
-    b"\x89HDF": "an HDF5 file",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
-    b"MATL": "a MATLAB file",
-    b"\xda\xce\xbe\x0a": "an ND2 file",
     b"ZISR": "a CZI file",
 }
 
@@ -37,30 +35,44 @@ class _Raw:
     lengths: dict[str, _metadata.Length]
 
 
-def _load(where: str, path: Path, max_bytes: float) -> _Raw:
+def _load(where: str, path: Path, max_bytes: float, axes: str | None, name: str | None) -> _Raw:
     """Recognizes a file by its first bytes, never by its name, and reads it."""
+    if path.is_dir():
+        return _Raw(*_zarr.read(where, path, max_bytes))
     with path.open("rb") as stream:
-        magic = stream.read(8)
+        magic = stream.read(10)
         if magic[:6] == b"\x93NUMPY":
             stream.seek(0)
             size = path.stat().st_size
             array = _npy.read_npy(where, path.name, stream, size, max_bytes)
             return _Raw(array, _axes.guess(array.shape), {})
     if magic[:4] == b"PK\x03\x04":
-        return _from_npz(where, path, max_bytes)
+        return _from_npz(where, path, max_bytes, name)
     if magic[:4] in _tiff.MAGIC:
-        return _Raw(*_tiff.read(where, path, max_bytes))
+        return _Raw(*_tiff.read(where, path, max_bytes, trust_axes=axes is not None))
+    if magic[:4] == b"\x89HDF" or magic == b"MATLAB 7.3":
+        return _Raw(*_hdf5.read_hdf5(where, path, max_bytes, name))
+    if magic[:6] == b"MATLAB":
+        return _Raw(*_hdf5.read_matlab(where, path, max_bytes, name))
+    if magic[:4] == b"\xda\xce\xbe\x0a":
+        return _Raw(*_hdf5.read_nd2(where, path, max_bytes))
     foreign = next((text for head, text in _FOREIGN.items() if magic.startswith(head)), None)
     raise ValueError(
-        f"{where}: {path.name!r} is not a TIFF, npy or npz file; it "
-        + (f"is {foreign}" if foreign else f"begins with {magic!r}")
+        f"{where}: {path.name!r} is not a TIFF, npy, npz, Zarr, HDF5, MATLAB or ND2 file; it "
+        + (f"is {foreign}" if foreign else f"begins with {magic[:8]!r}")
         + ". Save the stack as TIFF."
     )
 
 
-def _from_npz(where: str, path: Path, max_bytes: float) -> _Raw:
+def _from_npz(where: str, path: Path, max_bytes: float, name: str | None) -> _Raw:
     arrays = _npy.read_npz(where, path, max_bytes)
-    stacks = {name: array for name, array in arrays.items() if array.ndim >= 2}
+    stacks = {key: array for key, array in arrays.items() if array.ndim >= 2}
+    if name is not None and name not in stacks:
+        raise ValueError(
+            f"{where}: {path.name!r} holds no stack {name!r}; it holds {', '.join(stacks)}."
+        )
+    if name is not None:
+        stacks = {name: stacks[name]}
     name = "data" if "data" in stacks else next(iter(stacks), "")
     if not stacks or (len(stacks) > 1 and name != "data"):
         raise ValueError(
@@ -143,6 +155,15 @@ def _spacing(
     return (values["dz"], values["dy"], values["dx"]), provenance, notes, list(conflicts.values())
 
 
+def _checksum(path: Path) -> str:
+    """Checksum of a file; of a folder, that of the checksums of its files by name."""
+    if path.is_file():
+        return _files.sha256(path)
+    parts = sorted(part for part in path.rglob("*") if part.is_file())
+    lines = (f"{part.relative_to(path).as_posix()} {_files.sha256(part)}\n" for part in parts)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def read_stack(
     path: str | os.PathLike,
     *,
@@ -150,6 +171,7 @@ def read_stack(
     dz: Any = None,
     axes: str | None = None,
     select: Mapping[str, int] | None = None,
+    name: str | None = None,
     max_bytes: float = 2**32,
     nan: str = "error",
 ) -> Stack:
@@ -157,18 +179,20 @@ def read_stack(
 
     .. math:: d(z, y, x)\in\mathbb{R}^{N_z\times N_y\times N_x}\ \text{(float32)}
 
-    Valid for TIFF (OME, ImageJ, BoundingBox or plain), npy and npz files of one channel; the
-    values stay as they are in the file. Your numbers win over the file's, with a warning if they
-    differ by more than 1 %. What the header claims is compared with the file before it is read,
-    and nothing is unpickled.
+    Valid for TIFF (OME, ImageJ, BoundingBox or plain), npy and npz files of one channel, and with
+    the extras ``zarr``, ``hdf5``, ``matlab`` and ``nd2`` for those formats (MATLAB's arrays are
+    (y, x, z)); the values stay as they are in the file. Your numbers win over the file's, with a
+    warning if they differ by more than 1 %. What the header claims is compared with the file
+    before it is read, and nothing is unpickled.
 
     Args:
-        path: File to read.
+        path: File to read, or a Zarr folder.
         pixel: Pixel size in the sample, one length or (dy, dx) [µm], or text as ``"130 nm"``.
         dz: Distance of the planes, positive [µm], or text as ``"300 nm"``.
         axes: Letters of the stored axes, such as ``"ZYX"`` or ``"CZYX"``, if the file is silent
             or wrong.
         select: Which entry of an axis to keep, such as ``{"C": 0}``.
+        name: Which array to read where an npz, HDF5 or MATLAB file holds several.
         max_bytes: Largest size in memory that is accepted [bytes].
         nan: ``"error"`` refuses NaN and infinity, ``"mask"`` fills them with the median and
             marks them in ``Stack.mask``.
@@ -178,8 +202,8 @@ def read_stack(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        IsADirectoryError: If the path is a folder.
-        ImportError: If the file is a TIFF and tifffile is not installed.
+        IsADirectoryError: If the path is a folder that is not Zarr.
+        ImportError: If the package for the format is not installed; the error names the extra.
         ValueError: If the file is empty, truncated, too large, in color, not a stack, ambiguous,
             damaged, holds pickled objects, NaN or infinity, or if a length is missing or absurd.
 
@@ -202,8 +226,10 @@ def read_stack(
     where = "read_stack"
     _check.choice(where, "nan", nan, ("error", "mask"))
     given = _user_lengths(where, pixel, dz)
-    path = _files.existing(where, path)
-    raw = _load(where, path, max_bytes)
+    path = Path(path)
+    if not (path.is_dir() and _zarr.is_zarr(path)):
+        path = _files.existing(where, path)
+    raw = _load(where, path, max_bytes, axes, name)
     if raw.axes is None and axes is None:
         raise ValueError(
             f"{where}: `axes` are needed, because {path.name!r} has the shape {raw.array.shape} "
@@ -223,6 +249,6 @@ def read_stack(
         saturation=level,
         mask=mask,
         path=str(path),
-        sha256=_files.sha256(path),
+        sha256=_checksum(path),
         notes=(*notes, *remarks, *more, *([doubt] if doubt else [])),
     )

@@ -1,4 +1,4 @@
-"""Writes stacks as OME-TIFF or ImageJ TIFF."""
+"""Writes stacks as OME-TIFF, ImageJ TIFF, Zarr or npz."""
 
 import io
 import os
@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _check, _files
-from jaxwave.io import _tiff
+from jaxwave.io import _tiff, _zarr, results
 
 
 def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> Path:
-    r"""Writes a stack as float32 TIFF with its voxel size, atomically.
+    r"""Writes a stack as float32 with its voxel size, atomically.
 
     .. math:: d(z, y, x) \;\to\; \text{file},\qquad (\Delta z, \Delta y, \Delta x)\ \text{[µm]}
 
-    Valid for one channel. A name that ends in ``.ome.tif`` or ``.ome.tiff`` gives an OME-TIFF,
-    any other an ImageJ TIFF; :func:`read_stack` reads both back without loss.
+    Valid for one channel. The name chooses the format: ``.ome.tif`` is an OME-TIFF, ``.zarr`` an
+    OME-NGFF 0.5 group (Zarr 3, one chunk), ``.npz`` holds ``data`` and ``spacing``, and any other
+    name gives an ImageJ TIFF; :func:`read_stack` reads all of them back without loss.
 
     Args:
         path: File to write; its folder must exist.
@@ -28,7 +29,7 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
         The path that was written.
 
     Raises:
-        ImportError: If tifffile is not installed.
+        ImportError: If a TIFF is asked for and tifffile is not installed.
         TypeError: If the numbers are not real.
         ValueError: If the array is not (z, y, x) or the voxel size is missing or not positive.
         OSError: If the file cannot be written.
@@ -45,7 +46,6 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
         I. G. Goldberg et al., *The Open Microscopy Environment Data Model*, Genome Biol. 6, R47.
     """
     where = "write_stack"
-    tifffile = _tiff.require_tifffile(where)
     spacing = getattr(stack, "spacing", None) if spacing is None else spacing
     if spacing is None or np.shape(spacing) != (3,):
         raise ValueError(
@@ -59,7 +59,14 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
         raise TypeError(f"{where}: `stack` must be real, got {data.dtype}. Write its intensity.")
     if data.ndim != 3 or 0 in data.shape:
         raise ValueError(f"{where}: `stack` must have the axes (z, y, x), got {data.shape}.")
-    if str(path).lower().endswith((".ome.tif", ".ome.tiff")):
+    name = str(path).lower()
+    if name.endswith(".zarr"):
+        return _zarr.write(where, Path(path), data.astype(np.float32), (dz, dy, dx))
+    if name.endswith(".npz"):
+        arrays = {"data": data.astype(np.float32), "spacing": np.array([dz, dy, dx])}
+        return results.save_arrays(path, arrays)
+    tifffile = _tiff.require_tifffile(where)
+    if name.endswith((".ome.tif", ".ome.tiff")):
         sizes = {f"PhysicalSize{a}": v for a, v in (("Z", dz), ("Y", dy), ("X", dx))}
         units = {f"{name}Unit": "µm" for name in sizes}
         options: dict[str, Any] = {"ome": True, "metadata": {"axes": "ZYX", **sizes, **units}}

@@ -63,6 +63,7 @@ def save_bead_fit(
     settings: Mapping[str, Any] | None = None,
     provenance: Mapping[str, str] | None = None,
     name: str = "",
+    page: bool = True,
 ) -> dict[str, Any]:
     r"""Writes the result folder of a bead's fit.
 
@@ -81,6 +82,7 @@ def save_bead_fit(
         settings: What else should stand in ``result.json``.
         provenance: Where each number came from, by name.
         name: What the bead is called on the page.
+        page: False leaves out the page and the picture, which can be made from the rest later.
 
     Returns:
         What was written to ``result.json``.
@@ -125,8 +127,9 @@ def save_bead_fit(
     psf = calibrated_psf(fit, planes)
     io.write_stack(folder / "psf.ome.tif", psf / psf.sum(), spacing=spacing)
     write_table(folder / "zernikes.csv", summary["zernikes"])
-    _picture(fit, data, spacing, folder / "calibration.png")
-    write_report(folder / "report.html", fit, data, z=z, result=summary)
+    if page:
+        _picture(fit, data, spacing, folder / "calibration.png")
+        write_report(folder / "report.html", fit, data, z=z, result=summary)
     io.write_result(folder / "result.json", summary)
     return summary
 

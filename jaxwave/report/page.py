@@ -56,7 +56,8 @@ details summary { cursor: pointer; color: var(--blue); margin-bottom: 10px; }
 """
 
 
-def _text(value: Any) -> str:
+def escape(value: Any) -> str:
+    """Text that HTML takes as text."""
     return html.escape(str(value))
 
 
@@ -80,7 +81,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[
 
     def cell(tag: str, k: int, value: Any) -> str:
         kind = ' class="number"' if k in right else ""
-        text = str(value) if str(value).startswith("<") else _text(value)
+        text = str(value) if str(value).startswith("<") else escape(value)
         return f"<{tag}{kind}>{text}</{tag}>"
 
     top = "".join(cell("th", k, v) for k, v in enumerate(head))
@@ -95,20 +96,20 @@ def document(title: str, body: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body><main>\n{body}\n</main></body>\n</html>\n"
     )
 
 
 def section(title: str, body: str, *, kind: str = "") -> str:
     """One box of the page."""
-    heading = f"<h2>{_text(title)}</h2>\n" if title else ""
+    heading = f"<h2>{escape(title)}</h2>\n" if title else ""
     return f'<section class="{kind}">{heading}{body}</section>'
 
 
 def card(value: str, label: str) -> str:
     """One number of the top row."""
-    return f'<div class="card"><b>{_text(value)}</b><span>{_text(label)}</span></div>'
+    return f'<div class="card"><b>{escape(value)}</b><span>{escape(label)}</span></div>'
 
 
 def write_report(
@@ -194,14 +195,14 @@ def _head(title: str, result: Mapping[str, Any]) -> str:
         ),
     ]
     return (
-        f'<h1>{_text(title)}</h1>\n<p class="soft">{_text(line)}</p>\n'
+        f'<h1>{escape(title)}</h1>\n<p class="soft">{escape(line)}</p>\n'
         f'<div class="cards">{"".join(cards)}</div>'
     )
 
 
 def _warning(result: Mapping[str, Any]) -> str:
     reason = result["settings"].get("reason", "")
-    return section("Do not trust this fit", f"<p>{_text(reason)}</p>", kind="warning") * bool(
+    return section("Do not trust this fit", f"<p>{escape(reason)}</p>", kind="warning") * bool(
         reason
     )
 
@@ -239,7 +240,7 @@ def _pupil(fit: BeadFit) -> str:
     )
     pictures = charts.picture(plane, "amplitude and phase of the pupil", vector=False)
     curve = charts.picture(history, "loss after every step")
-    caption = f"{_text(fit.reason)}, {number(fit.seconds)} s"
+    caption = f"{escape(fit.reason)}, {number(fit.seconds)} s"
     return section(
         "Pupil and the way to it",
         f'<div class="row"><figure>{pictures}</figure><figure>{curve}'
@@ -309,7 +310,7 @@ def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
         (charts.residuals(normal), "Residuals in units of the estimated noise of each pixel."),
     )
     boxes = "".join(
-        f"<figure>{charts.picture(drawing, text)}<figcaption>{_text(text)}</figcaption></figure>"
+        f"<figure>{charts.picture(drawing, text)}<figcaption>{escape(text)}</figcaption></figure>"
         for drawing, text in figures
     )
     note = (
@@ -360,7 +361,7 @@ def _origin(result: Mapping[str, Any]) -> str:
         rows
     )
     settings = {**result["settings"], **{f"model.{k}": v for k, v in result["model"].items()}}
-    lines = [(k, f"<code>{_text(v)}</code>") for k, v in settings.items() if v not in ("", None)]
+    lines = [(k, f"<code>{escape(v)}</code>") for k, v in settings.items() if v not in ("", None)]
     versions = ", ".join(f"{k} {v}" for k, v in result.get("versions", {}).items())
-    body = table(("setting", "value"), lines) + f'<p class="soft"><br>{_text(versions)}</p>'
+    body = table(("setting", "value"), lines) + f'<p class="soft"><br>{escape(versions)}</p>'
     return "\n".join([*parts, section("Exact settings and versions", body)])

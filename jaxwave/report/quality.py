@@ -138,17 +138,29 @@ def calibrated_psf(
     References:
         B. M. Hanser et al., J. Microsc. 216, 32 (2004).
     """
+    return model_psf(fit.model, fit.parameters, z, pixel=pixel, shape=shape)
+
+
+def model_psf(
+    model: BeadModel,
+    parameters: dict[str, Any],
+    z: ArrayLike,
+    *,
+    pixel: float | str | None = None,
+    shape: int | tuple[int, int] | None = None,
+) -> np.ndarray:
+    """The PSF of a model with any parameters, as :func:`calibrated_psf`."""
     where = "calibrated_psf"
-    pixel = fit.model.pixel if pixel is None else float(_check.length(where, "pixel", pixel))
+    pixel = model.pixel if pixel is None else float(_check.length(where, "pixel", pixel))
     _check.positive(where, "pixel", pixel, unit="µm")
-    ny, nx = _check.grid_shape(where, fit.model.shape if shape is None else shape)
-    nyquist = fit.model.wavelength / (4 * fit.model.na)
+    ny, nx = _check.grid_shape(where, model.shape if shape is None else shape)
+    nyquist = model.wavelength / (4 * model.na)
     bins = max(1, math.ceil(pixel / nyquist * (1 - 1e-9)))
     bins += 1 - bins % 2  # odd, so that the middle of the pixel N // 2 stays on the axis
     size = (ny * bins, nx * bins)
     # the fine sample on the axis is the middle one of the pixel N // 2
     grown = tuple(s + 2 * (bins // 2) for s in size)
-    image = _evaluate(fit.model, fit.parameters, z, pixel / bins, grown)
+    image = _evaluate(model, parameters, z, pixel / bins, grown)
     starts = [g // 2 - (n // 2) * bins - bins // 2 for g, n in zip(grown, (ny, nx), strict=True)]
     cut = image[:, starts[0] : starts[0] + size[0], starts[1] : starts[1] + size[1]]
     return cut.reshape(-1, ny, bins, nx, bins).sum(axis=(2, 4))

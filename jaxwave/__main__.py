@@ -1,0 +1,6 @@
+"""Makes ``python -m jaxwave`` the command line."""
+
+from jaxwave.cli.main import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,5 @@
+"""The command line: ``jaxwave calibrate``, ``resume``, ``report``, ``export``, ``psf``.
+
+Every setting is a flag, or a line of a TOML file; flags win. The effective settings of a
+calibration are written into its folder, so that it can be resumed and repeated.
+"""

@@ -1,0 +1,154 @@
+"""The table of a batch: CSV for programs, columns for people, a page that links the beads."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxwave import io, report
+from jaxwave.plot import fits
+from jaxwave.report import charts, page
+from jaxwave.report.folder import write_table
+
+_NUMBERS = ("heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "seconds")
+_SHOWN = ("bead", "status", "heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_z_nm", "reason")
+_FORMS = {"heldout_nmse": ".4f", "strehl": ".2f", "snr": ".0f", "seconds": ".1f"}
+
+
+def row(name: str, path: str, *, bead: Any = None, status: str = "", reason: str = "") -> dict:
+    """A row of the table, before the fit."""
+    center = ("", "", "") if bead is None else tuple(round(c, 2) for c in bead.center)
+    if bead is not None:
+        status, reason = ("waiting", "") if bead.ok else ("rejected", bead.rejected)
+    return {
+        "bead": name,
+        "file": path,
+        **dict(zip(("z", "y", "x"), center, strict=True)),
+        "snr": "" if bead is None else round(bead.snr, 1),
+        "status": status,
+        **dict.fromkeys(_NUMBERS, ""),
+        "reason": " ".join(reason.split()),
+        "folder": "",
+    }
+
+
+def numbers(result: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a finished bead for its row."""
+    widths = result["psf"]["fwhm_um"]
+    return {
+        "status": result["settings"]["status"],
+        "reason": result["settings"]["reason"],
+        "heldout_nmse": result["heldout_nmse"],
+        "strehl": result["strehl_ratio"],
+        "rms_nm": result["rms_wavefront_nm"],
+        **{f"fwhm_{axis}_nm": 1e3 * (widths[axis]["fitted"] or np.nan) for axis in "xyz"},
+        "seconds": result["fit_seconds"],
+    }
+
+
+def value(text: str) -> float | str:
+    """A cell of the CSV file as it was before."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes the table as ``beads.csv``."""
+    write_table(folder / "beads.csv", rows)
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return format(value, _FORMS.get(name, ".1f"))
+    return str(value)
+
+
+def text(rows: list[dict[str, Any]]) -> str:
+    """The table in columns, and how many beads have which status."""
+    cells = [_SHOWN, *([_cell(name, r[name]) for name in _SHOWN] for r in rows)]
+    widths = [max(len(line[k]) for line in cells) for k in range(len(_SHOWN))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
+    states = [r["status"] for r in rows]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    return "\n".join([*(line.rstrip() for line in lines), f"{len(rows)} beads: {counts}"])
+
+
+def line(r: dict[str, Any]) -> str:
+    """One finished bead."""
+    parts = [r["bead"], r["status"]]
+    if isinstance(r["heldout_nmse"], float):
+        parts.append(f"held-out NMSE {r['heldout_nmse']:.4f}")
+    return "  ".join([*parts, str(r["reason"])]).rstrip()
+
+
+def page_of(folder: Path) -> Path:
+    """Writes the page of one bead from its folder."""
+    saved = report.load_bead_fit(folder)
+    return report.write_report(
+        folder / "report.html", saved.fit, saved.data, z=saved.z, result=saved.result
+    )
+
+
+def summary(folder: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and scatter over the good beads, as ``result.json`` and ``report.html``."""
+    good = [r for r in rows if r["status"] == "ok"]
+    beads = [report.load_bead_fit(folder / r["folder"]) for r in good]
+    scores = [r["heldout_nmse"] for r in good]
+    result: dict[str, Any] = {
+        "beads": len(rows),
+        "good_beads": len(good),
+        "heldout_nmse": float(np.median(scores)) if scores else None,
+        "heldout_nmse_meaning": "median over the good beads",
+        "table": rows,
+        "versions": io.results.versions(),
+    }
+    chart = ""
+    if beads:
+        modes = beads[0].fit.model.modes
+        same = [b for b in beads if b.fit.model.modes == modes]
+        values = np.stack([b.fit.values["zernike_um"] for b in same])
+        mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1 if len(same) > 1 else 0)
+        result["zernikes"] = [
+            {"n": n, "m": m, "mean_nm": 1e3 * a, "sd_nm": 1e3 * s}
+            for (n, m), a, s in zip(modes, mean, spread, strict=True)
+        ]
+        pitch = max(min(0.6, 10.6 / len(modes)), 0.15)
+        bars = fits.draw_zernikes("summary", mean, modes, spread, pitch=pitch)
+        picture = charts.picture(bars, "mean Zernike coefficients and their scatter")
+        note = "Mean over the good beads; the bars are the standard deviation from bead to bead."
+        chart = page.section(
+            "Aberrations that the beads share",
+            f'<div class="wide">{picture}</div><p class="soft">{note}</p>',
+        )
+    io.write_json(folder / "result.json", result)
+    _write_page(folder, rows, result, chart)
+    return result
+
+
+def _write_page(
+    folder: Path, rows: list[dict[str, Any]], result: dict[str, Any], chart: str
+) -> None:
+    names = ("bead", "status", "heldout_nmse", "strehl", "rms_nm")
+    names += ("fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "reason")
+    lines = []
+    for r in rows:
+        cells = [_cell(name, r[name]) for name in names]
+        if r["folder"] and (folder / r["folder"] / "report.html").is_file():
+            cells[0] = f'<a href="{r["folder"]}/report.html">{page.escape(r["bead"])}</a>'
+        lines.append(cells)
+    score = result["heldout_nmse"]
+    cards = [
+        page.card(f"{result['good_beads']} of {len(rows)}", "beads are good"),
+        page.card(page.fixed(score, 4), "error on planes not fitted (NMSE), median"),
+    ]
+    body = [
+        f'<h1>{len(rows)} beads</h1><div class="cards">{"".join(cards)}</div>',
+        page.section(
+            "Every bead", f'<div class="wide">{page.table(names, lines, range(2, 8))}</div>'
+        ),
+        chart,
+    ]
+    text = page.document(f"{len(rows)} beads", "\n".join(body)).encode()
+    page.atomic("report", folder / "report.html", lambda stream: stream.write(text))

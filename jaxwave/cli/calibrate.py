@@ -1,0 +1,386 @@
+"""``jaxwave calibrate`` and ``jaxwave resume``: from files to a folder of calibrated beads."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxwave import io, report
+from jaxwave.calibration import (
+    BeadModel,
+    BeadOutcome,
+    cut_bead,
+    find_beads,
+    fit_beads,
+    shared_start,
+)
+from jaxwave.calibration.bead_model import SCALES
+from jaxwave.calibration.progress import Bar
+from jaxwave.calibration.run_folder import RunFolder
+from jaxwave.cli import batch, options
+from jaxwave.cli.settings import Settings, UsageError, differences, gather, write_toml
+from jaxwave.compute import tune_cpu
+from jaxwave.units import length
+
+_JOB = "job.toml"
+_NO_BLUR = 0.01  # pixels, as good as none
+_DRIFT = ("drift_y", "drift_x", "drift_z")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """One bead that is to be fitted."""
+
+    name: str
+    folder: Path
+    row: dict[str, Any]
+    window: io.Stack
+    z: np.ndarray
+    model: BeadModel
+    provenance: dict[str, str]
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """Calibrates the beads of the files, into a folder that may hold nothing else."""
+    settings = gather(options.CALIBRATE, vars(arguments), arguments.config)
+    _complete(settings)
+    folder = Path(settings["out"])
+    job = folder / _JOB
+    if job.is_file() and not arguments.force:
+        other = differences(options.CALIBRATE, job, settings)
+        if other:
+            raise UsageError(
+                f"{str(folder)!r} holds results of other settings: {'; '.join(other)}. Choose "
+                "another folder with -o, or replace them with --force."
+            )
+    report.prepare(folder)
+    with RunFolder(folder) as run:
+        rows, tasks = _find(settings, folder)
+        for old in (folder / "result.json", *folder.glob("*/result.json")):
+            old.unlink(missing_ok=True)  # what is there is finished, so it must be of this job
+        write_toml(job, options.CALIBRATE, settings)
+        return _run(settings, folder, run, rows, tasks)
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """Goes on with the beads that are not done."""
+    folder = Path(arguments.folder)
+    job = folder / _JOB
+    if not job.is_file():
+        raise UsageError(
+            f"{str(folder)!r} holds no {_JOB}, so there is nothing to resume. Start with "
+            "jaxwave calibrate."
+        )
+    settings = gather(options.CALIBRATE, {"out": str(folder)}, str(job))
+    _complete(settings)
+    report.prepare(folder)
+    with RunFolder(folder) as run:
+        rows, tasks = _find(settings, folder)
+        done = 0
+        for task in tasks:
+            finished = _finished(task)
+            if finished is not None:
+                task.row.update(finished, folder=os.path.relpath(task.folder, folder))
+                done += 1
+        print(f"{done} of {len(tasks)} beads are done already")
+        return _run(settings, folder, run, rows, tasks)
+
+
+def _complete(settings: Settings) -> None:
+    """Requires the settings without which nothing can start."""
+    if not settings["files"]:
+        raise UsageError("no files: name the stacks of beads, or give `files` in the TOML file.")
+    missing = [name for name in ("na", "wavelength") if settings[name] is None]
+    if missing:
+        example = {"na": "--na 0.85", "wavelength": '--wavelength "520 nm"'}
+        listed = " ".join(example[name] for name in missing)
+        raise UsageError(f"{' and '.join(missing)} must be given, such as {listed}.")
+    if settings["na"] >= settings["n"]:
+        hint = " Pass the immersion medium's index with --n."
+        raise UsageError(
+            f"the numerical aperture {settings['na']:g} must be below the refractive index "
+            f"{settings['n']:g} ({settings.origin('n')}).{hint}"
+        )
+    if len(settings["steps"]) != 2:
+        raise UsageError(f"`steps` must be two numbers, got {settings['steps']}.")
+    _blur(settings, 1.0)
+    chosen(settings["select"])
+
+
+def chosen(texts: list[str] | None) -> dict[str, int]:
+    """Entries of other axes, from texts such as ``C=0``."""
+    result = {}
+    for text in texts or []:
+        axis, _, number = text.partition("=")
+        if not number.strip().lstrip("-").isdigit():
+            raise UsageError(f"`--select` must look like C=0, got {text!r}.")
+        result[axis.strip()] = int(number)
+    return result
+
+
+def _blur(settings: Settings, pixel: float) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What the blur starts from, and whether it stays there."""
+    text = settings["blur"]
+    if text == "fit":
+        return {}, ()
+    try:
+        sigma = 0.0 if text == "none" else float(length(text))
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"`--blur` must be fit, none, or a length such as '60 nm', got {text!r}."
+        ) from None
+    pixels = np.full(2, np.log(max(sigma / pixel, _NO_BLUR)) / SCALES["blur"])
+    return {"blur": pixels}, ("blur",)
+
+
+# -- the batch -----------------------------------------------------------------------------
+
+
+def _run(
+    settings: Settings,
+    folder: Path,
+    run: RunFolder,
+    rows: list[dict[str, Any]],
+    tasks: list[_Task],
+) -> int:
+    if not tasks:
+        batch.write(folder, rows)
+        print(batch.text(rows))
+        raise RuntimeError(_nothing(rows))
+    tune_cpu()
+    waiting = [task for task in tasks if task.row["status"] == "waiting"]
+    with _shown() as bar:
+        for task, outcome in _fit(settings, waiting, _first_start(tasks), _Stopper(run, bar)):
+            _keep(settings, task, outcome, alone=len(tasks) == 1)
+            batch.write(folder, rows)
+            if len(tasks) > 1:
+                print(batch.line(task.row), flush=True)
+    return _end(settings, folder, rows, tasks)
+
+
+def _shown() -> Any:
+    """A progress bar where somebody can see it."""
+    return Bar() if sys.stderr.isatty() else contextlib.nullcontext()
+
+
+class _Stopper:
+    """Passes progress on, and ends the run where a signal asked for it."""
+
+    def __init__(self, run: RunFolder, bar: Any) -> None:
+        self._run, self._bar = run, bar
+
+    def __call__(self, *parts: Any) -> None:
+        if self._bar is not None:
+            self._bar(*parts)
+        if self._run.stop_signal is not None:
+            print("stopped; go on with: jaxwave resume " + str(self._run.path), file=sys.stderr)
+            raise SystemExit(self._run.exit_code)
+
+
+def _find(settings: Settings, folder: Path) -> tuple[list[dict[str, Any]], list[_Task]]:
+    """Reads the files and finds their beads: rows of the table, and what is to be fitted."""
+    rows: list[dict[str, Any]] = []
+    found: list[tuple[dict[str, Any], io.Stack, Any]] = []
+    stems = [Path(path).name.split(".")[0] or "stack" for path in settings["files"]]
+    for k, path in enumerate(settings["files"]):
+        stem = stems[k] if stems.count(stems[k]) == 1 else f"{stems[k]}-file{k + 1}"
+        try:
+            stack, beads = _beads(settings, path)
+        except (ValueError, TypeError, OSError, MemoryError) as error:
+            if len(settings["files"]) == 1:
+                raise
+            rows.append(batch.row(stem, path, status="failed", reason=str(error)))
+            continue
+        print(stack.describe())
+        print(f"  beads: {len(beads)} found, {sum(b.ok for b in beads)} of them good", flush=True)
+        kept = 0
+        for number, bead in enumerate(beads, 1):
+            row = batch.row(f"{stem}-{number:03d}", path, bead=bead)
+            rows.append(row)
+            if bead.ok and settings["most"] is not None and kept >= settings["most"]:
+                row.update(status="skipped", reason="more beads than `most`")
+            elif bead.ok:
+                kept += 1
+                found.append((row, stack, bead))
+    return rows, list(_tasks(settings, folder, found, rows))
+
+
+def _beads(settings: Settings, path: str) -> tuple[io.Stack, list[Any]]:
+    stack = io.read_stack(
+        path,
+        pixel=settings["pixel"],
+        dz=settings["dz"],
+        axes=settings["axes"],
+        select=chosen(settings["select"]),
+        nan=settings["nan"],
+    )
+    size = min(settings["size"], *stack.shape[1:])
+    return stack, find_beads(stack, size=size, threshold=settings["threshold"])
+
+
+def _tasks(
+    settings: Settings, folder: Path, found: list[Any], rows: list[dict[str, Any]]
+) -> Iterator[_Task]:
+    alone = len(found) == 1
+    for row, stack, bead in found:
+        size = min(settings["size"], *stack.shape[1:])
+        try:
+            window = cut_bead(stack, bead, size)
+            dz, dy, dx = stack.spacing
+            if abs(dy / dx - 1) > 1e-3:
+                raise ValueError(f"the pixels must be square, got {dy:g} x {dx:g} µm.")
+            model = BeadModel(
+                na=settings["na"],
+                wavelength=settings["wavelength"],
+                n=settings["n"],
+                pixel=dx,
+                shape=window.shape[1:],
+                order=settings["order"],
+                vectorial=settings["model"] == "vectorial",
+                pupil_samples=_samples(settings, dx, max(window.shape[1:])),
+            )
+        except ValueError as error:
+            if len({r["file"] for r in rows}) == 1:
+                raise
+            row.update(status="failed", reason=str(error))
+            continue
+        z = (np.arange(len(window.data)) - len(window.data) // 2) * dz
+        z = -z if settings["stage"] == "reverse" else z  # the images alone cannot tell
+        place = folder if alone else folder / row["bead"]
+        yield _Task(row["bead"], place, row, window, z, model, _provenance(settings, window))
+
+
+def _samples(settings: Settings, pixel: float, size: int) -> int:
+    """Samples across the pupil, enough for the window (and even, as the model's default)."""
+    width = pixel * (size + 16)
+    need = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
+    return max(48, need + need % 2)
+
+
+def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
+    units = {"wavelength": " µm", "size": " pixels"}
+    names = ("na", "n", "wavelength", "model", "stage", "size", "order", "gain", "blur", "drift")
+    own = {
+        name: f"{settings[name]}{units.get(name, '')}, {settings.origin(name)}" for name in names
+    }
+    notes = {f"note {k}": text for k, text in enumerate(window.notes, 1)}
+    source = {"file": f"{window.path}, sha256 {window.sha256}", "type": window.file_dtype}
+    return {**own, **window.provenance, **notes, **source}
+
+
+def _finished(task: _Task) -> dict[str, Any] | None:
+    """The row of a bead that is done, or None."""
+    try:
+        result = json.loads((task.folder / "result.json").read_text(encoding="utf-8"))
+        return batch.numbers(result) if result.get("name") == task.name else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _first_start(tasks: list[_Task]) -> dict[str, Any] | None:
+    """The pupil of the first bead that was fitted well, as an uninterrupted batch would use."""
+    for task in tasks:
+        if task.row["status"] == "ok":
+            try:
+                return shared_start(report.load_bead_fit(task.folder).fit)
+            except (OSError, ValueError):
+                continue
+    return None
+
+
+def _fit(
+    settings: Settings, tasks: list[_Task], start: dict[str, Any] | None, progress: Any
+) -> Iterator[tuple[_Task, BeadOutcome]]:
+    """Fits beads of equal shape together, so that nothing compiles twice."""
+    groups: dict[Any, list[_Task]] = {}
+    for task in tasks:
+        groups.setdefault((task.model, tuple(task.z)), []).append(task)
+    for (model, z), group in groups.items():
+        blur, frozen = _blur(settings, model.pixel)
+        frozen += _DRIFT if settings["drift"] == "none" else ()
+        if start is not None and not _fits(start, model):
+            start = None
+        outcomes = fit_beads(
+            [task.window.data for task in group],
+            np.asarray(z),
+            model,
+            names=[task.name for task in group],
+            weights=[_weight(task.window) for task in group],
+            steps=tuple(settings["steps"]),  # type: ignore[arg-type]
+            start=start,
+            always=blur,
+            freeze=frozen,
+            heldout=settings["heldout"],
+            per_plane_gain=settings["gain"] == "per-plane",
+            progress=progress,
+        )
+        for task, outcome in zip(group, outcomes, strict=True):
+            if start is None and outcome.status == "ok" and outcome.fit is not None:
+                start = shared_start(outcome.fit)
+            yield task, outcome
+
+
+def _fits(start: dict[str, Any], model: BeadModel) -> bool:
+    return all(np.shape(start[k]) == v.shape for k, v in model.start().items() if k in start)
+
+
+def _weight(window: io.Stack) -> np.ndarray:
+    """Zero where a value cannot be used: masked or saturated."""
+    return 1.0 - (window.mask | window.saturated)
+
+
+# -- results -------------------------------------------------------------------------------
+
+
+def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool) -> None:
+    """Writes what a bead gave, and fills its row."""
+    task.row.update(status=outcome.status, reason=outcome.reason)
+    if outcome.fit is None:
+        return
+    page = alone or settings["pages"] == "all"
+    shown = {k: v for k, v in settings.values.items() if v is not None}
+    try:
+        result = report.save_bead_fit(
+            task.folder,
+            outcome.fit,
+            task.window.data,
+            task.z,
+            settings={**shown, "status": outcome.status, "reason": outcome.reason},
+            provenance=task.provenance,
+            name=task.name,
+            page=page,
+        )
+    except OSError as error:  # the others may still find room
+        task.row.update(status="failed", reason=f"cannot be saved: {error.strerror or error}")
+        return
+    task.row.update(batch.numbers(result))
+    task.row["folder"] = os.path.relpath(task.folder, settings["out"])
+
+
+def _end(settings: Settings, folder: Path, rows: list[dict[str, Any]], tasks: list[_Task]) -> int:
+    """The table, the page of the batch, and the exit code."""
+    batch.write(folder, rows)
+    print(batch.text(rows))
+    done = [task for task in tasks if task.row["status"] in ("ok", "poor")]
+    if len(tasks) > 1 and done:
+        few = len(done) <= 5
+        best = min(done, key=lambda task: task.row["heldout_nmse"])
+        for task in done:
+            if settings["pages"] == "some" and (few or task is best):
+                batch.page_of(task.folder)
+        batch.summary(folder, rows)
+    unsaved = [task for task in tasks if str(task.row["reason"]).startswith("cannot be saved")]
+    print(f"results in {folder}")
+    return 0 if done and not unsaved else 1
+
+
+def _nothing(rows: list[dict[str, Any]]) -> str:
+    reasons = sorted({str(row["reason"]) for row in rows if row["reason"]})
+    return f"0 of {len(rows)} beads kept, because: {'; '.join(reasons[:5])}"

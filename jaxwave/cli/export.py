@@ -1,0 +1,175 @@
+"""``jaxwave export`` and ``jaxwave psf``: PSFs, pupils and modes for other programs."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxwave import io, report
+from jaxwave.calibration import BeadModel
+from jaxwave.calibration.bead_model import SCALES
+from jaxwave.cli import options
+from jaxwave.cli.calibrate import chosen
+from jaxwave.cli.settings import Settings, UsageError, gather
+from jaxwave.report.folder import write_table
+from jaxwave.report.quality import model_psf
+from jaxwave.units import length
+from jaxwave.zernike import zernike_mode
+
+_FORMATS = {
+    "psf": (".tif", ".tiff", ".zarr", ".npz"),
+    "pupil": (".npz", ".csv", ".json"),
+    "coefficients": (".csv", ".json"),
+}
+_MARGIN = 8  # pixels that the model needs around the window
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Writes the PSF, the pupil and the modes of a calibrated bead."""
+    settings = gather(options.EXPORT, vars(arguments))
+    wanted = {kind: settings[kind] or [] for kind in _FORMATS}
+    if not any(wanted.values()):
+        raise UsageError("nothing to write: pass --psf, --pupil or --coefficients with a file.")
+    for kind, names in wanted.items():
+        for name in names:
+            _check_format(kind, name)
+    saved = report.load_bead_fit(arguments.folder)
+    for name in wanted["coefficients"]:
+        _write_rows(Path(name), saved.result["zernikes"])
+    for name in wanted["pupil"]:
+        _write_pupil(Path(name), saved)
+    if wanted["psf"]:
+        psf, spacing = _psf(settings, saved)
+        for name in wanted["psf"]:
+            print(io.write_stack(name, psf / psf.sum(), spacing=spacing))
+    return 0
+
+
+def _check_format(kind: str, name: str) -> None:
+    if not name.lower().endswith(_FORMATS[kind]):
+        listed = ", ".join(_FORMATS[kind])
+        raise UsageError(f"--{kind}: the name must end in {listed}, got {name!r}.")
+
+
+def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """The PSF on the voxel that was asked for, and that voxel."""
+    model, z = saved.fit.model, saved.z
+    dz = float(np.mean(np.abs(np.diff(z))))
+    pixel, step = model.pixel, dz
+    if settings["like"] is not None:
+        image = io.read_stack(
+            settings["like"],
+            pixel=settings["pixel"],
+            dz=settings["dz"],
+            axes=settings["axes"],
+            select=chosen(settings["select"]),
+            nan="mask",
+        )
+        step, dy, dx = image.spacing
+        if abs(dy / dx - 1) > 1e-3:
+            raise ValueError(f"export: square pixels are needed, {dy:g} x {dx:g} µm are given.")
+        pixel = dx
+    else:
+        pixel = settings["pixel"] or pixel
+        step = settings["dz"] or step
+    extent = len(z) * dz
+    planes = settings["planes"] or _odd(extent / step)
+    size = settings["size"] or _odd(min(model.shape) * model.pixel / pixel)
+    heights = (np.arange(planes) - planes // 2) * step * float(np.sign(z[-1] - z[0]))
+    if planes * step > 1.01 * extent + step:
+        print(f"note: {planes * step:.3g} µm of z are asked for, {extent:.3g} µm were measured")
+    return report.calibrated_psf(saved.fit, heights, pixel=pixel, shape=size), (step, pixel, pixel)
+
+
+def _odd(count: float) -> int:
+    """The largest odd number not above a count, so that the focus is in the middle."""
+    return max(2 * ((round(count) - 1) // 2) + 1, 1)
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    print(write_table(path, rows) if path.suffix == ".csv" else io.write_json(path, rows))
+
+
+def _write_pupil(path: Path, saved: Any) -> None:
+    """The pupil with its coordinates s = n sin(theta), sample by sample."""
+    fit = saved.fit
+    count = fit.model.pupil_samples
+    place = (np.arange(count) - count // 2) * fit.model.step
+    if path.suffix == ".npz":
+        arrays = {"sy": place, "sx": place, "amplitude": fit.pupil_amplitude}
+        print(io.save_arrays(path, {**arrays, "opd_um": fit.pupil_opd}))
+        return
+    lit = np.argwhere(fit.pupil_amplitude > 0)
+    rows = [
+        {
+            "sy": round(float(place[j]), 6),
+            "sx": round(float(place[i]), 6),
+            "amplitude": float(fit.pupil_amplitude[j, i]),
+            "opd_nm": 1e3 * float(fit.pupil_opd[j, i]),
+        }
+        for j, i in lit.tolist()
+    ]
+    _write_rows(path, rows)
+
+
+# -- without measurement -------------------------------------------------------------------
+
+
+def psf(arguments: argparse.Namespace) -> int:
+    """Computes the PSF of a microscope from its numbers."""
+    settings = gather(options.PSF, vars(arguments))
+    needed = ("na", "wavelength", "pixel", "dz")
+    missing = [f"--{name}" for name in needed if settings[name] is None]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} must be given; jaxwave psf --help has an example.")
+    _check_format("psf", settings["out"])
+    modes = _modes(settings["zernike"])
+    fine = min(settings["pixel"], settings["wavelength"] / (4 * settings["na"]))
+    width = settings["size"] * settings["pixel"] + 4 * _MARGIN * fine
+    samples = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
+    try:
+        model = BeadModel(
+            na=settings["na"],
+            wavelength=settings["wavelength"],
+            n=settings["n"],
+            pixel=fine,
+            shape=(16, 16),
+            order=max([2, *(n for n, _ in modes)]),
+            vectorial=settings["model"] == "vectorial",
+            pupil_samples=max(48, samples + samples % 2),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    parameters = {k: np.asarray(v) for k, v in model.start().items()}
+    parameters["blur"] = np.full(2, np.log(1e-3) / SCALES["blur"])
+    for mode, value in modes.items():
+        if mode not in model.modes:
+            raise UsageError(f"--zernike: {mode} is position or defocus, not an aberration.")
+        parameters["zernike"][model.modes.index(mode)] = value / SCALES["zernike"]
+    planes = settings["planes"]
+    heights = (np.arange(planes) - planes // 2) * settings["dz"]
+    image = model_psf(model, parameters, heights, pixel=settings["pixel"], shape=settings["size"])
+    spacing = (settings["dz"], settings["pixel"], settings["pixel"])
+    print(io.write_stack(settings["out"], image / image.sum(), spacing=spacing))
+    return 0
+
+
+def _modes(texts: list[str] | None) -> dict[tuple[int, int], float]:
+    """Modes and their optical paths [µm], from texts such as ``2,2=15 nm``."""
+    result = {}
+    for text in texts or []:
+        name, _, value = text.partition("=")
+        try:
+            pair = tuple(int(part) for part in name.strip(" ()").split(","))
+        except ValueError:
+            pair = ()
+        try:
+            mode = pair if len(pair) == 2 else zernike_mode(name.strip())
+            result[mode] = float(length(value.strip()))
+        except (ValueError, KeyError) as error:
+            raise UsageError(
+                f"--zernike: expected a mode and a length, such as '2,2=15 nm', got {text!r} "
+                f"({error})."
+            ) from None
+    return result  # type: ignore[return-value]

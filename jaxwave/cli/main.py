@@ -1,0 +1,160 @@
+"""The parser of the command line, and what happens to errors and signals."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from jaxwave.cli import options
+from jaxwave.cli.settings import Option, UsageError, add_options
+
+_DESCRIPTION = "Calibrates microscopes from measured beads, and writes the PSFs that come out."
+_EPILOG = """\
+example:
+  jaxwave calibrate beads.tif --na 0.85 --wavelength "520 nm" --pixel "130 nm" --dz "300 nm" -o out
+
+Lengths carry their unit ("520 nm", "0.52 um"); a bare number is micrometers.
+Exit codes: 0 done, 1 failed, 2 wrong settings, 130 interrupted, 143 terminated.
+"""
+_COMMANDS: dict[str, tuple[str, str, tuple[Option, ...], str]] = {
+    "calibrate": (
+        "fit the pupil of a microscope to beads",
+        "Finds the beads in stacks, fits the microscope's pupil to each and writes numbers with "
+        "errors, the calibrated PSF and an HTML page. A bad bead never stops the others.",
+        options.CALIBRATE,
+        """\
+examples:
+  jaxwave calibrate beads.tif --na 0.85 --wavelength "520 nm" --pixel "130 nm" --dz "300 nm" -o out
+  jaxwave calibrate day1/*.tif --na 1.2 --n 1.33 --wavelength "610 nm" -o day1/psf
+  jaxwave calibrate --config job.toml --order 6
+
+job.toml holds the same settings: na = 0.85, wavelength = "520 nm", files = ["beads.tif"]
+""",
+    ),
+    "resume": (
+        "go on with the beads that are not done",
+        "Goes on with a calibration that was stopped: beads that are done stay as they are.",
+        (),
+        "example:\n  jaxwave resume out\n",
+    ),
+    "report": (
+        "write the HTML pages of finished beads again",
+        "Writes report.html again from the numbers in a result folder, for one bead or a batch.",
+        (),
+        "example:\n  jaxwave report out\n",
+    ),
+    "export": (
+        "write the calibrated PSF, pupil and modes for other programs",
+        "Writes what was calibrated in the formats of other programs. The PSF is computed for the "
+        "voxel that is asked for, not interpolated, and has unit sum.",
+        options.EXPORT,
+        """\
+examples:
+  jaxwave export out --psf psf.ome.tif --like image.tif
+  jaxwave export out --psf psf.zarr --pixel "65 nm" --dz "200 nm" --size 65 --planes 41
+  jaxwave export out --pupil pupil.csv --coefficients zernikes.json
+""",
+    ),
+    "psf": (
+        "compute the PSF of a microscope from its numbers",
+        "Computes the PSF of a freely rotating dipole, or of the scalar model, from numbers alone.",
+        options.PSF,
+        """\
+example:
+  jaxwave psf --na 1.4 --n 1.518 --wavelength "600 nm" --pixel "65 nm" --dz "100 nm" \\
+      --zernike "primary spherical=20 nm" -o psf.ome.tif
+""",
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    style = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(
+        "jaxwave", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=style
+    )
+    top.add_argument("--version", action="store_true", help="print the versions and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, (short, long, table, epilog) in _COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=short, description=long, epilog=epilog, formatter_class=style
+        )
+        if name == "calibrate":
+            sub.add_argument("files", nargs="*", metavar="FILE", help="stacks of beads")
+            sub.add_argument("--config", metavar="TOML", help="file with settings; flags win")
+            sub.add_argument(
+                "--force", action="store_true", help="replace results of other settings"
+            )
+        elif name != "psf":
+            sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
+        add_options(sub, table)
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return top
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code."""
+    top = parser()
+    try:
+        arguments = top.parse_args(words)
+    except SystemExit as stop:  # argparse has said what is wrong, or printed the help
+        return int(stop.code or 0)
+    if arguments.version:
+        from jaxwave.io.results import versions
+
+        print(", ".join(f"{name} {text}" for name, text in versions().items()))
+        return 0
+    if arguments.command is None:
+        top.print_help()
+        return 2
+    return _guarded(arguments)
+
+
+def _guarded(arguments: argparse.Namespace) -> int:
+    """Runs a command; what goes wrong becomes one sentence and an exit code."""
+    module = "calibrate" if arguments.command in ("calibrate", "resume") else "export"
+    module = "report" if arguments.command == "report" else module
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            run = getattr(importlib.import_module(f"jaxwave.cli.{module}"), arguments.command)
+            return int(run(arguments) or 0)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of the output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except Exception as error:
+        if arguments.debug:
+            traceback.print_exc()
+        else:
+            _say(_sentence(error))
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _sentence(error: BaseException) -> str:
+    expected = UsageError | ValueError | TypeError | OSError | ImportError | RuntimeError
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror + (f": {error.filename}" if error.filename else "")
+    text = " ".join(text.split()) or type(error).__name__
+    if not isinstance(error, expected) or len(text) > 1000:
+        text = f"{type(error).__name__}: {text[:600]} (--debug shows where)"
+    return text
+
+
+def _say(text: str) -> None:
+    print(f"jaxwave: {text}", file=sys.stderr)
+
+
+def _show_warning(message: Any, *_: Any, **__: Any) -> None:
+    _say(f"warning: {message}")

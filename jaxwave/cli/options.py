@@ -1,0 +1,106 @@
+"""The tables of settings of every command."""
+
+from jaxwave.cli.settings import Option
+
+_MICROSCOPE = (
+    Option("na", "number", "numerical aperture", group="microscope"),
+    Option("n", "number", "refractive index of immersion and sample", 1.0, group="microscope"),
+    Option("wavelength", "length", "vacuum wavelength of the emission", group="microscope"),
+)
+_MODEL = Option(
+    "model",
+    "choice",
+    "with polarization or without",
+    "vectorial",
+    ("vectorial", "scalar"),
+    "microscope",
+)
+
+CALIBRATE = (
+    Option("files", "paths", "stacks of beads"),
+    Option("out", "path", "folder for the results", "results", group="options", show="FOLDER"),
+    *_MICROSCOPE,
+    _MODEL,
+    Option("pixel", "length", "pixel in the sample; by default from the file", group="stack"),
+    Option("dz", "length", "distance of the planes; by default from the file", group="stack"),
+    Option(
+        "stage",
+        "choice",
+        "order of the planes: along the light's way, or against it",
+        "forward",
+        ("forward", "reverse"),
+        "stack",
+    ),
+    Option("axes", "text", "letters of the stored axes, such as CZYX", group="stack"),
+    Option("select", "texts", "entry of another axis, such as C=0", group="stack", show="AXIS=N"),
+    Option("nan", "choice", "NaN in the data", "error", ("error", "mask"), "stack"),
+    Option("size", "integer", "width of a bead's window in pixels", 64, group="beads"),
+    Option("threshold", "number", "lowest peak over the noise", 8.0, group="beads"),
+    Option("most", "integer", "fit at most so many beads of a file", group="beads"),
+    Option("order", "integer", "highest radial order of the Zernike modes", 8, group="fit"),
+    Option(
+        "gain",
+        "choice",
+        "gain and background of every plane, or of the stack",
+        "per-plane",
+        ("per-plane", "one"),
+        "fit",
+    ),
+    Option("drift", "choice", "drift of the bead", "fit", ("fit", "none"), "fit"),
+    Option(
+        "blur",
+        "text",
+        "Gaussian blur: fit, none, or a fixed sigma such as '60 nm'",
+        "fit",
+        group="fit",
+        show="SIGMA",
+    ),
+    Option("heldout", "numbers", "planes that test the fit; by default every other", group="fit"),
+    Option(
+        "steps",
+        "numbers",
+        "steps with Zernike modes, and with the free pupil",
+        [60, 80],
+        group="fit",
+    ),
+    Option(
+        "pages",
+        "choice",
+        "HTML pages of single beads; some: all of up to five, else the best",
+        "some",
+        ("some", "all", "none"),
+        "options",
+    ),
+)
+
+EXPORT = (
+    Option("psf", "texts", "PSF of unit sum: .ome.tif, .tif, .zarr or .npz", show="FILE"),
+    Option("pupil", "texts", "pupil: .npz, .csv or .json", show="FILE"),
+    Option("coefficients", "texts", "Zernike modes: .csv or .json", show="FILE"),
+    Option("like", "path", "take the voxel of this image", group="voxel", show="IMAGE"),
+    Option("pixel", "length", "pixel of the PSF; by default that of the fit", group="voxel"),
+    Option("dz", "length", "distance of the planes; by default that of the fit", group="voxel"),
+    Option("size", "integer", "width in pixels", group="voxel"),
+    Option("planes", "integer", "number of planes", group="voxel"),
+    Option("axes", "text", "letters of the image's axes", group="voxel"),
+    Option("select", "texts", "entry of another axis of the image", group="voxel", show="AXIS=N"),
+)
+
+PSF = (
+    Option(
+        "out", "path", "file to write: .ome.tif, .tif, .zarr or .npz", "psf.ome.tif", show="FILE"
+    ),
+    *_MICROSCOPE,
+    _MODEL,
+    Option(
+        "zernike",
+        "texts",
+        "aberrations, such as 'primary spherical=20 nm' or '2,2=15 nm'",
+        group="microscope",
+        show="MODE=LENGTH",
+    ),
+    Option("pixel", "length", "pixel of the PSF", group="voxel"),
+    Option("dz", "length", "distance of the planes", group="voxel"),
+    Option("size", "integer", "width in pixels", 65, group="voxel"),
+    Option("planes", "integer", "number of planes", 41, group="voxel"),
+)

@@ -1,0 +1,244 @@
+"""Settings: one table tells the flags, the keys of a TOML file and their defaults."""
+
+import argparse
+import dataclasses
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxwave import units
+from jaxwave._files import atomic
+
+CHANNEL = "user"
+
+
+class UsageError(Exception):
+    """A wrong setting; the command ends with exit code 2."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One setting.
+
+    Args:
+        name: Its key in a TOML file; the flag has dashes instead of underscores.
+        kind: ``"length"``, ``"number"``, ``"integer"``, ``"text"``, ``"path"``, ``"choice"``,
+            or ``"numbers"`` (a list of integers).
+        help: What it does.
+        default: Its value where nothing is given; None leaves it open.
+        choices: What a ``"choice"`` may be.
+        group: Heading in the help.
+        show: What stands for the value in the help.
+    """
+
+    name: str
+    kind: str
+    help: str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    group: str = "options"
+    show: str | None = None
+
+    @property
+    def flag(self) -> str:
+        """The flag on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    def read(self, value: Any, place: str) -> Any:
+        """Turns what was given into a value, or says what is wrong with it."""
+        try:
+            return _READERS[self.kind](self, value)
+        except (ValueError, TypeError) as error:
+            text = str(error).removeprefix("length: ")
+            raise UsageError(f"{place}: {text}") from None
+
+
+def _length(option: Option, value: Any) -> float:
+    """A length [µm]; a bare number is micrometers."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return float(units.length(value))
+    return _number(option, value)
+
+
+def _number(option: Option, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"must be a number, got {value!r}.")
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"must be a number, got {value!r}.") from None
+
+
+def _integer(option: Option, value: Any) -> int:
+    number = _number(option, value)
+    if number != int(number):
+        raise ValueError(f"must be a whole number, got {value!r}.")
+    return int(number)
+
+
+def _text(option: Option, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"must be text, got {value!r}.")
+    return value
+
+
+def _path(option: Option, value: Any) -> str:
+    return os.path.abspath(os.path.expanduser(_text(option, value)))
+
+
+def _choice(option: Option, value: Any) -> str:
+    if value not in option.choices:
+        near = difflib.get_close_matches(str(value), option.choices, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        listed = ", ".join(map(repr, option.choices))
+        raise ValueError(f"must be one of {listed}, got {value!r}.{hint}")
+    return str(value)
+
+
+def _list(option: Option, value: Any, read: Any) -> list:
+    return [read(option, v) for v in (value if isinstance(value, list) else [value])]
+
+
+_READERS: dict[str, Any] = {
+    "length": _length,
+    "number": _number,
+    "integer": _integer,
+    "text": _text,
+    "path": _path,
+    "choice": _choice,
+    "numbers": lambda option, value: _list(option, value, _integer),
+    "texts": lambda option, value: _list(option, value, _text),
+    "paths": lambda option, value: _list(option, value, _path),
+}
+_SHOWN = {"length": "LENGTH", "number": "NUMBER", "integer": "N", "path": "PATH"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The effective settings of a command, and where each came from.
+
+    Args:
+        values: Every setting by name; lengths in µm, paths absolute.
+        origins: ``"command line"``, the name of a TOML file, or ``"default"``.
+    """
+
+    values: dict[str, Any]
+    origins: dict[str, str]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def origin(self, name: str) -> str:
+        """Who gave a number: user, file of settings, or default."""
+        text = self.origins.get(name, "default")
+        return "user" if text == "command line" else text
+
+
+def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+    """Gives a parser the flags of a table, under their headings."""
+    groups: dict[str, Any] = {}
+    for option in options:
+        if option.kind == "paths":
+            continue
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(option.group)
+        text = option.help
+        if option.default is not None:
+            shown = option.default
+            if isinstance(shown, list):
+                shown = " ".join(map(str, shown))
+            text += f" (default: {shown})"
+        if option.kind == "choice":
+            show = "{" + ",".join(option.choices) + "}"
+        else:
+            show = option.show or _SHOWN.get(option.kind, "TEXT")
+        flags = ["-o", option.flag] if option.name == "out" else [option.flag]
+        count: dict[str, Any] = {"nargs": "+"} if option.kind in ("numbers", "texts") else {}
+        groups[option.group].add_argument(
+            *flags, dest=option.name, metavar=show, help=text.replace("%", "%%"), **count
+        )
+
+
+def gather(
+    options: Sequence[Option], given: Mapping[str, Any], config: str | None = None
+) -> Settings:
+    """Merges flags, a TOML file and defaults, in this order of precedence."""
+    table = {option.name: option for option in options}
+    values = {option.name: option.default for option in options}
+    origins: dict[str, str] = {}
+    if config is not None:
+        path = Path(config)
+        for name, value in read_toml(path).items():
+            if name not in table:
+                near = difflib.get_close_matches(name.replace("-", "_"), table, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise UsageError(
+                    f"{path.name}: there is no setting {name!r}.{hint} The settings are "
+                    f"{', '.join(table)}."
+                )
+            option = table[name]
+            if option.kind in ("path", "paths"):  # relative to the file that names them
+                value = _beside(path, value)
+            values[name] = option.read(value, f"{path.name}: `{name}`")
+            origins[name] = path.name
+    for name, option in table.items():
+        value = given.get(name)
+        if value is not None and value != []:
+            place = f"`{option.flag}`" if option.kind != "paths" else f"`{name}`"
+            values[name] = option.read(value, place)
+            origins[name] = "command line"
+    return Settings(values, origins)
+
+
+def _beside(path: Path, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_beside(path, v) for v in value]
+    return os.path.join(path.absolute().parent, value) if isinstance(value, str) else value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The keys of a TOML file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {str(path)!r} with settings.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name} is not a TOML file: {error}.") from None
+
+
+def toml_text(options: Sequence[Option], settings: Settings) -> str:
+    """The effective settings as a TOML file that gives them again."""
+    lines = ["# Settings of this calibration. Run it again: jaxwave calibrate --config job.toml"]
+    for option in options:
+        value = settings[option.name]
+        if value is None:
+            lines.append(f"# {option.name} = not given")
+            continue
+        if option.kind == "length":
+            value = f"{value:.12g} µm"
+        remark = settings.origins.get(option.name, "default")
+        lines.append(f"{option.name} = {json.dumps(value, ensure_ascii=False)}  # {remark}")
+    return "\n".join(lines) + "\n"
+
+
+def write_toml(path: Path, options: Sequence[Option], settings: Settings) -> None:
+    """Writes the effective settings, atomically."""
+    text = toml_text(options, settings).encode()
+    atomic("jaxwave", path, lambda stream: stream.write(text))
+
+
+def differences(options: Sequence[Option], path: Path, settings: Settings) -> list[str]:
+    """Settings that differ from those of an earlier job, in words."""
+    earlier = gather(options, {}, str(path))
+    return [
+        f"{name} ({earlier[name]!r} there, {settings[name]!r} now)"
+        for name in settings.values
+        if earlier[name] != settings[name] and name != "out"
+    ]
