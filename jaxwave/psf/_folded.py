@@ -4,12 +4,13 @@ The pupil's nodes and the image's samples lie symmetrically about the axis. Even
 the pupil then need cosines and sines of one quadrant only: four times fewer products, all real,
 and the image is unfolded (or its intensity formed) at the end.
 
-Quarters of a pupil have the axes ``(2, 2, ..., x, y)``: parity (even, odd) in y and in x, then the
-nodes with x >= 0 and y >= 0; the sum over y comes first.
+Quarters of a pupil are lists ``[y][x]`` of arrays over the nodes with x, y >= 0: first those
+of the signs (+, -), after folding those of the parities (even, odd). On a grid the nodes are (y, x)
+and the sum over x comes first; on chords they are (x, y) and the sum over y comes first.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,8 +29,8 @@ class Nodes(NamedTuple):
 
     chord: bool  # rows of different length (Gauss-Legendre), or a grid
     across: int  # nodes across the pupil
-    y: Any  # (h, k) for chords, (1, k) on a grid
-    x: Any  # (h, 1)
+    y: Any  # (h, k) for chords, (h, 1) on a grid
+    x: Any  # (h, 1) for chords, (1, k) on a grid
     weight: Any  # (h, k)
     step: tuple[Any, Any]  # distance of the samples of a grid (y, x), ones for chords
 
@@ -106,12 +107,12 @@ def smooth_nodes(kind: int | PolarNodes) -> Nodes:
 
 
 def grid_nodes(samples: tuple[int, int], step: tuple[Any, Any], share: Any) -> Nodes:
-    """Samples (ny, nx) of a grid around its axis; ``share`` is what the disk covers, (x, y)."""
+    """Samples (ny, nx) of a grid around its axis; ``share`` is what the disk covers, (y, x)."""
     (h, k), (dy, dx) = share.shape, step
-    weight = _corrected(share, samples[::-1]) * (dy * dx)
+    weight = _corrected(share, samples) * (dy * dx)
     # The axis is its own mirror image: it would count twice.
     half = np.where(np.arange(h) == 0, 0.5, 1)[:, None] * np.where(np.arange(k) == 0, 0.5, 1)
-    y, x = np.arange(k)[None, :] * dy, np.arange(h)[:, None] * dx
+    y, x = np.arange(h)[:, None] * dy, np.arange(k)[None, :] * dx
     return Nodes(False, max(samples), y, x, weight * half, step)
 
 
@@ -157,32 +158,47 @@ def signs() -> np.ndarray:
     return np.stack(np.meshgrid(s, s, indexing="ij"), axis=-1)
 
 
-def fold(quadrants: Array) -> Array:
-    """Even and odd parts of values in the quadrants (+y +x, +y -x; -y +x, -y -x)."""
-    plus, minus = lax.split(quadrants, (1, 1), axis=0)
-    rows = jnp.concatenate([plus + minus, plus - minus], axis=0)
-    plus, minus = lax.split(rows, (1, 1), axis=1)
-    return jnp.concatenate([plus + minus, plus - minus], axis=1)
+Quarters = list[list[Array]]
 
 
-def quadrants_of_grid(values: Array) -> Array:
-    """Samples ``(..., ny, nx)`` about N // 2 as quadrants ``(2, 2, ..., x, y)``."""
-    values = jnp.swapaxes(values, -1, -2)
-    nx, ny = values.shape[-2:]
-    widths = [(0, 0)] * (values.ndim - 2) + [(0, 1 - nx % 2), (0, 1 - ny % 2)]
+def fold(q: Quarters) -> Quarters:
+    """Even and odd parts of values in the quadrants."""
+    rows = [[a + b for a, b in zip(*q, strict=True)], [a - b for a, b in zip(*q, strict=True)]]
+    return [[a + b, a - b] for a, b in rows]
+
+
+def quadrants_of_grid(values: Array) -> Quarters:
+    """Samples ``(..., ny, nx)`` about N // 2 as quadrants; the axis belongs to all of them."""
+    ny, nx = values.shape[-2:]
+    widths = [(0, 0)] * (values.ndim - 2) + [(0, 1 - ny % 2), (0, 1 - nx % 2)]
     values = jnp.pad(values, widths)
-    h, k = nx // 2, ny // 2
-    parts = [
-        [values[..., h:, k:], values[..., h::-1, k:]],
-        [values[..., h:, k::-1], values[..., h::-1, k::-1]],
+    h, k = ny // 2, nx // 2
+    return [
+        [values[..., h:, k:], values[..., h:, k::-1]],
+        [values[..., h::-1, k:], values[..., h::-1, k::-1]],
     ]
-    return jnp.stack([jnp.stack(row) for row in parts])
 
 
-def swap_parity(folded: Array, y: int, x: int) -> Array:
+def stored(a: Array, one: Array) -> Array:
+    """The same numbers, computed once; ``one`` is a one that the compiler cannot see through.
+
+    XLA's CPU compiler drops barriers and repeats what looks cheap in each of its users (here all
+    of the pupil's phases, once for each matrix product), but it never repeats a division.
+    """
+    return lax.complex(a.real / one, a.imag / one)
+
+
+def swap_parity(folded: Quarters, y: int, x: int) -> Quarters:
     """What a factor that is odd in y or x does to the parities."""
-    folded = jnp.flip(folded, 0) if y else folded
-    return jnp.flip(folded, 1) if x else folded
+    return [[folded[py ^ y][px ^ x] for px in (0, 1)] for py in (0, 1)]
+
+
+def each(function: Callable[..., Any], *quarters: Quarters) -> Quarters:
+    """Applies a function to every quarter."""
+    return [
+        [function(*parts) for parts in zip(*rows, strict=True)]
+        for rows in zip(*quarters, strict=True)
+    ]
 
 
 # -- phases --------------------------------------------------------------------------------
@@ -214,6 +230,42 @@ def half_indices(count: int) -> np.ndarray:
     return np.arange((count + 1) // 2) + (0.5 if count % 2 == 0 else 0.0)
 
 
+# Places across half the image in each axis (y, x) at which sums are made; zero: at every sample.
+Between = tuple[int, int]
+
+
+def places(count: int, between: int) -> np.ndarray:
+    """Samples of half an axis, or the Chebyshev nodes between which they lie, in samples."""
+    half = half_indices(count)
+    if not between:
+        return half
+    return half[-1] * np.cos(np.pi * (np.arange(between) + 0.5) / (2 * between))
+
+
+@lru_cache(maxsize=32)
+def _interpolation(count: int, between: int, odd: bool, dtype: Any) -> np.ndarray:
+    """Values of an even or odd polynomial at the nodes to the samples, ``(nodes, samples)``."""
+    half = half_indices(count)
+    order = 2 * np.arange(between) + odd
+    node = np.pi * (np.arange(between) + 0.5) / (2 * between)
+    series = np.where(order, 2, 1) / between * np.cos(np.outer(node, order))
+    return (series @ np.cos(np.outer(order, np.arccos(half / half[-1])))).astype(dtype)
+
+
+def spread(t: list[list[Array]], shape: tuple[int, int], between: Between) -> list[list[Array]]:
+    """From the nodes in the image to its samples: the sums are polynomials of their place."""
+    dtype = np.dtype(t[0][0].dtype)
+    for axis in (0, 1):
+        if between[axis]:
+            m = [_interpolation(shape[axis], between[axis], odd, dtype) for odd in (False, True)]
+            product = partial(jnp.einsum, "cnx,ny->cyx" if axis == 0 else "cyn,nx->cyx")
+            t = [
+                [product(part, m[(py, px)[axis]], precision=HIGHEST) for px, part in enumerate(row)]
+                for py, row in enumerate(t)
+            ]
+    return t
+
+
 def center(count: int, spacing: Array, place: Any) -> Any:
     """Where the middle of an axis is, if its sample N // 2 is at ``place``."""
     return place - 0.5 * spacing if count % 2 == 0 else place
@@ -222,24 +274,29 @@ def center(count: int, spacing: Array, place: Any) -> Any:
 class Matrices(NamedTuple):
     """Cosines and sines between nodes and samples."""
 
-    y: tuple[Array, Array]  # (h, k, my) for chords, (k, my) on a grid
-    x: tuple[Array, Array]  # (h, mx)
+    y: tuple[Array, Array]  # (h, k, my) for chords, (h, my) on a grid
+    x: tuple[Array, Array]  # (h, mx) for chords, (k, mx) on a grid
 
 
 def matrices(
-    nodes: Nodes, shape: tuple[int, int], spacing: Array, na: Array, wavelength: Array
+    nodes: Nodes,
+    shape: tuple[int, int],
+    spacing: Array,
+    na: Array,
+    wavelength: Array,
+    between: Between = (0, 0),
 ) -> Matrices:
     """Cosines and sines of s . r / wavelength."""
-    (my, mx), (dy, dx) = shape, (spacing[0], spacing[1])
-    iy, ix = half_indices(my), half_indices(mx)
+    dy, dx = spacing[0], spacing[1]
+    iy, ix = (places(count, some) for count, some in zip(shape, between, strict=True))
     if nodes.chord:
         ty = product_turns(nodes.y[..., None] * iy, na, dy, wavelength)
         tx = product_turns(nodes.x * ix, na, dx, wavelength)
     else:
         h, k = nodes.weight.shape
         sy, sx = (jnp.asarray(s, na.dtype) for s in nodes.step)
-        ty = product_turns(np.outer(np.arange(k), iy), na, sy, dy, wavelength)
-        tx = product_turns(np.outer(np.arange(h), ix), na, sx, dx, wavelength)
+        ty = product_turns(np.outer(np.arange(h), iy), na, sy, dy, wavelength)
+        tx = product_turns(np.outer(np.arange(k), ix), na, sx, dx, wavelength)
     wy, wx = cis(ty), cis(tx)
     return Matrices((wy.real, wy.imag), (wx.real, wx.imag))
 
@@ -247,28 +304,28 @@ def matrices(
 # -- the transform -------------------------------------------------------------------------
 
 
-def transform(nodes: Nodes, spectra: list[Array], m: Matrices) -> list[list[Array]]:
+def transform(nodes: Nodes, spectra: list[Quarters], m: Matrices) -> list[list[Array]]:
     """Real sums over the nodes, ``[parity y][parity x]`` of ``(2 c, my, mx)``.
 
-    ``spectra`` is a list of components ``(2, 2, h, k)``, complex; the two halves of the first
+    ``spectra`` is a list of components, complex quarters ``(h, k)``; the two halves of the first
     axis of the result are the real and the imaginary parts.
     """
-    count = 2 * len(spectra)
-    pieces = jnp.stack([u.real for u in spectra] + [u.imag for u in spectra], axis=2)
-    first = []
-    for row, kernel in zip(lax.split(pieces, (1, 1), axis=0), m.y, strict=True):
-        flat = row.reshape(2 * count, *row.shape[-2:])  # parity x, re/im, c
-        # (P, h, k) (h, k, my) -> (h, P, my) for chords; (P, h, k) (k, my) -> (P, h, my)
-        dims = (((2,), (1,)), ((1,), (0,))) if nodes.chord else (((2,), (0,)), ((), ()))
-        first.append(lax.dot_general(flat, kernel, dims, precision=HIGHEST))
-    result: list[list[Array]] = [[], []]
-    chords = 0 if nodes.chord else 1
-    for py, row in enumerate(first):
-        halves = lax.split(row, (count, count), axis=1 - chords)
-        for part, kernel in zip(halves, m.x, strict=True):
-            dims = (((chords,), (0,)), ((), ()))
-            result[py].append(lax.dot_general(part, kernel, dims, precision=HIGHEST))
-    return result
+    work = _over_chords if nodes.chord else _over_grid
+    parts = [each(jnp.real, u) for u in spectra] + [each(jnp.imag, u) for u in spectra]
+    return [
+        [work([part[py][px] for part in parts], m.y[py], m.x[px]) for px in (0, 1)] for py in (0, 1)
+    ]
+
+
+def _over_grid(parts: list[Array], ky: Array, kx: Array) -> Array:
+    # Samples are many: every part by itself costs less than a copy of all of them.
+    first = jnp.stack([jnp.matmul(part, kx, precision=HIGHEST) for part in parts])
+    return jnp.einsum("chx,hy->cyx", first, ky, precision=HIGHEST)
+
+
+def _over_chords(parts: list[Array], ky: Array, kx: Array) -> Array:
+    first = jnp.einsum("chk,hky->hcy", jnp.stack(parts), ky, precision=HIGHEST)
+    return jnp.einsum("hcy,hx->cyx", first, kx, precision=HIGHEST)
 
 
 def _corners(t: list[list[Array]]) -> list[list[tuple[Array, Array]]]:

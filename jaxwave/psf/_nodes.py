@@ -98,6 +98,42 @@ def rule(shape: tuple[int, int], o: dict[str, Any], digits: int) -> int:
     return 4 * math.ceil(need / 4)
 
 
+def between(where: str, shape: tuple[int, int], o: dict[str, Any]) -> _folded.Between:
+    """Places across half the image at which a sampled pupil is summed, if fewer than samples.
+
+    A wave of w turns across half the image is a polynomial of 2 pi w degrees and some.
+    """
+    asked = o["nodes"]
+    concrete = _check.is_concrete([o[k] for k in ("na", "wavelength", "spacing")])
+    if isinstance(asked, PolarNodes):
+        raise ValueError(
+            f"{where}: `nodes` must be an integer where `pupil` is sampled, got {asked}. "
+            "Pass the pupil as a function to use rings."
+        )
+    if asked is not None:
+        asked = _even(where, asked)
+    result = [0, 0]
+    for axis, count in enumerate(shape):
+        need = None
+        if concrete:
+            half = float(_folded.half_indices(count)[-1]) * np.max(o["spacing"][..., axis])
+            waves = half * np.max(o["na"]) / np.min(o["wavelength"])
+            need = degree(float(2 * math.pi * waves))
+        if asked is not None and need is not None and asked < need - 12:
+            _check.warn(where, f"`nodes` = {asked} are too few for this window; {need} would do.")
+        nodes = need if asked is None else asked
+        # Not worth it for a few samples less.
+        if nodes is not None and nodes < 0.8 * count:
+            result[axis] = nodes // 2
+    return result[0], result[1]
+
+
+def degree(x: float) -> int:
+    """Terms of exp(i x t), -1 < t < 1, in Chebyshev polynomials: J_n(x) beyond them is rounding."""
+    slope, more = (7, 6) if jnp.result_type(float) == jnp.float32 else (11.5, 12)
+    return 8 * math.ceil((x + slope * x ** (1 / 3) + more) / 8)
+
+
 def _layer_path(o: dict[str, Any], s: np.ndarray, z: float) -> np.ndarray:
     n, wavelength = float(o["n"]), float(o["wavelength"])
     if o["layers"] is None:
@@ -138,16 +174,14 @@ def count(where: str, pupil: Any, shape: tuple[int, int], o: dict[str, Any]) -> 
     if isinstance(asked, PolarNodes):
         return _polar(where, asked)
     if asked is not None:
-        _check.integer(where, "nodes", asked, 4, MOST)
-        if asked % 2:
-            raise ValueError(f"{where}: `nodes` must be even, got {asked}. Pass {asked + 1}.")
+        asked = _even(where, asked)
         if concrete and asked < (least := rule(shape, o, 0) - 16):
             _check.warn(
                 where,
                 f"`nodes` = {asked} are too few for this window and z range (less than 1e-2 "
                 f"right); {rule(shape, o, digits)} would do. It is {least} at the very least.",
             )
-        return int(asked)
+        return asked
     if not concrete:
         raise ValueError(
             f"{where}: `nodes` must be given where the optics are traced (inside jit, grad or "
@@ -155,6 +189,13 @@ def count(where: str, pupil: Any, shape: tuple[int, int], o: dict[str, Any]) -> 
             "largest window, na and |z|, or 64 for windows of +-2 µm."
         )
     return converged(where, pupil, shape, o, digits)
+
+
+def _even(where: str, asked: Any) -> int:
+    _check.integer(where, "nodes", asked, 4, MOST)
+    if asked % 2:
+        raise ValueError(f"{where}: `nodes` must be even, got {asked}. Pass {asked + 1}.")
+    return int(asked)
 
 
 def _polar(where: str, asked: PolarNodes) -> PolarNodes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -30,20 +31,22 @@ def propagate(
 ) -> Array:
     """Checks the arguments ``o`` of a public function and runs the program."""
     shape = _check.grid_shape(where, shape)
-    o = check_optics(where, o)
+    o = {"zeros": (False, False, False)} | check_optics(where, o)
     real = jnp.result_type(float)
     kind_complex = jnp.result_type(real, jnp.complex64)
     jones = 1 if kind == "scalar" else 2
     if pupil is None or callable(pupil):
         pupil = _nodes.clear if pupil is None else pupil
         count: int | PolarNodes = _nodes.count(where, pupil, shape, o)
-        quadrants = _nodes.evaluate(where, pupil, _folded.smooth_nodes(count), real, jones)
-        samples, step = (0, 0), (1.0, 1.0)
+        values = _nodes.evaluate(where, pupil, _folded.smooth_nodes(count), real, jones)
+        quadrants = [[values[y, x] for x in (0, 1)] for y in (0, 1)]
+        samples, step, between = (0, 0), (1.0, 1.0), (0, 0)
     else:
         pupil = _nodes.sampled(where, pupil, jones)
         count, samples = 0, (pupil.shape[-2], pupil.shape[-1])
         step = (2 / (samples[0] - 1), 2 / (samples[1] - 1))
         _nodes.check_samples(where, samples, shape, o)
+        between = _nodes.between(where, shape, o)
         quadrants = _folded.quadrants_of_grid(pupil)
     at_axis = _check.is_concrete(o["y"], o["x"]) and o["y"] == 0 and o["x"] == 0
     shifted = not (at_axis and shape[0] % 2 and shape[1] % 2)
@@ -65,8 +68,11 @@ def propagate(
         shifted,
         o["motion"],
         o["transmission"],
+        between,
+        o["zeros"],
     )
-    return _pupil_model.run(plan, quadrants.astype(kind_complex), v)
+    quadrants = _folded.each(lambda a: a.astype(kind_complex), quadrants)
+    return _pupil_model.run(plan, quadrants, v)
 
 
 def scale_of(kind: str, v: dict[str, Any]) -> Array:
@@ -116,6 +122,13 @@ def check_optics(where: str, o: dict[str, Any]) -> dict[str, Any]:
                 "jax.vmap, or jax.lax.map to save memory."
             )
     return o
+
+
+def vanishing(polarization: Any) -> tuple[bool, ...]:
+    """Tells which of its numbers are known to be zero, so that nothing is computed for them."""
+    if not _check.is_concrete(polarization):
+        return (False, False, False)
+    return tuple(bool(value == 0) for value in np.ravel(np.asarray(polarization)))
 
 
 def jones_vector(where: str, polarization: Any) -> Array:

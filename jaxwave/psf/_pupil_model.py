@@ -15,7 +15,7 @@ from jax import Array, lax
 from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis, word
 from jaxwave.psf import _folded
-from jaxwave.psf._folded import Nodes, PolarNodes
+from jaxwave.psf._folded import Nodes, PolarNodes, Quarters
 from jaxwave.psf.stratified import complex_root, gibson_lanni_path, roots
 from jaxwave.psf.transmission import apodization, fresnel_transmission
 
@@ -32,17 +32,19 @@ class Plan(NamedTuple):
     shifted: bool  # the window is off the axis
     motion: str = "stage"
     transmission: bool = True
+    between: _folded.Between = (0, 0)
+    zeros: tuple[bool, ...] = (False, False, False)  # which numbers of the polarization vanish
 
 
 def nodes_of(plan: Plan, step: Any) -> Nodes:
     """The quadrature nodes of a quadrant, in pupil radii."""
     if plan.nodes:
         return _folded.smooth_nodes(plan.nodes)
-    k, h = (n // 2 + 1 for n in plan.samples)
+    h, k = (n // 2 + 1 for n in plan.samples)
     dy, dx = step
-    # A grid that begins at the axis; its rows are x.
-    pair = jnp.stack([dx, dy])
-    share = grid.disk_coverage((h, k), pair, 1.0, y=-(h // 2) * dx, x=-(k // 2) * dy)
+    # A grid that begins at the axis.
+    pair = jnp.stack([dy, dx])
+    share = grid.disk_coverage((h, k), pair, 1.0, y=-(h // 2) * dy, x=-(k // 2) * dx)
     return _folded.grid_nodes(plan.samples, (dy, dx), share)
 
 
@@ -95,38 +97,70 @@ def _azimuth(nodes: Nodes) -> tuple[Any, Any, Any]:
     return where(center, 0, x2 / safe), where(center, 0, y2 / safe), where(center, 0, xy / safe)
 
 
-def components(kind: str, rows: tuple[Any, ...], folded: list[Array], e: Array) -> list[Array]:
-    """Folded spectra of the components, a list of ``(2, 2, h, k)``.
+class Term(NamedTuple):
+    """A factor times a pupil, and whether the factor is odd in y and in x."""
+
+    factor: Any
+    pupil: Quarters
+    y: int = 0
+    x: int = 0
+
+
+def _product(factor: Array, a: Array) -> Array:
+    """A real factor (without layers) acts on both parts: a third of a complex product."""
+    if jnp.iscomplexobj(factor):
+        return factor * a
+    return lax.complex(factor * a.real, factor * a.imag)
+
+
+def _total(*terms: Term) -> Quarters:
+    total = None
+    for factor, pupil, y, x in terms:
+        swapped = _folded.swap_parity(pupil, y, x)
+        part = _folded.each(lambda a, f=factor: _product(f, a), swapped)
+        total = part if total is None else _folded.each(jnp.add, total, part)
+    assert total is not None
+    return total
+
+
+def components(
+    plan: Plan, rows: tuple[Any, ...], folded: list[Quarters], e: Array
+) -> list[Quarters]:
+    """Folded spectra of the components, quarters ``(h, k)``.
 
     ``folded`` has one pupil, or one for each Cartesian component; ``e`` is a Jones vector or the
     dipole of a dipole.
     """
     xx, yy, xy, zx, zy = rows
     ax, ay = folded[0], folded[-1]
-    if kind == "scalar":
-        return [xx * ax]
 
-    def odd(a: Array, y: int, x: int) -> Array:
-        return _folded.swap_parity(a, y, x)
+    def some(*numbered: tuple[int, Term]) -> list[Term]:
+        """The terms whose number of the polarization does not vanish, one at least."""
+        found = [term for k, term in numbered if not plan.zeros[k]]
+        return found or [numbered[0][1]]
 
-    if kind == "focus":
-        ax, ay = ax * e[0], ay * e[1]
+    if plan.kind == "scalar":
+        return [ax]
+    if plan.kind == "focus":
+        # A number in `e` turns the pupil, not the five factors.
+        ax, ay = (_folded.each(lambda p, k=k: p * e[k], a) for k, a in enumerate((ax, ay)))
         return [
-            xx * ax + xy * odd(ay, 1, 1),
-            xy * odd(ax, 1, 1) + yy * ay,
-            zx * odd(ax, 0, 1) + zy * odd(ay, 1, 0),
+            _total(*some((0, Term(xx, ax)), (1, Term(xy, ay, 1, 1)))),
+            _total(*some((0, Term(xy, ax, 1, 1)), (1, Term(yy, ay)))),
+            _total(*some((0, Term(zx, ax, 0, 1)), (1, Term(zy, ay, 1, 0)))),
         ]
-    if kind == "dipole":
+    if plan.kind == "dipole":
+        x = ((0, Term(xx * e[0], ax)), (1, Term(xy * e[1], ax, 1, 1)))
+        y = ((0, Term(xy * e[0], ay, 1, 1)), (1, Term(yy * e[1], ay)))
         return [
-            (xx * e[0]) * ax + (xy * e[1]) * odd(ax, 1, 1) + (zx * e[2]) * odd(ax, 0, 1),
-            (yy * e[1]) * ay + (xy * e[0]) * odd(ay, 1, 1) + (zy * e[2]) * odd(ay, 1, 0),
+            _total(*some(*x, (2, Term(zx * e[2], ax, 0, 1)))),
+            _total(*some(*y, (2, Term(zy * e[2], ay, 1, 0)))),
         ]
+    first = [_total(Term(xx, ax)), _total(Term(xy, ax, 1, 1)), _total(Term(zx, ax, 0, 1))]
     if len(folded) == 2:
-        return [
-            *(xx * ax, xy * odd(ax, 1, 1), zx * odd(ax, 0, 1)),
-            *(xy * odd(ay, 1, 1), yy * ay, zy * odd(ay, 1, 0)),
-        ]
-    return [xx * ax, yy * ax, xy * odd(ax, 1, 1), zx * odd(ax, 0, 1), zy * odd(ax, 1, 0)]
+        second = [_total(Term(xy, ay, 1, 1)), _total(Term(yy, ay)), _total(Term(zy, ay, 1, 0))]
+        return first + second
+    return [first[0], _total(Term(yy, ax)), *first[1:], _total(Term(zy, ax, 1, 0))]
 
 
 def counts(kind: str, number: int) -> np.ndarray:
@@ -134,15 +168,12 @@ def counts(kind: str, number: int) -> np.ndarray:
     return np.array([1, 1, 2, 1, 1] if kind == "rotating" and number == 5 else [1] * number)
 
 
-def matrix(nodes: Nodes, f: Factors, scalar: bool = False) -> tuple[Any, ...]:
-    """Factors xx, yy, xy, zx, zy of the lens; xy is odd in both, zx in x, zy in y."""
-    if scalar:
-        return (f.envelope,) * 5
+def matrix(nodes: Nodes, f: Factors) -> tuple[Any, ...]:
+    """Factors xx, yy, xy, zx, zy of the polarization; xy is odd in both, zx in x, zy in y."""
     cos2, sin2, mixed = _azimuth(nodes)
     bend = f.s - f.p_cosine
     xx, yy = f.s - bend * cos2, f.s - bend * sin2
-    rows = [xx, yy, -bend * mixed, -f.p_sine * nodes.x, -f.p_sine * nodes.y]
-    return tuple(f.envelope * row for row in rows)
+    return xx, yy, -bend * mixed, -f.p_sine * nodes.x, -f.p_sine * nodes.y
 
 
 # -- the program ---------------------------------------------------------------------------
@@ -199,24 +230,29 @@ def waves(plan: Plan, nodes: Nodes, v: dict[str, Any]) -> Callable[[Array], Arra
 
 
 @partial(jax.jit, static_argnums=0)
-def run(plan: Plan, quadrants: Array, v: dict[str, Any]) -> Array:
-    """Field ``(*z, c, y, x)`` or intensity ``(*z, y, x)`` of a pupil ``(2, 2, jones, h, k)``."""
+def run(plan: Plan, quadrants: Quarters, v: dict[str, Any]) -> Array:
+    """Field ``(*z, c, y, x)`` or intensity ``(*z, y, x)`` of quadrants ``(jones, h, k)``."""
     na, wavelength, spacing = v["na"], v["wavelength"], v["spacing"]
     nodes = nodes_of(plan, v["step"])
     if plan.shifted:
-        quadrants = quadrants * _ramp(plan, nodes, v)[:, :, None]
+        quadrants = _folded.each(jnp.multiply, quadrants, _ramp(plan, nodes, v))
     near = nodes._replace(**{k: _cast(getattr(nodes, k), na.dtype) for k in ("x", "y", "weight")})
-    rows = matrix(near, factors(plan, near, v), plan.kind == "scalar")
-    folded = _folded.fold(quadrants) * (v["scale"] * near.weight)
-    kernels = _folded.matrices(nodes, plan.shape, spacing, na, wavelength)
-    kernels, folded, rows = lax.optimization_barrier((kernels, folded, rows))
+    optics = factors(plan, near, v)
+    rows = matrix(near, optics)
+    weight = v["scale"] * near.weight * optics.envelope
+    folded = _folded.each(lambda a: a * weight, _folded.fold(quadrants))
+    kernels = _folded.matrices(nodes, plan.shape, spacing, na, wavelength, plan.between)
+    corner = quadrants[0][0][..., 0, 0].real
+    one = 1 + 0 * lax.stop_gradient(jnp.sum(corner))
     wave = waves(plan, nodes, v)
 
     def plane(z: Array) -> Array:
-        there = lax.optimization_barrier(folded * wave(z))
-        pupils = [a.squeeze(2) for a in lax.split(there, (1,) * there.shape[2], axis=2)]
-        spectra = components(plan.kind, rows, pupils, v["e"])
+        there = wave(z)
+        there = _folded.each(lambda a: _folded.stored(a * there, one), folded)
+        pupils = [_folded.each(lambda a, k=k: a[k], there) for k in range(there[0][0].shape[0])]
+        spectra = components(plan, rows, pupils, v["e"])
         t = _folded.transform(nodes, spectra, kernels)
+        t = _folded.spread(t, plan.shape, plan.between)
         if plan.intensity:
             return _folded.intensity(t, plan.shape, counts(plan.kind, len(spectra)))
         result = _folded.field(t, plan.shape)
@@ -230,7 +266,7 @@ def _cast(values: Any, dtype: Any) -> Any:
     return values.astype(dtype)
 
 
-def _ramp(plan: Plan, nodes: Nodes, v: dict[str, Array]) -> Array:
+def _ramp(plan: Plan, nodes: Nodes, v: dict[str, Array]) -> Quarters:
     """exp(2 pi i s . r / wavelength) of the window's middle, in the four quadrants."""
     parts = []
     for axis, place, values in ((0, v["y"], nodes.y), (1, v["x"], nodes.x)):
@@ -239,5 +275,5 @@ def _ramp(plan: Plan, nodes: Nodes, v: dict[str, Array]) -> Array:
             turns = _folded.product_turns(values, v["na"], middle, v["wavelength"])
         else:
             turns = values * (v["na"] * middle / v["wavelength"])
-        parts.append(jnp.stack([turns, -turns]))
-    return cis(parts[0][:, None] + parts[1][None, :])
+        parts.append([turns, -turns])
+    return [[cis(ty + tx) for tx in parts[1]] for ty in parts[0]]

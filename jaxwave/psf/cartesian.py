@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave.psf import _nodes
 from jaxwave.psf._folded import PolarNodes
-from jaxwave.psf._propagate import Pupil, check_optics, jones_vector, propagate
+from jaxwave.psf._propagate import Pupil, check_optics, jones_vector, propagate, vanishing
 from jaxwave.psf.stratified import Layers
 
 
@@ -66,7 +66,8 @@ def cartesian_scalar(
         motion: What moves by z if there are layers, "stage" or "emitter".
         nodes: Quadrature nodes across the pupil if it is a function, an even integer, or
             :class:`PolarNodes`; by default what an error of 1e-6 needs (float64: 1e-9), see
-            :func:`cartesian_nodes`.
+            :func:`cartesian_nodes`. If it is sampled, places across the image from which the
+            others follow (the same number will do); by default none where the optics are traced.
 
     Returns:
         The field, complex ``(..., y, x)`` [sqrt(power)/µm]; its first axes are those of ``z``.
@@ -145,7 +146,8 @@ def cartesian_scalar_intensity(
         motion: What moves by z if there are layers, "stage" or "emitter".
         nodes: Quadrature nodes across the pupil if it is a function, an even integer, or
             :class:`PolarNodes`; by default what an error of 1e-6 needs (float64: 1e-9), see
-            :func:`cartesian_nodes`.
+            :func:`cartesian_nodes`. If it is sampled, places across the image from which the
+            others follow (the same number will do); by default none where the optics are traced.
 
     Returns:
         The intensity, ``(..., y, x)`` [power/µm²]; its first axes are those of ``z``.
@@ -237,7 +239,8 @@ def cartesian_vector(
         transmission: Whether the interfaces of the layers transmit as Fresnel says, or everything.
         nodes: Quadrature nodes across the pupil if it is a function, an even integer, or
             :class:`PolarNodes`; by default what an error of 1e-6 needs (float64: 1e-9), see
-            :func:`cartesian_nodes`.
+            :func:`cartesian_nodes`. If it is sampled, places across the image from which the
+            others follow (the same number will do); by default none where the optics are traced.
 
     Returns:
         The components x, y, z, complex ``(..., 3, y, x)`` [sqrt(power)/µm]; its first axes are
@@ -274,6 +277,7 @@ def cartesian_vector(
         motion=motion,
         transmission=transmission,
         nodes=nodes,
+        zeros=vanishing(polarization),
     )
     e = jones_vector("cartesian_vector", polarization)
     return propagate("cartesian_vector", "focus", False, pupil, shape, e, optics)
@@ -324,7 +328,8 @@ def cartesian_vector_intensity(
         transmission: Whether the interfaces of the layers transmit as Fresnel says, or everything.
         nodes: Quadrature nodes across the pupil if it is a function, an even integer, or
             :class:`PolarNodes`; by default what an error of 1e-6 needs (float64: 1e-9), see
-            :func:`cartesian_nodes`.
+            :func:`cartesian_nodes`. If it is sampled, places across the image from which the
+            others follow (the same number will do); by default none where the optics are traced.
 
     Returns:
         The intensity, ``(..., y, x)`` [power/µm²]; its first axes are those of ``z``.
@@ -361,6 +366,7 @@ def cartesian_vector_intensity(
         motion=motion,
         transmission=transmission,
         nodes=nodes,
+        zeros=vanishing(polarization),
     )
     e = jones_vector("cartesian_vector_intensity", polarization)
     return propagate("cartesian_vector_intensity", "focus", True, pupil, shape, e, optics)

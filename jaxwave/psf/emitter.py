@@ -18,7 +18,7 @@ from jaxwave.field import VectorField
 from jaxwave.numerics import TAU, cis
 from jaxwave.psf import _pupil_model
 from jaxwave.psf._folded import Nodes, PolarNodes
-from jaxwave.psf._propagate import Pupil, check_optics, propagate
+from jaxwave.psf._propagate import Pupil, check_optics, propagate, vanishing
 from jaxwave.psf._pupil_model import Plan
 from jaxwave.psf.stratified import Layers, Path, defocus_path, gibson_lanni_path
 
@@ -93,7 +93,8 @@ def cartesian_dipole(
         transmission: Whether the interfaces of the layers transmit as Fresnel says, or everything.
         nodes: Quadrature nodes across the pupil if it is a function, an even integer, or
             :class:`PolarNodes`; by default what an error of 1e-6 needs (float64: 1e-9), see
-            :func:`cartesian_nodes`.
+            :func:`cartesian_nodes`. If it is sampled, places across the image from which the
+            others follow (the same number will do); by default none where the optics are traced.
 
     Returns:
         The components x and y, complex ``(..., 2, y, x)`` [sqrt(power)/µm]; the first axes are
@@ -122,6 +123,7 @@ def cartesian_dipole(
     optics: dict[str, Any] = dict(spacing=spacing, na=na, wavelength=wavelength, n=n, z=z, y=y, x=x)
     optics |= dict(layers=layers, motion=motion, transmission=transmission, nodes=nodes)
     e = dipole_vector("cartesian_dipole", dipole)
+    optics["zeros"] = vanishing(dipole)
     return propagate("cartesian_dipole", "dipole", False, pupil, shape, e, _EMISSION | optics)
 
 
@@ -172,7 +174,8 @@ def cartesian_dipole_intensity(
         transmission: Whether the interfaces of the layers transmit as Fresnel says, or everything.
         nodes: Quadrature nodes across the pupil if it is a function, an even integer, or
             :class:`PolarNodes`; by default what an error of 1e-6 needs (float64: 1e-9), see
-            :func:`cartesian_nodes`.
+            :func:`cartesian_nodes`. If it is sampled, places across the image from which the
+            others follow (the same number will do); by default none where the optics are traced.
 
     Returns:
         The intensity, ``(..., y, x)`` [power/µm²]; its first axes are those of ``z``.
@@ -202,6 +205,7 @@ def cartesian_dipole_intensity(
     kind, e = "rotating", jnp.ones(1)
     if dipole is not None:
         kind, e = "dipole", dipole_vector(where, dipole)
+        optics["zeros"] = vanishing(dipole)
     return propagate(where, kind, True, pupil, shape, e, _EMISSION | optics)
 
 
@@ -288,7 +292,8 @@ def _far_field(shape: tuple[int, int], transmission: bool, p: Array, v: dict[str
     y, x = hy / (v["f"] * na), hx / (v["f"] * na)
     plan = Plan(shape, 0, shape, "dipole", False, "aplanatic", False, transmission=transmission)
     nodes = Nodes(False, 0, y, x, stop, (0.0, 0.0))
-    xx, yy, xy, zx, zy = _pupil_model.matrix(nodes, _pupil_model.factors(plan, nodes, v))
+    factors = _pupil_model.factors(plan, nodes, v)
+    xx, yy, xy, zx, zy = _pupil_model.matrix(nodes, factors)
     s = _pupil_model.radius(nodes, na)
     if layers is None:
         path = defocus_path(s, v["n"], v["focus"] - v["z"])
@@ -296,6 +301,7 @@ def _far_field(shape: tuple[int, int], transmission: bool, p: Array, v: dict[str
         emitter = gibson_lanni_path(s, layers, z=-v["z"], motion="emitter")
         path = Path(emitter.opd + defocus_path(s, v["n"], v["focus"]).opd, emitter.decay)
     tilt = cis(-na * y * v["y"] / wavelength) * cis(-na * x * v["x"] / wavelength)
+    stop = stop * factors.envelope
     wave = stop * jnp.exp(-TAU * path.decay / wavelength) * cis(path.opd / wavelength) * tilt
     n_s = v["n"] if layers is None else layers.n_s
     scale = jnp.sqrt(3 / (8 * math.pi) / (v["n"] * n_s)) / v["f"]

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, numerics
 from jaxwave.field import Field, VectorField, broadcast
-from jaxwave.psf import _folded, _pupil_model
+from jaxwave.psf import _folded, _nodes, _pupil_model
 from jaxwave.psf._propagate import jones_vector
 from jaxwave.psf._pupil_model import Plan
 from jaxwave.psf.transmission import APODIZATIONS
@@ -39,16 +39,18 @@ def _focus(
     batch = _check.broadcast(where, field=field.batch_shape, **shapes)
     still = _check.broadcast(where, field=field.batch_shape, **(shapes | {"z": ()}))
     _check_window(where, field, arrays)
+    seen = {"na": options["na"], "wavelength": field.wavelength, "spacing": pair, "nodes": None}
     plan = Plan(
-        shape, 0, field.shape, kind, False, options["apodization"], shape[0] * shape[1] % 2 == 0
-    )
+        shape, 0, field.shape, kind, False, options["apodization"], shape[0] * shape[1] % 2 == 0,
+        between=_nodes.between(where, shape, seen),
+    )  # fmt: skip
 
     def one(
         u: Array, old: Array, wavelength: Array, f: Array, na: Array, n: Array, new: Array, z: Array
     ) -> Array:
         # The light of the pupil's point +x runs toward -x.
         values = u if u.ndim == 3 else u[None]
-        quadrants = -1j * _folded.quadrants_of_grid(values)[::-1, ::-1]
+        quadrants = [row[::-1] for row in _folded.quadrants_of_grid(-1j * values)[::-1]]
         step = old * n / (f * na)
         zero = jnp.zeros((), na.dtype)
         v: dict[str, Any] = {
@@ -62,7 +64,7 @@ def _focus(
         }
         v |= {"step": (step[0], step[1]), "layers": None, "e": vector.astype(u.dtype)}
         v["scale"] = f / n * na**2 / wavelength
-        return _pupil_model.run(plan, quadrants.astype(u.dtype), v)
+        return _pupil_model.run(plan, quadrants, v)
 
     pairs = jnp.broadcast_to(pair, (*batch, 2))
     if not still:  # one pupil, many planes
