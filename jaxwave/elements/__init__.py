@@ -32,6 +32,7 @@ from jaxwave.elements.sensors import (
     ShotNoise,
 )
 from jaxwave.elements.sources import GaussianBeam, ObjectivePointSource, PlaneWave, PointSource
+from jaxwave.elements.storage import describe, load_model, save_model
 from jaxwave.elements.system import System, bench
 
 __all__ = [
@@ -49,6 +50,10 @@ __all__ = [
     "learn",
     "freeze",
     "replace",
+    # Models in files and in words
+    "save_model",
+    "load_model",
+    "describe",
     # Sources
     "PlaneWave",
     "GaussianBeam",

@@ -288,7 +288,9 @@ def _signature(cls: type[Element]) -> inspect.Signature:
             )
         )
     order = {name: place for place, name in enumerate(kinds)}
-    return inspect.Signature(sorted(parameters, key=lambda p: (p.kind, order.get(p.name, 0))))
+    return inspect.Signature(
+        sorted(parameters, key=lambda p: (p.kind, order.get(p.name, len(order))))
+    )
 
 
 def _bind(cls: type[Element], args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def _is_parameter(variable: nnx.Variable) -> bool:
     return dtype is not None and bool(jnp.issubdtype(dtype, jnp.inexact))
 
 
-def _children(node: Any) -> list[tuple[str, Any]]:
+def children(node: Any) -> list[tuple[str, Any]]:
     """Parts of a module or container, in the order in which they were defined where that is known.
 
     (Splitting and merging sorts attributes by name.)
@@ -57,11 +57,17 @@ def _walk(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, nnx.Variable]
     if isinstance(node, nnx.Variable):
         yield ".".join(path), node
         return
-    for key, child in _children(node):
+    for key, child in children(node):
         yield from _walk(child, (*path, key))
 
 
-def _require_module(where: str, model: Any) -> None:
+def holds_variables(node: Any) -> bool:
+    """Whether a container has variables in it."""
+    return not isinstance(node, nnx.Variable) and any(True for _ in _walk(node, ()))
+
+
+def require_module(where: str, model: Any) -> None:
+    """Requires a flax module."""
     if not isinstance(model, nnx.Module):
         raise TypeError(
             f"{where}: `model` must be a flax nnx module, such as an Element or a System, got a "
@@ -118,7 +124,7 @@ def parameters(model: nnx.Module) -> dict[str, Array]:
     References:
         Flax documentation, *nnx.state*.
     """
-    _require_module("parameters", model)
+    require_module("parameters", model)
     return {name: jnp.asarray(v.get_value()) for name, v in variables(model).items()}
 
 
@@ -144,7 +150,7 @@ def learned(model: nnx.Module) -> list[str]:
     References:
         Flax documentation, *nnx.Param*.
     """
-    _require_module("learned", model)
+    require_module("learned", model)
     return [name for name, v in variables(model).items() if isinstance(v, nnx.Param)]
 
 
@@ -174,7 +180,7 @@ def select(model: nnx.Module, patterns: str | Sequence[str]) -> list[str]:
     References:
         Python documentation, *fnmatch*.
     """
-    _require_module("select", model)
+    require_module("select", model)
     return matching_names("select", variables(model), patterns)
 
 
@@ -262,7 +268,7 @@ def replace(model: Model, values: Mapping[str, ArrayLike | str]) -> Model:
     References:
         Python documentation, *dataclasses.replace*.
     """
-    _require_module("replace", model)
+    require_module("replace", model)
     names = list(variables(model))
     for name in values:
         if name not in names:
@@ -279,7 +285,7 @@ def replace(model: Model, values: Mapping[str, ArrayLike | str]) -> Model:
 
 
 def _retyped(where: str, model: Model, patterns: Sequence[str], kind: type) -> Model:
-    _require_module(where, model)
+    require_module(where, model)
     names = list(variables(model))
     if not patterns:
         raise ValueError(
@@ -309,7 +315,7 @@ def _edited(model: Model, change: Callable[[str, nnx.Variable], nnx.Variable]) -
                 done[id(node)] = change(".".join(path), node)
             return done[id(node)]
         if isinstance(node, nnx.Pytree):
-            for key, child in _children(node):
+            for key, child in children(node):
                 new = edit(child, (*path, key))
                 if new is not child:
                     object.__setattr__(node, key, new)
