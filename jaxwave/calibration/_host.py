@@ -132,7 +132,8 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
             shown = float(told["loss"][lead]), float(told["heldout"][lead])
             job.show(plan.name, done, plan.steps, *shown)
         reason = _reason(plan, job, best, told, carry)
-        if reason.startswith("stopped"):
+        hopeless = done == plan.steps and not any(np.isfinite(part).any() for part in job.losses)
+        if reason.startswith("stopped") or hopeless:
             reason += _explain(job, prog, vectors, carry, inputs)
         _save(job, number, done, carry, best, reason, vectors, done == plan.steps or bool(reason))
     job.learned += [name for name in vectors[0].names if name not in job.learned]

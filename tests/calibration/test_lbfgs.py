@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave.calibration import lbfgs
+from jaxwave.calibration import engine
 from jaxwave.calibration.lbfgs import minimize
 
 
@@ -45,32 +45,33 @@ def test_heldout_and_progress_are_reported_per_chunk() -> None:
 
 
 def test_the_same_loss_compiles_once() -> None:
-    before = lbfgs._chunk._cache_size()
+    before = sum(program.traces for program in engine._programs.values())
     for value in (1.0, 2.0, 3.0):
         start = {"a": jnp.float32(-value), "b": jnp.float32(value)}
         minimize(rosenbrock, start, jnp.float32(10 * value), steps=14, report_every=7)
-    assert lbfgs._chunk._cache_size() - before == 1
+    assert sum(program.traces for program in engine._programs.values()) - before == 1
 
 
 def test_a_bad_start_names_the_parameter() -> None:
-    with pytest.raises(ValueError, match=r"start\['b'\].*1 NaN or infinite.*index \(1,\)"):
+    with pytest.raises(ValueError, match=r"`b`.*1 NaN or infinite.*index \(1,\)"):
         minimize(lambda p: jnp.sum(p["b"]), {"b": np.array([0.0, np.nan])})
 
     def loss(p: dict) -> jnp.ndarray:
         return jnp.sum(jnp.sqrt(p["bad"])) + jnp.sum(p["good"] ** 2)
 
-    with pytest.raises(ValueError, match=r"parameter \['bad'\] is not finite"):
+    with pytest.raises(ValueError, match=r"respect to 'bad' is not finite"):
         minimize(loss, {"bad": jnp.array([-1.0]), "good": jnp.array([1.0])}, steps=2)
 
 
-def test_complex_parameters_are_refused() -> None:
-    with pytest.raises(TypeError, match="must be real, got complex64"):
-        minimize(lambda p: jnp.abs(p) ** 2, jnp.complex64(1j))
+def test_complex_parameters_need_no_conjugation() -> None:
+    target = jnp.complex64(1 - 2j)
+    result = minimize(lambda p, t: jnp.abs(p - t) ** 2, jnp.complex64(0.5j), target, steps=10)
+    assert result.parameters == pytest.approx(1 - 2j, abs=1e-5)
 
 
-def test_a_step_into_nan_is_rejected_and_said() -> None:
+def test_the_line_search_stays_off_a_cliff() -> None:
     def loss(p: jnp.ndarray) -> jnp.ndarray:  # falls toward a cliff of NaN at p > 1
         return jnp.where(p > 1, jnp.nan, -p)
 
     result = minimize(loss, jnp.float32(0.0), steps=20, report_every=5)
-    assert np.isfinite(result.parameters) and result.parameters <= 1
+    assert 0.9 < result.parameters <= 1 and np.isfinite(result.loss).all()
