@@ -17,7 +17,7 @@ from jaxwave.fourier import chirp_ft2, ft2, ift2, matrix_ft2, zoom_ft2
 from jaxwave.grid import coordinates, frequencies
 from jaxwave.imaging import convolve_psf, image_volume, mtf, otf
 from jaxwave.lenses import ff_lens, thin_lens
-from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll
+from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll, ssim
 from jaxwave.masks import amplitude_mask, circular_aperture, opd_mask, phase_mask
 from jaxwave.numerics import cis, fast_len
 from jaxwave.propagation import angular_spectrum, carrier, fresnel
@@ -108,6 +108,7 @@ __all__ = [
     "poisson_deviance",
     "poisson_nll",
     "anscombe_loss",
+    "ssim",
     # Editing fields
     "pad",
     "crop",

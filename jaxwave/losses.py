@@ -347,3 +347,99 @@ def _stable_root(shift: Array) -> Callable[[Array], Array]:
         return 2 * jnp.sqrt(positive) + jnp.minimum(s, 0) / jnp.sqrt(shift)
 
     return root
+
+
+# -- structural similarity -----------------------------------------------------------------
+
+_SIGMA, _HALF = 1.5, 5
+_K1, _K2 = 0.01, 0.03
+
+
+def ssim(
+    model: ArrayLike,
+    data: ArrayLike,
+    *,
+    data_range: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+) -> Array:
+    r"""Structural similarity of two images; one minus it is a loss.
+
+    .. math:: \mathrm{SSIM} = \frac{\sum w\,S}{\sum w},\qquad S = \frac{(2\mu_m\mu_d + C_1)
+        (2\sigma_{md} + C_2)}{(\mu_m^2 + \mu_d^2 + C_1)(\sigma_m^2 + \sigma_d^2 + C_2)}
+
+    with means, variances and the covariance under a Gaussian window of 1.5 samples standard
+    deviation and 11 x 11 samples, C1 = (0.01 L)² and C2 = (0.03 L)² with the range L, averaged
+    over all windows that lie in the image. Bad samples are left out of the windows, too. One for
+    equal images. Valid for images of the same scale; it measures likeness to the eye, not noise.
+
+    Args:
+        model: The model, ``(..., y, x)`` [any unit].
+        data: The data, ``(..., y, x)`` [unit of ``model``].
+        data_range: Range L of possible values, ``(...)`` [unit of ``model``]; by default that of
+            the data.
+        weight: Weights, ``(..., y, x)`` like the data [none]; zero leaves a sample out.
+
+    Returns:
+        The similarity, ``(...)`` between -1 and 1 [none].
+
+    Raises:
+        TypeError: If something is complex.
+        ValueError: If the shapes differ or are below 11 x 11, the data are not finite or constant
+            without a range, or a weight is negative.
+
+    Example:
+        >>> data = jnp.arange(256.0).reshape(16, 16)
+        >>> ssim(data, data).item(), ssim(255 - data, data).item() < 0
+        (1.0, True)
+
+    References:
+        Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from
+        error visibility to structural similarity", IEEE Trans. Image Process. 13, 600 (2004).
+    """
+    where = "ssim"
+    m, d, w = _pair(where, model, data, weight, _IMAGE)
+    m, d = _check.real_array(where, "model", m), _check.real_array(where, "data", d)
+    shape = np.broadcast_shapes(m.shape, d.shape, () if w is None else w.shape)
+    if min(shape[-2:]) <= 2 * _HALF:
+        raise ValueError(
+            f"{where}: the images must have at least 11 x 11 samples, got {shape[-2:]}. Use nmse."
+        )
+    w = jnp.ones_like(d) if w is None else w.astype(d.dtype)
+    used = w != 0
+    if data_range is None:
+        high = jnp.max(jnp.where(used, d, -jnp.inf), axis=_IMAGE)
+        low = jnp.min(jnp.where(used, d, jnp.inf), axis=_IMAGE)
+        data_range = high - low
+    _check.positive(where, "data_range", data_range, fix="Pass the range of possible values.")
+    scale = jnp.asarray(data_range, d.dtype)[..., None, None]
+    # In units of the range and about the data's mean, squares keep their digits.
+    total = jnp.sum(w, axis=_IMAGE, keepdims=True)
+    mean = jnp.sum(w * d, axis=_IMAGE, keepdims=True) / jnp.where(total > 0, total, 1)
+    similarity = _similarity((m - mean) / scale, (d - mean) / scale, mean / scale, w)
+    center = w[..., _HALF:-_HALF, _HALF:-_HALF]
+    return jnp.sum(center * similarity, axis=_IMAGE) / jnp.sum(center, axis=_IMAGE)
+
+
+def _similarity(m: Array, d: Array, mean: Array, w: Array) -> Array:
+    """The map S, at every window that lies in the image."""
+    norm = _window(w)
+    norm = jnp.where(norm > 0, norm, 1)
+    m1, d1, mm, dd, md = (_window(w * a) / norm for a in (m, d, m * m, d * d, m * d))
+    spread = jnp.maximum(mm - m1 * m1, 0) + jnp.maximum(dd - d1 * d1, 0)
+    m0, d0 = m1 + mean, d1 + mean
+    light = (2 * m0 * d0 + _K1**2) / (m0 * m0 + d0 * d0 + _K1**2)
+    return light * (2 * (md - m1 * d1) + _K2**2) / (spread + _K2**2)
+
+
+def _window(image: Array) -> Array:
+    """The sum under the Gaussian window, at every place where it lies in the image."""
+    steps = np.arange(-_HALF, _HALF + 1)
+    bell = np.exp(-(steps**2) / (2 * _SIGMA**2))
+    bell /= bell.sum()
+    for axis in _IMAGE:
+        count = image.shape[axis] - 2 * _HALF
+        total = jnp.zeros((), image.dtype)
+        for k, share in enumerate(bell):
+            total += float(share) * jax.lax.slice_in_dim(image, k, k + count, axis=axis)
+        image = total
+    return image

@@ -12,7 +12,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll
+from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll, ssim
 
 getcontext().prec = 40
 
@@ -297,5 +297,129 @@ ONE = np.ones((2, 3))
     ],
 )
 def test_bad_input(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+# -- structural similarity -----------------------------------------------------------------
+
+
+SSIM = jax.jit(ssim)
+
+
+def pictures(shape=(17, 14), seed=3):
+    """A smooth picture and a noisy, shifted copy of it."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    data = 100 + 40 * np.sin(y / 2.1) * np.cos(x / 3.3) + rng.normal(0, 3, shape)
+    return 0.9 * data + 5 + rng.normal(0, 10, shape), data
+
+
+def exact_ssim(model, data, scale, weight=None):
+    """Window by window in float64, as Wang et al. write it (eqs. 13 to 16), with weights."""
+    weight = np.ones_like(data) if weight is None else weight
+    bell = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    bell = np.outer(bell, bell)
+    c1, c2 = (0.01 * scale) ** 2, (0.03 * scale) ** 2
+    total = norm = 0.0
+    for i in range(5, data.shape[0] - 5):
+        for j in range(5, data.shape[1] - 5):
+            here = np.s_[i - 5 : i + 6, j - 5 : j + 6]
+            w = bell * weight[here]
+            if weight[i, j] == 0:
+                continue
+            w = w / w.sum()
+            x, y = model[here], data[here]
+            mx, my = np.sum(w * x), np.sum(w * y)
+            vx, vy = np.sum(w * (x - mx) ** 2), np.sum(w * (y - my) ** 2)
+            cov = np.sum(w * (x - mx) * (y - my))
+            s = (2 * mx * my + c1) * (2 * cov + c2)
+            s /= (mx**2 + my**2 + c1) * (vx + vy + c2)
+            total, norm = total + weight[i, j] * s, norm + weight[i, j]
+    return total / norm
+
+
+def test_ssim_is_that_of_wang():
+    model, data = pictures()
+    expected = exact_ssim(model, data, 255.0)
+    assert 0.3 < expected < 0.98
+    assert float(SSIM(model, data, data_range=255.0)) == pytest.approx(expected, abs=2e-6)
+    with jax.enable_x64(True):
+        assert float(SSIM(model, data, data_range=255.0)) == pytest.approx(expected, abs=1e-13)
+        own = exact_ssim(model, data, np.ptp(data))
+        assert float(SSIM(model, data)) == pytest.approx(own, abs=1e-13)
+
+
+def test_ssim_against_scikit_image():
+    metrics = pytest.importorskip("skimage.metrics")
+    model, data = pictures((40, 33))
+    options = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    expected = metrics.structural_similarity(model, data, data_range=255.0, **options)
+    with jax.enable_x64(True):
+        assert float(SSIM(model, data, data_range=255.0)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ssim_leaves_out_bad_samples():
+    model, data = pictures()
+    weight = np.random.default_rng(0).uniform(0.5, 2, data.shape)
+    weight[8, 6] = weight[2, 3] = weight[9, 9] = 0
+    expected = exact_ssim(model, data, 200.0, weight)
+    bad_model, bad_data = model.copy(), data.copy()
+    bad_model[8, 6], bad_data[8, 6], bad_data[2, 3], bad_model[9, 9] = np.nan, 1e9, np.nan, np.inf
+    value, slope = jax.value_and_grad(SSIM)(bad_model, bad_data, data_range=200.0, weight=weight)
+    assert float(value) == pytest.approx(expected, abs=3e-6)
+    assert jnp.all(jnp.isfinite(slope))
+    assert slope[8, 6] == slope[9, 9] == 0
+    with_own_range = SSIM(bad_model, bad_data, weight=weight)
+    assert 0 < float(with_own_range) < 1
+
+
+def test_ssim_keeps_its_digits_on_a_high_background():
+    model, data = pictures()
+    expected = exact_ssim(model + 1e5, data + 1e5, 100.0)
+    got = SSIM((model + 1e5).astype(np.float32), (data + 1e5).astype(np.float32), data_range=100.0)
+    assert float(got) == pytest.approx(expected, abs=1e-3)  # the data have 0.004 of rounding
+
+
+def test_ssim_of_equal_and_of_constant_images():
+    _, data = pictures()
+    assert float(SSIM(data, data)) == pytest.approx(1, abs=1e-6)
+    flat = np.full((12, 12), 7.0)
+    assert float(SSIM(flat, flat, data_range=1.0)) == pytest.approx(1, abs=1e-6)
+    slope = jax.grad(SSIM)(flat, flat, data_range=1.0)
+    np.testing.assert_allclose(slope, 0, atol=1e-6)
+
+
+def test_ssim_gradient_against_finite_differences():
+    model, data = pictures()
+    with jax.enable_x64(True):
+        slope = np.asarray(jax.grad(SSIM)(model, data))
+        direction = np.random.default_rng(2).normal(size=model.shape)
+        step = 1e-4
+        rise = SSIM(model + step * direction, data) - SSIM(model - step * direction, data)
+        assert np.sum(slope * direction) == pytest.approx(float(rise) / 2 / step, rel=1e-7)
+
+
+def test_ssim_batches_equal_a_loop():
+    model, data = (np.stack(a) for a in zip(pictures(), pictures(seed=4), strict=True))
+    loop = [float(SSIM(m, d)) for m, d in zip(model, data, strict=True)]
+    np.testing.assert_allclose(SSIM(model, data), loop, rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(ssim)(model, data), loop, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: ssim(np.ones((10, 20)), np.ones((10, 20))), ValueError, r"11 x 11.*\(10, 20\)"),
+        (
+            lambda: ssim(np.ones((12, 12)), np.ones((12, 12))),
+            ValueError,
+            "range of possible values",
+        ),
+        (lambda: ssim(1j * np.ones((12, 12)), np.ones((12, 12))), TypeError, "must be real"),
+        (lambda: ssim(np.ones((12, 13)), np.ones((12, 12))), ValueError, "the shape of `data`"),
+    ],
+)
+def test_ssim_bad_input(call, error, match):
     with pytest.raises(error, match=match):
         call()

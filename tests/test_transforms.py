@@ -190,6 +190,10 @@ TABLE = {
     "anscombe_loss": Row(
         lambda p, s: jw.anscombe_loss(p["a"], p["b"]), {"a": light(1), "b": light(2)}
     ),
+    "ssim": Row(
+        lambda p, s: jw.ssim(*(jnp.tile(p[k], (12, 12)) for k in "ab"), data_range=2.0),
+        {"a": light(1), "b": light(2)},
+    ),
     "psf.gibson_lanni_path": Row(
         lambda p, s: psf.gibson_lanni_path(
             tau({"s": p["s"]}, "s") * jnp.linspace(0, 1, s[1]),
