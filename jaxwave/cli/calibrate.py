@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import io, report
+from jaxwave import _check, io, report
 from jaxwave.calibration import (
     BeadModel,
     BeadOutcome,
@@ -102,6 +102,12 @@ def _complete(settings: Settings) -> None:
         example = {"na": "--na 0.85", "wavelength": '--wavelength "520 nm"'}
         listed = " ".join(example[name] for name in missing)
         raise UsageError(f"{' and '.join(missing)} must be given, such as {listed}.")
+    try:
+        _check.wavelength("--wavelength", settings["wavelength"])
+        for name in ("na", "n"):
+            _check.positive(f"--{name}", name, settings[name])
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     if settings["na"] >= settings["n"]:
         hint = " Pass the immersion medium's index with --n."
         raise UsageError(
@@ -314,6 +320,7 @@ def _fit(
             names=[task.name for task in group],
             weights=[_weight(task.window) for task in group],
             steps=tuple(settings["steps"]),  # type: ignore[arg-type]
+            later_steps=min(50, sum(settings["steps"])),
             start=start,
             always=blur,
             freeze=frozen,

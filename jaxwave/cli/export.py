@@ -141,7 +141,7 @@ def psf(arguments: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    parameters = {k: np.asarray(v) for k, v in model.start().items()}
+    parameters = {k: np.array(v) for k, v in model.start().items()}
     parameters["blur"] = np.full(2, np.log(1e-3) / SCALES["blur"])
     for mode, value in modes.items():
         if mode not in model.modes:

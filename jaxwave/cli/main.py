@@ -5,6 +5,7 @@ import importlib
 import os
 import signal
 import sys
+import textwrap
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -73,9 +74,23 @@ example:
 }
 
 
+_USAGE = {
+    "calibrate": "FILE [FILE ...] --na NUMBER --wavelength LENGTH [options]",
+    "export": "FOLDER [--psf FILE] [--pupil FILE] [--coefficients FILE] [options]",
+    "psf": "--na NUMBER --wavelength LENGTH --pixel LENGTH --dz LENGTH [options]",
+}
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps examples as they are written, with room for the flags."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=92)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    style = argparse.RawDescriptionHelpFormatter
+    style = _Formatter
     top = argparse.ArgumentParser(
         "jaxwave", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=style
     )
@@ -83,7 +98,12 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, (short, long, table, epilog) in _COMMANDS.items():
         sub = commands.add_parser(
-            name, help=short, description=long, epilog=epilog, formatter_class=style
+            name,
+            help=short,
+            usage=f"jaxwave {name} {_USAGE[name]}" if name in _USAGE else None,
+            description=textwrap.fill(long, 88),
+            epilog=epilog,
+            formatter_class=style,
         )
         if name == "calibrate":
             sub.add_argument("files", nargs="*", metavar="FILE", help="stacks of beads")
@@ -93,8 +113,8 @@ def parser() -> argparse.ArgumentParser:
             )
         elif name != "psf":
             sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
-        add_options(sub, table)
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        add_options(sub, table)
     return top
 
 

@@ -13,8 +13,6 @@ from typing import Any
 from jaxwave import units
 from jaxwave._files import atomic
 
-CHANNEL = "user"
-
 
 class UsageError(Exception):
     """A wrong setting; the command ends with exit code 2."""
@@ -117,7 +115,7 @@ _READERS: dict[str, Any] = {
     "texts": lambda option, value: _list(option, value, _text),
     "paths": lambda option, value: _list(option, value, _path),
 }
-_SHOWN = {"length": "LENGTH", "number": "NUMBER", "integer": "N", "path": "PATH"}
+_SHOWN = {"length": "LENGTH", "number": "NUMBER", "integer": "N", "numbers": "N", "path": "PATH"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +141,7 @@ class Settings:
 
 def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
     """Gives a parser the flags of a table, under their headings."""
-    groups: dict[str, Any] = {}
+    groups: dict[str, Any] = {"options": parser}
     for option in options:
         if option.kind == "paths":
             continue
@@ -160,7 +158,9 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> N
         else:
             show = option.show or _SHOWN.get(option.kind, "TEXT")
         flags = ["-o", option.flag] if option.name == "out" else [option.flag]
-        count: dict[str, Any] = {"nargs": "+"} if option.kind in ("numbers", "texts") else {}
+        count: dict[str, Any] = {}
+        if option.kind in ("numbers", "texts"):
+            count = {"nargs": "+", "action": "extend"}
         groups[option.group].add_argument(
             *flags, dest=option.name, metavar=show, help=text.replace("%", "%%"), **count
         )

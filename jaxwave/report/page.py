@@ -305,7 +305,10 @@ def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
         "unknown too."
     )
     figures = (
-        (charts.mtf(quality, cutoff), "Best plane, integrated across; dotted: 2 NA/λ."),
+        (
+            charts.mtf(quality, cutoff),
+            "Modulation transfer in the best plane; dotted: the limit 2 NA/λ.",
+        ),
         (charts.bounds(quality), photons),
         (charts.residuals(normal), "Residuals in units of the estimated noise of each pixel."),
     )
