@@ -28,6 +28,7 @@ from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.calibration.vector import Vector, by_name
 
 _WHERE = "calibrate"
+_MOST_NAMED = 8
 _SHARE = 0.1  # of the time may be spent on checkpoints
 
 
@@ -241,20 +242,32 @@ def _reason(plan: Plan, job: Job, best: Best, told: dict[str, np.ndarray], carry
 
 def _explain(job: Job, prog: Program, vectors: list[Vector], carry: Carry, inputs: Inputs) -> str:
     """Which parameter went bad; an error where not even the start was good."""
-    flat = carry.flat[0] if job.starts else carry.flat
-    value, gradient = prog.gradient(flat, inputs, {k: v[0] for k, v in inputs.own.items()})
-    slope = np.asarray(gradient)
-    bad = [name for name, s in vectors[0].slices.items() if not np.isfinite(slope[s]).all()]
+    at, good = (np.asarray(a[0] if job.starts else a) for a in (carry.flat, carry.good))
+    own = {k: v[0] for k, v in inputs.own.items()}
+    value, gradient = jax.device_get(prog.gradient(at, inputs, own))
+    bad = []
+    for name, place in vectors[0].slices.items():
+        mixed = good.copy()
+        mixed[place] = at[place]  # this parameter alone
+        moved = len(bad) < _MOST_NAMED and not np.array_equal(mixed, good)
+        broken = moved and not np.isfinite(prog.gradient(mixed, inputs, own)[0])
+        if broken or not np.isfinite(gradient[place]).all():
+            bad.append(name)
     text = f": the loss is {float(value):g}"
-    if bad and len(bad) < 8:
-        text += f", its gradient with respect to {', '.join(map(repr, bad))} is not finite"
-    if not any(np.isfinite(part).any() for part in job.losses):
+    if 0 < len(bad) <= _MOST_NAMED:
+        text += f", and {', '.join(map(repr, bad))} went where it or its gradient is not finite"
+    finite = np.flatnonzero(np.isfinite(np.concatenate(job.losses, axis=1)).any(axis=0))
+    if not finite.size:
         raise ValueError(f"{_WHERE}: no step was possible{text}.{_hint(job)} Start elsewhere.")
-    fix = "lower the learning rate or bound the parameter (constraints=...)"
+    last = int(finite[-1]) + 1
+    unmade = max(job.steps - last - MOST_REJECTED, 0)
+    job.losses[-1] = job.losses[-1][:, : job.losses[-1].shape[1] - unmade]
+    job.report_steps[-1] = job.steps
     _check.warn(
         _WHERE,
-        f"stopped after {job.steps} steps{text}, {MOST_REJECTED} times in a row. The last good "
-        f"model is kept;{_hint(job)} {fix}.",
+        f"stopped after {last} steps{text}, {MOST_REJECTED} times in a row. The last good "
+        f"model is kept.{_hint(job)} Lower the learning rate or bound the parameter "
+        "(constraints=...).",
     )
     return text
 
@@ -264,7 +277,7 @@ def _hint(job: Job) -> str:
         count = int(np.sum(~np.isfinite(leaf))) if jnp.issubdtype(leaf.dtype, jnp.inexact) else 0
         if count:
             name = jax.tree_util.keystr(path)
-            return f" data{name} holds {count} NaN or infinite values: mask them in the loss;"
+            return f" data{name} holds {count} NaN or infinite values: mask them in the loss."
     return ""
 
 

@@ -149,13 +149,15 @@ def chunk(
 
     indices = first + jnp.arange(problem.length)
     carry, losses = jax.lax.scan(step, carry, (indices, picks))
+    value = objective(None if picks is None else picks[-1]).value
     loss = method.value(carry.state)
     if loss is None:
-        loss = objective(None if picks is None else picks[-1]).value(carry.flat)
+        loss = value(carry.flat)
     whole = jnp.isfinite(loss) & jnp.all(jnp.isfinite(carry.flat))
     if careful:
         whole = whole & (carry.rejected == 0)
         flat = jnp.where(whole, carry.flat, carry.good)
+        loss = jnp.where(whole, loss, value(carry.good))
     else:
         whole = whole & jnp.all(jnp.isfinite(losses))
         flat = carry.flat

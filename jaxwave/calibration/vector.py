@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from jaxwave import _check
-from jaxwave.calibration._tree import Leaves, Structure, is_inexact, split
+from jaxwave.calibration._tree import Leaves, Structure, split
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.elements.names import matching_names
 
@@ -77,7 +77,7 @@ class Vector:
     Raises:
         ValueError: If a pattern matches nothing, nothing is learned, or a parameter starts
             outside what its constraint allows; the message names it.
-        TypeError: If a learned parameter holds integers.
+        TypeError: If the model holds something that is not an array.
 
     Example:
         >>> vector = Vector({"f": 180.0, "mask": jnp.zeros((2, 2))}, scales={"f": 10.0})
@@ -211,11 +211,6 @@ def _real(dtype: Any) -> np.dtype:
 
 
 def _free(name: str, value: Array, constraint: Constraint | None, scale: Array | None) -> Array:
-    if not is_inexact(value):
-        raise TypeError(
-            f"{_WHERE}: the parameter {name!r} must be real or complex to be learned, got "
-            f"{value.dtype}. Make it a float."
-        )
     _check.finite_array(_WHERE, name, value)
     if scale is not None:
         _check.nonzero(_WHERE, f"scales[{name!r}]", scale)
