@@ -51,17 +51,15 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """What has to agree when a run goes on."""
-        names = ("name", "steps", "length", "batch", "tolerance", "patience")
-        plain = {name: getattr(self, name) for name in names}
-        words = ("learn", "method", "constraints", "scales", "rates", "priors")
-        for name in words:
-            value = getattr(self, name)
-            mapped = value.items() if isinstance(value, Mapping) else None
-            plain[name] = (
-                describe(value) if mapped is None else {k: describe(v) for k, v in sorted(mapped)}
-            )
-        if self.learn is not None:
-            plain["learn"] = self.learn if isinstance(self.learn, str) else list(self.learn)
+        plain: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Mapping):
+                plain[field.name] = {k: describe(v) for k, v in value.items()}
+            elif field.name == "method":
+                plain["optimizer"] = describe(value)
+            else:
+                plain[field.name] = value
         return plain
 
 
@@ -83,6 +81,7 @@ class Job:
     scores: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, 1)
     report_steps: list[int] = dataclasses.field(default_factory=list)
     learned: list[str] = dataclasses.field(default_factory=list)  # in earlier stages
+    reasons: list[str] = dataclasses.field(default_factory=list)  # why they ended
     last_save: float = -np.inf
     save_took: float = 0.0
 
@@ -112,8 +111,8 @@ class Best:
         self.heldout = np.where(take, report["heldout"], self.heldout)
 
 
-def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[list[Any], Best, str]:
-    """Makes the steps of one stage; returns the models, what they reached, and why it ended."""
+def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[list[Any], Best]:
+    """Makes the steps of one stage; returns the models and what they reached."""
     vectors = _vectors(plan, models)
     prog, inputs = _prepare(job, plan, vectors)
     carry, best, done, reason = _begin(job, number, prog, vectors)
@@ -139,7 +138,8 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
         _save(job, number, done, carry, best, reason, vectors, done == plan.steps or bool(reason))
     job.learned += [name for name in vectors[0].names if name not in job.learned]
     models = [v.unpack(jnp.asarray(flat)) for v, flat in zip(vectors, best.flat, strict=True)]
-    return models, best, reason or "all steps done"
+    job.reasons.append(reason or "all steps done")
+    return models, best
 
 
 def _advance(
@@ -224,6 +224,7 @@ def _begin(
     best = Best(saved["keep"], saved["keep_loss"], saved["keep_heldout"], int(saved["stale"]))
     job.losses, job.scores = [saved["losses"]], [saved["scores"]]
     job.report_steps = saved["report_steps"].tolist()
+    job.reasons = saved["reasons"].tolist()
     return jax.tree.unflatten(tree, leaves), best, int(saved["done"]), str(saved["reason"])
 
 
@@ -305,6 +306,7 @@ def _save(
         "stage": np.int64(number),
         "done": np.int64(done),
         "reason": np.asarray(reason),
+        "reasons": np.asarray(job.reasons, str),
         "keep": best.flat,
         "keep_loss": best.loss,
         "keep_heldout": best.heldout,

@@ -65,12 +65,17 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> str:
     inner = functools.partial(describe, _above=(*_above, id(thing)))
     if isinstance(thing, FunctionType):
         cells = [inner(_content(cell)) for cell in thing.__closure__ or ()]
-        return f"{thing.__qualname__}({', '.join(cells)})"
+        name = thing.__qualname__.partition(".")[0]  # of the function that made this one
+        return f"{name}({', '.join(cells)})" if cells else name
     if isinstance(thing, functools.partial):
         words = [f"{name}={inner(value)}" for name, value in sorted(thing.keywords.items())]
         return f"{inner(thing.func)}({', '.join([*map(inner, thing.args), *words])})"
     if isinstance(thing, MethodType):
         return thing.__func__.__qualname__
+    if hasattr(thing, "_fields") and hasattr(thing, "update"):
+        return inner(thing.update)  # an optimizer
+    if hasattr(thing, "_fields") and hasattr(thing, "forward"):
+        return inner(thing.forward)  # a constraint
     if isinstance(thing, tuple):
         return f"{type(thing).__name__}({', '.join(map(inner, thing))})"
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type) and _is_frozen(thing):

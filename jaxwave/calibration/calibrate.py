@@ -305,11 +305,11 @@ def calibrate(
         first = 0
         if job.folder is not None:
             models, first = _load(job, plans, models, resume)
-        reasons = []
         for number, plan in enumerate(plans):
             if number >= first:
-                models, best, reason = _host.run_stage(job, number, plan, models)
-                reasons.append(reason if len(plans) == 1 else f"{plan.name}: {reason}")
+                models, best = _host.run_stage(job, number, plan, models)
+    named = zip(plans, job.reasons, strict=True)
+    reasons = [why if len(plans) == 1 else f"{plan.name}: {why}" for plan, why in named]
     return _result(job, models, best, "; ".join(reasons), began)
 
 
@@ -409,7 +409,7 @@ def _load(
         "start": _host.digest([split(_WHERE, model)[1] for model in models]),
         "key": np.asarray(jax.random.key_data(job.key)).tolist(),
         "starts": job.starts,
-        "stages": [plan.settings() for plan in plans],
+        "stages": {str(k + 1): plan.settings() for k, plan in enumerate(plans)},
     }
     if not resume:
         if (job.folder.path / "state.npz").exists():
