@@ -172,11 +172,14 @@ def quadrants_of_grid(values: Array) -> Quarters:
     ny, nx = values.shape[-2:]
     widths = [(0, 0)] * (values.ndim - 2) + [(0, 1 - ny % 2), (0, 1 - nx % 2)]
     values = jnp.pad(values, widths)
-    h, k = ny // 2, nx // 2
-    return [
-        [values[..., h:, k:], values[..., h:, k::-1]],
-        [values[..., h::-1, k:], values[..., h::-1, k::-1]],
-    ]
+
+    def halves(a: Array, axis: int) -> list[Array]:
+        # Splitting, not slicing: the derivative of a slice is a whole array of zeros.
+        half = a.shape[axis] // 2
+        minus, middle, plus = lax.split(a, (half, 1, half), axis=axis)
+        return [jnp.concatenate(p, axis) for p in ([middle, plus], [middle, jnp.flip(minus, axis)])]
+
+    return [halves(rows, values.ndim - 1) for rows in halves(values, values.ndim - 2)]
 
 
 def stored(a: Array, one: Array) -> Array:
@@ -380,6 +383,8 @@ def planes(function: Callable[[Array], Array], z: Array, work: int) -> Array:
         return function(z)
     flat = z.reshape(-1)
     batch = max(1, min(8, 2_000_000 // max(work, 1), flat.size))
+    if flat.size * work > 10_000_000:  # a rest of planes would be joined by a copy of all
+        batch = next(b for b in range(batch, 0, -1) if flat.size % b == 0)
     if flat.size == 1:
         result = function(flat[0])[None]
     elif batch == 1:
