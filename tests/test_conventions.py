@@ -1,4 +1,4 @@
-"""Every sentence of jaxwave/CONVENTIONS.md that says "test:", in its order."""
+"""The sentences of jaxwave/CONVENTIONS.md that can be computed, in its order."""
 
 import jax
 import jax.numpy as jnp
