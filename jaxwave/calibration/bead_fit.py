@@ -306,9 +306,16 @@ def _inputs(
     if mask.shape != data.shape:
         raise ValueError(f"{where}: `weight` must match the stack {data.shape}, got {mask.shape}.")
     _check.nonnegative(where, "weight", mask)
-    data = np.where(mask > 0, data, np.nanmedian(np.where(np.isfinite(data), data, np.nan)))
+    used = mask > 0
     fix = "Give those pixels the weight 0, or read the file with nan='mask'."
-    _check.finite_array(where, "stack", data, fix=fix)
+    _check.finite_array(where, "stack", np.where(used, data, 0), fix=fix)
+    seen = data[used]
+    if not seen.size or np.ptp(seen) == 0:
+        got = f"constant ({seen[0]:g})" if seen.size else "of weight zero everywhere"
+        raise ValueError(
+            f"{where}: no bead found: the stack is {got}. Check that the window holds a bead."
+        )
+    data = np.where(used, data, np.median(seen))
     return data, z, mask
 
 

@@ -413,6 +413,11 @@ def _reason(
 ) -> str:
     """Why a bead should not be used; empty if nothing speaks against it."""
     z, y, x = bead.center
+    half = max(round(radius), 2)
+    core = volume[:, max(round(y) - half, 0) :, max(round(x) - half, 0) :]
+    full = int(np.count_nonzero(core[:, : 2 * half + 1, : 2 * half + 1] >= level))
+    if full:  # first, because a flat top has no brightest plane and may look like several peaks
+        return f"saturated: {full} pixels at {level:g} counts or above"
     window = _window(bead.center, (size, size), volume.shape)
     outside = _outside(window, volume.shape)
     if outside:
@@ -426,10 +431,7 @@ def _reason(
             part = _contrast(other) / _contrast(bead)
             text = f"{math.hypot(dy, dx):.1f} pixels away, {part:.0%} as bright"
             return f"overlapping: another bead is {text}"
-    half = max(round(radius), 2)
-    core = volume[:, max(round(y) - half, 0) :, max(round(x) - half, 0) :]
-    full = int(np.count_nonzero(core[:, : 2 * half + 1, : 2 * half + 1] >= level))
-    return f"saturated: {full} pixels at {level:g} counts or above" if full else ""
+    return ""
 
 
 def _nothing(volume: np.ndarray, best: float, noise: float, threshold: float, hot: int) -> str:
