@@ -2,6 +2,22 @@
 
 from jaxwave.elements.edit import Crop, Flip, Normalize, Pad, Resample, Shift
 from jaxwave.elements.element import Element, Fixed, Number
+from jaxwave.elements.focus import (
+    CartesianDipole,
+    CartesianDipoleIntensity,
+    CartesianScalar,
+    CartesianScalarIntensity,
+    CartesianVector,
+    CartesianVectorIntensity,
+    DipolePupil,
+    RoundPupil,
+    SphericalDipole,
+    SphericalDipoleIntensity,
+    SphericalScalar,
+    SphericalScalarIntensity,
+    SphericalVector,
+    SphericalVectorIntensity,
+)
 from jaxwave.elements.imaging import ConvolvePsf, ImageVolume, Intensity
 from jaxwave.elements.lenses import FFLens, HighNAFFLens, HighNAFFLensScalar, ThinLens
 from jaxwave.elements.masks import (
@@ -91,6 +107,21 @@ __all__ = [
     "IntegratePixels",
     "GaussianBlur",
     "ExpectedPhotons",
+    # Focusing at high aperture
+    "CartesianScalar",
+    "CartesianScalarIntensity",
+    "CartesianVector",
+    "CartesianVectorIntensity",
+    "CartesianDipole",
+    "CartesianDipoleIntensity",
+    "DipolePupil",
+    "RoundPupil",
+    "SphericalScalar",
+    "SphericalScalarIntensity",
+    "SphericalVector",
+    "SphericalVectorIntensity",
+    "SphericalDipole",
+    "SphericalDipoleIntensity",
     # Cameras
     "Camera",
     "ExpectedCounts",

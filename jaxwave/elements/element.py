@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
@@ -53,15 +54,18 @@ class Fixed(nnx.Variable):
 
 
 class _NumberKind:
-    """The annotation of a field that may be swept or learned."""
+    """The annotation of a field that may be swept or learned; or a text that is no length."""
+
+    def __init__(self, text: bool = False) -> None:
+        self.text = text
 
     def __or__(self, other: Any) -> "_NumberKind":
-        return self
+        return _NumberKind(self.text or other is str)
 
     __ror__ = __or__
 
     def __repr__(self) -> str:
-        return "Number"
+        return "Number | str" if self.text else "Number"
 
 
 if TYPE_CHECKING:
@@ -76,6 +80,7 @@ _ACCEPTED = ArrayLike | str | nnx.Variable
 class _Field(NamedTuple):
     name: str
     number: bool
+    text: bool
     default: Any
     annotation: Any
 
@@ -190,6 +195,8 @@ class Element(nnx.Module):
             value = values[field.name]
             if isinstance(value, nnx.Module):
                 setattr(self, field.name, value)
+            elif field.text and isinstance(value, str):
+                setattr(self, field.name, value)
             elif field.number and value is not None and not _is_function(value):
                 setattr(self, field.name, _variable(where, field.name, value))
             else:
@@ -263,10 +270,9 @@ def _fields_of(cls: type) -> typing.Iterator[_Field]:
             text = annotation if isinstance(annotation, str) else repr(annotation)
             if name.startswith("_") or "ClassVar" in text:
                 continue
-            number = annotation is Number or (
-                isinstance(annotation, str) and "Number" in annotation
-            )
-            seen[name] = _Field(name, number, getattr(cls, name, _MISSING), annotation)
+            number = "Number" in re.split(r"\W+", text)
+            worded = number and "str" in re.split(r"\W+", text)
+            seen[name] = _Field(name, number, worded, getattr(cls, name, _MISSING), annotation)
     return iter(seen.values())
 
 

@@ -59,7 +59,8 @@ class CoverslipLayers(Element, function=psf.coverslip_layers):
         return psf.coverslip_layers(**values)
 
 
-def _layers_element(layers: psf.Layers) -> CoverslipLayers:
+def layers_element(layers: psf.Layers) -> CoverslipLayers:
+    """The element of layers that were made by the function."""
     values = {field.name: getattr(layers, field.name) for field in dataclasses.fields(layers)}
     for name, value in values.items():
         if isinstance(value, tuple):
@@ -152,7 +153,7 @@ class Microscope(Element):
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(values["layers"], psf.Layers):
-            values["layers"] = _layers_element(values["layers"])
+            values["layers"] = layers_element(values["layers"])
         if values["convention"] is not None:
             modes = zernike_modes(values["modes"], convention=values["convention"])
             values |= {"modes": modes, "convention": None}

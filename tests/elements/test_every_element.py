@@ -111,6 +111,40 @@ TABLE = {
         {"n_s": 1.33, "n_g": 1.52, "n_i": 1.51, "t_s": 2.0, "t_g": 170.0, "t_i_design": 100.0}, ()
     ),
 }
+
+WINDOW = {"spacing": 0.12, "z": 0.3, "y": 0.05, "x": -0.1}
+OPTICS = {**WINDOW, "na": 0.9, "wavelength": 0.6, "n": 1.33}
+CHORDS = {"shape": (N, N), "nodes": 32}
+CLEAR = (None,)
+ROUND = (psf.round_pupil(wavelength=0.6, na=0.9, n=1.33),)
+RADIAL = {"shape": (N, N), "nodes": (24, 0, 40)}
+FOCUSING = {
+    "CartesianScalar": Row(OPTICS, CLEAR, CHORDS | {"apodization": "none"}),
+    "CartesianScalarIntensity": Row(OPTICS, CLEAR, CHORDS),
+    "CartesianVector": Row({**OPTICS, "polarization": [0.6, 0.8]}, CLEAR, CHORDS),
+    "CartesianVectorIntensity": Row({**OPTICS, "polarization": [0.6, 0.8]}, CLEAR, CHORDS),
+    "CartesianDipole": Row({**OPTICS, "dipole": [0.6, 0.0, 0.8]}, CLEAR, CHORDS),
+    "CartesianDipoleIntensity": Row({**OPTICS, "dipole": [0.6, 0.0, 0.8]}, CLEAR, CHORDS),
+    "DipolePupil": Row(
+        {"dipole": [0.6, 0.0, 0.8], "spacing": 900.0, "wavelength": 0.6, "f": 2000.0, "na": 0.9}
+        | {"n": 1.33, "z": 0.3, "y": 0.05, "x": -0.1, "focus": 0.1},
+        (),
+        {"shape": (N, N)},
+    ),
+    "RoundPupil": Row(
+        {"wavelength": 0.6, "na": 0.9, "n": 1.33, "coefficients": [0.05], "filling": 1.2},
+        (),
+        {"modes": ((4, 0),)},
+    ),
+    "SphericalScalar": Row(WINDOW, ROUND, RADIAL),
+    "SphericalScalarIntensity": Row(WINDOW, ROUND, RADIAL),
+    "SphericalVector": Row(WINDOW, ROUND, RADIAL | {"polarization": "radial"}),
+    "SphericalVectorIntensity": Row({**WINDOW, "polarization": [0.6, 0.8]}, ROUND, RADIAL),
+    "SphericalDipole": Row({**WINDOW, "dipole": [0.6, 0.0, 0.8]}, ROUND, RADIAL),
+    "SphericalDipoleIntensity": Row({**WINDOW, "dipole": [0.6, 0.0, 0.8]}, ROUND, RADIAL),
+}
+TABLE |= FOCUSING
+
 # Elements that wrap no function, or more than one; each has tests of its own.
 OTHERS = {"Element", "ZernikeMask", "Intensity", "Microscope"}
 # (element, argument) that differs from its function on purpose, with the reason.
@@ -141,7 +175,7 @@ def near(got: Any, need: Any, tolerance: float) -> None:
 
 
 rows = pytest.mark.parametrize("name", TABLE)
-SLOW = {"HighNAFFLens", "HighNAFFLensScalar"}  # long programs
+SLOW = {"HighNAFFLens", "HighNAFFLensScalar", *FOCUSING} - {"RoundPupil"}  # long programs
 with_numbers = pytest.mark.parametrize(
     "name",
     [
