@@ -165,7 +165,8 @@ def _run(
     with _shown() as bar:
         for task, outcome in _fit(settings, waiting, _first_start(tasks), _Stopper(run, bar)):
             _keep(settings, task, outcome, alone=len(tasks) == 1)
-            batch.write(folder, rows)
+            with contextlib.suppress(OSError):  # tried again after the next bead and at the end
+                batch.write(folder, rows)
             if len(tasks) > 1:
                 print(batch.line(task.row), flush=True)
     return _end(settings, folder, rows, tasks)
@@ -320,7 +321,7 @@ def _fit(
             names=[task.name for task in group],
             weights=[_weight(task.window) for task in group],
             steps=tuple(settings["steps"]),  # type: ignore[arg-type]
-            later_steps=min(50, sum(settings["steps"])),
+            later_steps=min(40, sum(settings["steps"])),
             start=start,
             always=blur,
             freeze=frozen,
@@ -373,8 +374,8 @@ def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool)
 
 def _end(settings: Settings, folder: Path, rows: list[dict[str, Any]], tasks: list[_Task]) -> int:
     """The table, the page of the batch, and the exit code."""
-    batch.write(folder, rows)
     print(batch.text(rows))
+    batch.write(folder, rows)
     done = [task for task in tasks if task.row["status"] in ("ok", "poor")]
     if len(tasks) > 1 and done:
         few = len(done) <= 5
