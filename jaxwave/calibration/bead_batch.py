@@ -84,7 +84,7 @@ def fit_beads(
     names: Sequence[str] | None = None,
     weights: Sequence[Any] | None = None,
     steps: tuple[int, int] = (60, 80),
-    later_steps: int = 50,
+    later_steps: int = 40,
     start: dict[str, Any] | None = None,
     always: dict[str, Any] | None = None,
     progress: Progress | bool = False,

@@ -204,6 +204,10 @@ def fit_bead(
             f"{where}: a pupil needs at least 3 fitted planes at different z, got {len(fitted)} of "
             f"{len(z)}. Hold out fewer planes, or record more."
         )
+    for name in freeze:
+        _check.choice(where, "freeze", name, SCALES)
+    planes = tuple(fitted.tolist()), tuple(held.tolist())
+    pieces = _pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
     variance, background, _ = noise_variance(data, model_error=model_error)
     problem = {
         "data": jnp.asarray(data, jnp.float32),
@@ -211,13 +215,9 @@ def fit_bead(
         "mask": jnp.asarray(mask, jnp.float32),
         "z": jnp.asarray(z, jnp.float32),
         "background": jnp.float32(background),
-        "basis": jax.tree.map(jnp.asarray, pupil_basis(model)),
+        "basis": pieces.basis,
         "maps": jnp.float32(0),
     }
-    for name in freeze:
-        _check.choice(where, "freeze", name, SCALES)
-    planes = tuple(fitted.tolist()), tuple(held.tolist())
-    pieces = _pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
     brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
     parameters = _start(where, model, float(z[brightest]), start)
     runs: list[Minimum] = []
@@ -339,6 +339,10 @@ class _Pieces:
     held: np.ndarray
     per_plane: bool
     frozen: tuple[str, ...] = ()
+
+    @cached_property
+    def basis(self) -> dict[str, Array]:
+        return jax.tree.map(jnp.asarray, pupil_basis(self.model))
 
     @cached_property
     def compiled_summary(self) -> Callable[..., dict[str, Any]]:

@@ -17,7 +17,7 @@ from jaxwave.calibration.bead_model import SCALES
 
 _FINE = 3  # fine samples in a camera pixel
 _STEP = 0.01  # µm, of the derivative along z
-_PLANES = 41
+_PLANES = 33
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,15 +261,17 @@ def psf_quality(
     steps = {"x": spacing, "y": spacing, "z": float(heights[1] - heights[0])}
     na, transfer = float(fit.values["na"]), []
     widths: dict[str, dict[str, float]] = {axis: {} for axis in "xyz"}
-    for name, image in zip(("fitted", "ideal"), images, strict=True):
-        k, j, i = np.unravel_index(int(np.argmax(image[0])), image[0].shape)
-        lines = {"x": image[0, k, j], "y": image[0, k, :, i], "z": image[0, :, j, i]}
+    for name, pair in zip(("fitted", "ideal"), images, strict=True):
+        image = pair.mean(axis=0)
+        k, j, i = np.unravel_index(int(np.argmax(image)), image.shape)
+        lines = {"x": image[k, j], "y": image[k, :, i], "z": image[:, j, i]}
         for axis, line in lines.items():
             widths[axis][name] = _width(line, steps[axis])
-        transfer.append(_mtf(image[0, k], spacing, 2.2 * na / fit.model.wavelength))
+        transfer.append(_mtf(image[k], spacing, 2.2 * na / fit.model.wavelength))
     for axis, value in zip("xyz", _formulas(fit.model, na), strict=True):
         widths[axis]["formula"] = value
-    volume, before, after = images[0]
+    before, after = images[0]
+    volume = (before + after) / 2  # off by the square of the step, 1e-4 of the value
     slopes = [-_derivative(volume, 2, spacing), -_derivative(volume, 1, spacing)]
     slopes.append((after - before) / (2 * _STEP))
     binned = [_bin(slope, _FINE) for slope in slopes]
@@ -287,16 +289,16 @@ def psf_quality(
 
 
 def _volumes(fit: BeadFit, heights: np.ndarray) -> tuple[float, list[np.ndarray]]:
-    """Fine spacing, and the PSF at, below and above the heights: fitted, without aberrations."""
+    """Fine spacing, and the PSF just below and above the heights: fitted, without aberrations."""
     model = fit.model
     spacing, size = model.pixel / _FINE, _FINE * min(40, min(model.shape))
-    planes = np.concatenate([heights, heights - _STEP, heights + _STEP])
+    planes = np.concatenate([heights - _STEP, heights + _STEP])
     plain = {k: np.zeros_like(v) for k, v in fit.parameters.items()}
     plain |= {k: fit.parameters[k] for k in ("pixel", "dz", "na", "blur")}
     images = []
     for parameters in (fit.parameters, plain):
         stack = _evaluate(model, parameters, planes, spacing, (size, size))
-        images.append(stack.reshape(3, len(heights), size, size))
+        images.append(stack.reshape(2, len(heights), size, size))
     return spacing, images
 
 
