@@ -69,6 +69,21 @@ def test_links_lead_somewhere():
     assert not missing, f"these links lead nowhere: {missing}"
 
 
+def test_commands_are_understood():
+    """The lines at the command line name commands and flags that exist, with values that read."""
+    from jaxwave.cli import main, options
+    from jaxwave.cli.settings import gather
+
+    (block,) = FENCED.findall(section("At the command line"))
+    tables = {"calibrate": options.CALIBRATE, "export": options.EXPORT, "psf": options.PSF}
+    for line in block[1].splitlines():
+        program, *words = shlex.split(line)
+        assert program == "jaxwave"
+        arguments = main.parser().parse_args(words)
+        settings = gather(tables[arguments.command], vars(arguments))
+        assert "command line" in settings.origins.values()
+
+
 @pytest.mark.slow
 def test_main_job(tmp_path):
     """The command's last part, with this interpreter and the results in a folder of the test."""
