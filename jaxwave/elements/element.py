@@ -227,6 +227,21 @@ class Element(nnx.Module):
             found[field.name] = value[...] if isinstance(value, nnx.Variable) else value
         return found
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A number that is assigned goes into a variable of the kind that was there, checked."""
+        old = vars(self).get(name)
+        if not isinstance(old, nnx.Variable) or value is None:
+            return super().__setattr__(name, value)
+        if not isinstance(value, nnx.Variable):
+            array = strong_array(type(self).__name__, name, value)
+            value = type(old)(array, **old.get_metadata())
+        super().__setattr__(name, _variable(type(self).__name__, name, value))
+        try:
+            self.check()
+        except Exception:
+            super().__setattr__(name, old)
+            raise
+
     def __repr__(self) -> str:
         parts = []
         for field in self._fields:

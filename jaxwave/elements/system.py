@@ -25,7 +25,9 @@ class System(nnx.Module):
     Exact: nothing is added between the elements. They are given by name, or in order (then they
     are named after their classes). An element is anything that can be called: an
     :class:`Element`, another system, a network, a function. When the first one is a source, the
-    system is called without a field. Printing it shows an optical bench.
+    system is called without a field. Printing it shows an optical bench. Like every element it is
+    a pytree: hand it to ``jax.jit`` and ``jax.grad`` as an argument, because what a function only
+    captures becomes a constant of the program.
 
     Args:
         elements: Elements in the order in which the light meets them.

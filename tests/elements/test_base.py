@@ -72,6 +72,19 @@ def test_complex_values_stay_complex():
     assert el.AmplitudeMask(1j * jnp.ones((2, 2))).transmission[...].dtype == jnp.complex64
 
 
+def test_an_assigned_number_keeps_its_kind_and_is_checked():
+    lens = el.ThinLens(nnx.Param(200.0))
+    lens.f = "3 mm"
+    lens.n = 1.33
+    assert type(lens.f) is nnx.Param and type(lens.n) is el.Fixed
+    assert lens.f[...] == 3000 and not lens.n[...].weak_type
+    with pytest.raises(ValueError, match="`f` must be other than zero"):
+        lens.f = 0.0
+    assert lens.f[...] == 3000
+    lens.f = nnx.Param(5.0)
+    assert not lens.f[...].weak_type
+
+
 def test_fields_that_are_no_numbers_are_static():
     element = Options(1.0, "a", modes=[[2, 0], [4, 0]])
     assert element.modes == ((2, 0), (4, 0)) and element.offset is None

@@ -195,6 +195,24 @@ def test_a_number_given_in_any_way_compiles_once():
     assert len(traces) == 1
 
 
+def test_a_system_is_an_argument_of_plain_jax():
+    """Elements are pytrees: handed over as an argument, nothing is baked into the program."""
+    system, traces = relay(), []
+
+    @jax.jit
+    def peak(system):
+        traces.append(1)
+        return system().intensity.max()
+
+    for f in (1000.0, 2000.0, 3000.0):
+        result = peak(el.replace(system, {"lens.f": f}))
+    assert len(traces) == 1
+    np.testing.assert_allclose(result, by_hand(3000.0).intensity.max(), rtol=1e-5)
+    gradient = jax.grad(peak)(system)
+    need = jax.grad(lambda f: by_hand(f).intensity.max())(2000.0)
+    np.testing.assert_allclose(gradient.lens.f[...], need, rtol=1e-3)
+
+
 def test_vmap_over_a_parameter():
     system = el.freeze(el.learn(relay(), "lens.f"), "mask")
     graph, learned, rest = nnx.split(system, nnx.Param, ...)
