@@ -148,7 +148,7 @@ def _advance(
     place = np.int32(done), np.int32(plan.steps)
     if done + plan.length <= plan.steps:
         after, report = prog.chunk(carry, *place, inputs)
-        if np.all(report.whole):
+        if np.asarray(report.whole).all():
             return after, report
     return prog.careful_chunk(carry, *place, inputs)
 
@@ -229,7 +229,7 @@ def _begin(
 
 
 def _reason(plan: Plan, job: Job, best: Best, told: dict[str, np.ndarray], carry: Carry) -> str:
-    if np.all(np.asarray(carry.rejected) >= MOST_REJECTED):
+    if not told["whole"].any() and np.all(np.asarray(carry.rejected) >= MOST_REJECTED):
         return "stopped at a non-finite loss or gradient"
     if plan.patience is not None and best.stale >= plan.patience:
         what = "held-out loss" if job.score is not None else "loss"
