@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.elements import labels
+
+try:
+    from flax import nnx
+except ImportError:
+    raise ImportError(
+        'jaxwave.elements needs flax. Run pip install "jaxwave[calibration]".'
+    ) from None
 
 
 def init_signature(cls: type) -> Any:

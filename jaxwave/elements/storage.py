@@ -381,7 +381,7 @@ def _lines(node: Any, path: tuple[str, ...]) -> list[str]:
     if isinstance(node, nnx.Variable):
         unit = labels.unit_of(name)
         mark = " (learned)" if isinstance(node, nnx.Param) else ""
-        return [f"{name} = {_exact(node.get_value())}{' ' + unit if unit else ''}{mark}"]
+        return [f"{name} = {_exact(node.get_value(), unit)}{mark}"]
     if isinstance(node, nnx.Module) or names.holds_variables(node):
         # The root and the rows of a bench need no line of their own.
         head = [f"{name or 'model'}: {type(node).__name__}"]
@@ -391,13 +391,12 @@ def _lines(node: Any, path: tuple[str, ...]) -> list[str]:
     return [f"{name} = {labels.static_text(node)}"]
 
 
-def _exact(value: Any) -> str:
+def _exact(value: Any, unit: str) -> str:
     if not _check.is_concrete(value) or getattr(value, "dtype", None) is None:
-        return labels.array_text(value)
+        return labels.array_text(value, unit)
     array = np.asarray(value)
     if array.size > _MOST_NUMBERS:
         checksum = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-        return f"{labels.array_text(array)}, sha256 {checksum[:12]}"
-    if np.iscomplexobj(array):
-        return str(array.tolist())
-    return str(_plain(array))
+        return f"{labels.array_text(array, unit)}, sha256 {checksum[:12]}"
+    text = array.tolist() if np.iscomplexobj(array) else _plain(array)
+    return f"{text} {unit}".rstrip()

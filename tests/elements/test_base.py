@@ -1,6 +1,8 @@
 """What an element is: numbers and static fields, errors, printing, five lines of one's own."""
 
 import inspect
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -166,3 +168,13 @@ def test_an_element_does_not_change_itself():
     before = vars(lens).copy()
     lens(wave())
     assert vars(lens) == before
+
+
+def test_without_flax_the_error_says_what_to_install():
+    program = "import sys; sys.modules['flax'] = None; import jaxwave; jaxwave.elements"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 1
+    last = run.stderr.strip().splitlines()[-1]
+    assert last == (
+        'ImportError: jaxwave.elements needs flax. Run pip install "jaxwave[calibration]".'
+    )

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -234,6 +235,11 @@ def test_a_changed_pixel_changes_the_description():
     phase = before.mask.phase[...]
     after = el.replace(before, {"mask.phase": phase.at[3, 3].add(1e-3)})
     assert el.describe(before) != el.describe(after)
+
+
+def test_an_array_is_described_by_range_and_checksum():
+    line = el.describe(el.PhaseMask(nnx.Param(jnp.ones((16, 16))))).splitlines()[-1]
+    assert re.fullmatch(r"phase = \(16, 16\) float32, 1 rad, sha256 [0-9a-f]{12} \(learned\)", line)
 
 
 def test_any_module_is_described():
