@@ -160,7 +160,8 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> N
         flags = ["-o", option.flag] if option.name == "out" else [option.flag]
         count: dict[str, Any] = {}
         if option.kind in ("numbers", "texts"):
-            count = {"nargs": "+", "action": "extend"}
+            # Texts gather (--select C=0 --select T=1); of numbers the last ones count.
+            count = {"nargs": "+", "action": "extend" if option.kind == "texts" else "store"}
         groups[option.group].add_argument(
             *flags, dest=option.name, metavar=show, help=text.replace("%", "%%"), **count
         )
