@@ -33,32 +33,30 @@ class Recipe:
 
     def __init__(self, jaxpr: Any, outs: int, consts: int, numbers: int) -> None:
         self._jaxpr, self._first = jaxpr, _first_of_its_kind(jaxpr)
-        self._residuals = jaxpr.outvars[outs:]
+        self._residuals = [self._first.get(id(var), var) for var in jaxpr.outvars[outs:]]
         self._arguments = {id(var): i for i, var in enumerate(jaxpr.invars)}
         self._makers = {id(out): eqn for eqn in jaxpr.eqns for out in eqn.outvars}
         self._varying = _varying(jaxpr, consts)
+        self._consts = consts
         self._needed: set[int] = set()  # arguments
         self.fixed: dict[Key, Any] = {}
         self.carried: dict[Key, Any] = {}
         roots = {id(var): self._roots(var) for var in self._residuals}
         for group in _groups(roots):
-            own = {key: var for var in self._residuals if (key := self._key(var)) in group}
+            own = {id(var): var for var in self._residuals if id(var) in group}
             made_from = {k: v for key in group for k, v in roots[key].items()}
             smaller = _bytes(made_from) <= _bytes(own)
             self.carried |= made_from if smaller else own
         before = consts + numbers
         self.inputs = sorted(i - before for i in self._needed if i >= before)
 
-    def _key(self, var: Any) -> Key:
-        return id(self._first.get(id(var), var))
-
     def _roots(self, residual: Any) -> dict[Key, Any]:
         """What has to be carried to make a residual again."""
         roots: dict[Key, Any] = {}
         left, seen = [residual], set()
         while left:
-            var = self._first.get(id(left[-1]), left[-1])
-            left.pop()
+            var = left.pop()
+            var = self._first.get(id(var), var)
             if hasattr(var, "val") or id(var) in seen:
                 continue
             seen.add(id(var))
@@ -72,6 +70,17 @@ class Recipe:
                 roots[id(var)] = var
         return roots
 
+    def fix(self) -> Any:
+        """The program, of the closed-over constants alone, of what follows from them."""
+        varying = self._varying
+        eqns = [e for e in self._jaxpr.eqns if not (e.effects or varying & {*map(id, e.outvars)})]
+        return self._jaxpr.replace(
+            invars=self._jaxpr.invars[: self._consts],
+            outvars=list(self.fixed.values()),
+            eqns=eqns,
+            effects=frozenset(),
+        )
+
     def residuals(
         self, carried: Sequence[Any], fixed: Sequence[Any], arguments: Sequence[Any]
     ) -> list[Any]:
@@ -83,7 +92,7 @@ class Recipe:
         def read(var: Any) -> Any:
             if hasattr(var, "val"):
                 return var.val
-            key = self._key(var)
+            key = id(self._first.get(id(var), var))
             if key not in known:
                 (known[key],) = self._apply(self._makers[key], read)
             return known[key]
@@ -105,7 +114,9 @@ def _first_of_its_kind(jaxpr: Any) -> dict[Key, Any]:
     done: dict[Any, Any] = {}
     for eqn in jaxpr.eqns:
         inputs = tuple(
-            (repr(v.val), v.aval) if hasattr(v, "val") else id(first.get(id(v), v))
+            (repr(v.val), v.aval)
+            if hasattr(v, "val") and not v.aval.shape  # the text of an array is shortened
+            else id(first.get(id(v), v))
             for v in eqn.invars
         )
         try:

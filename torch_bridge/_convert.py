@@ -1,6 +1,6 @@
 """One array across the border: zero copy where the platform allows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -81,7 +81,8 @@ def _find_exporter() -> Callable[[jax.Array], torch.Tensor]:
         from jax._src.lib import _jax
 
         capsule, tensor = _jax.buffer_to_dlpack_managed_tensor, torch._C._from_dlpack
-        probe = jnp.arange(3, dtype=jnp.float32)
+        with jax.ensure_compile_time_eval():
+            probe = jnp.arange(3, dtype=jnp.float32)
         if tensor(capsule(probe)).tolist() == [0.0, 1.0, 2.0]:
             return lambda a: tensor(capsule(a))
     except Exception:
@@ -102,4 +103,21 @@ def export_array(a: jax.Array) -> torch.Tensor:
     if _export_cpu is None:
         # The probe starts JAX, which importing this package must not do.
         _export_cpu = _find_exporter() if jax.default_backend() == "cpu" else torch.from_dlpack
-    return _export_cpu(a)
+    try:
+        return _export_cpu(a)
+    except Exception:
+        check_concrete([a])
+        raise
+
+
+def check_concrete(arrays: Sequence[Any]) -> None:
+    """Raises if JAX, tracing a program around this call, has computed nothing.
+
+    Raises:
+        RuntimeError: If one of the arrays is a tracer.
+    """
+    if any(isinstance(a, jax.core.Tracer) for a in arrays):
+        raise RuntimeError(
+            "torch_bridge: a bridged function was called while JAX traces a program around it "
+            "(jit, grad, vmap), or closes over a tracer. Call its `.jax_fn` there, with JAX arrays."
+        )

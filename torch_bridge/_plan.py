@@ -54,6 +54,7 @@ class Plan:
 
     Args:
         fn: The user's function.
+        key: What tells the signature from others.
         treedef: Structure of ``(args, kwargs)``.
         leaves: One item a leaf: an :class:`~jax.ShapeDtypeStruct`, a number, or :class:`Kept`.
         x64: Whether it runs with 64-bit types.
@@ -65,6 +66,7 @@ class Plan:
     def __init__(
         self,
         fn: Callable[..., Any],
+        key: Hashable,
         treedef: Any,
         leaves: Sequence[Any],
         *,
@@ -73,11 +75,13 @@ class Plan:
         handle: str,
         **options: Any,
     ) -> None:
+        self.key = key
         self._fn, self._treedef, self._leaves = fn, treedef, tuple(leaves)
         numbers = [leaf for leaf in leaves if not isinstance(leaf, Aval | Kept)]
         ins = [leaf for leaf in leaves if isinstance(leaf, Aval)]
         with settings(x64, device):
             closed = jax.make_jaxpr(self._flat)(tuple(numbers), *ins)
+        _convert.check_concrete(closed.consts)
 
         def run(aux: Any, *xs: Any) -> tuple[Any, ...]:
             consts, values = aux

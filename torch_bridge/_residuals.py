@@ -69,7 +69,11 @@ class Saved(Forward):
         closed = jax.make_jaxpr(forward)(aux, *op.ins)
         self._tree = store["tree"]
         self._recipe = Recipe(closed.jaxpr, count, len(op.consts), len(op.example))
-        self._constants = _evaluate(op, closed, list(self._recipe.fixed.values()))
+        fix = self._recipe.fix()
+        self._constants = jax.jit(lambda *consts: jax.core.eval_jaxpr(fix, closed.consts, *consts))(
+            *op.consts
+        )
+        _convert.check_concrete(self._constants)
         carried = list(self._recipe.carried.values())
         jaxpr = closed.jaxpr.replace(outvars=[*closed.jaxpr.outvars[:count], *carried])
 
@@ -139,16 +143,3 @@ def _packing(x: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         wide = jnp.uint8 if jnp.issubdtype(x.dtype, jnp.unsignedinteger) else jnp.int8
         return lambda v: v.astype(wide), lambda v: v.astype(x.dtype)
     return _same, _same
-
-
-def _evaluate(op: Op, closed: Any, wanted: Sequence[Any]) -> list[Any]:
-    """Variables of the forward pass that do not depend on the arguments of a call."""
-    if not wanted:
-        return []
-    jaxpr = closed.jaxpr.replace(outvars=wanted)
-
-    def evaluate(consts: Any) -> list[Any]:
-        zeros = [jnp.zeros(x.shape, x.dtype) for x in op.ins]
-        return jax.core.eval_jaxpr(jaxpr, closed.consts, *consts, *op.example, *zeros)
-
-    return jax.jit(evaluate)(op.consts)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import torch
 
 from torch_bridge import _arguments, _convert
@@ -78,6 +79,8 @@ class Reader:
         numbers: list[Any] = []
         kinds: list[Any] = []
         for index, leaf in enumerate(leaves):
+            if isinstance(leaf, np.generic):  # a number to torch, where JAX takes it for an array
+                leaf = leaf.item()
             kind = type(leaf)
             if kind in _PLAIN:
                 xs.append(leaf)

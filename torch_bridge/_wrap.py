@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Literal
 
 import jax
@@ -45,6 +45,7 @@ class BridgedFunction:
     def __init__(self, fn: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, fn, updated=())
         self.__name__ = options["name"] or getattr(fn, "__name__", type(fn).__name__)
+        self.__qualname__ = getattr(fn, "__qualname__", self.__name__)
         self.jax_fn, self._options = fn, options
         static = static_arguments(fn, options["static_argnames"], options["static_argnums"])
         self.reader = Reader(fn, self.__name__, static, options["x64"], options["autocast_dtype"])
@@ -63,17 +64,27 @@ class BridgedFunction:
 
     def _build(self, call: Call) -> Plan:
         self.reader.check(call)
-        digest = hashlib.sha256(repr(call.key).encode()).hexdigest()[:16]
         return Plan(
             self.jax_fn,
+            call.key,
             call.treedef,
             call.leaves(),
             x64=call.x64,
             device=_numpy_device(call.xs),
-            handle=f"{self.handle}@{digest}",
+            handle=self._name_plan(call.key),
             residuals=self._options["residuals"],
             check_finite=self._options["check_finite"],
         )
+
+    def _name_plan(self, key: Hashable) -> str:
+        """The same for a signature in every process, and another for every other one."""
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        handle = f"{self.handle}@{digest}"
+        plans = [*self._cache.plans(), *self.pinned.values()]
+        taken = {plan.op.handle for plan in plans if plan.key != key}
+        while handle in taken:  # static values that differ but print alike
+            handle += "'"
+        return handle
 
     def pin(self, call: Call) -> Plan:
         """The plan of a call, kept for programs that name it by its handle."""

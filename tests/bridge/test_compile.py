@@ -1,5 +1,6 @@
 """torch.compile without graph breaks, torch.export, and the custom op behind them."""
 
+import dataclasses
 import subprocess
 import sys
 import textwrap
@@ -180,6 +181,19 @@ def test_export_round_trip(tmp_path):
     targets = [str(node.target) for node in program.graph.nodes]
     assert "torch_bridge.call.default" in targets
     torch.testing.assert_close(program.module()(x), model(x))
+
+
+def test_static_values_that_print_alike():
+    @dataclasses.dataclass(frozen=True)
+    class Gain:
+        value: float = dataclasses.field(repr=False)
+
+    bridge = wrap(lambda x, gain: x * gain.value, static_argnames="gain")
+    x = torch.ones(2)
+    calls = [bridge.reader.read((x, Gain(value)), {}) for value in (2.0, 3.0, 2.0)]
+    handles = [bridge.pin(call).op.handle for call in calls]
+    assert handles[0] == handles[2] != handles[1]
+    assert [_custom_op.find(h).run((), [x])[0][0].item() for h in handles] == [2, 3, 2]
 
 
 @pytest.mark.slow

@@ -156,3 +156,11 @@ def test_canary_jit_outputs_own_their_memory():
     a, b, c = jax.jit(lambda k, x: (x, x, k))(constant, x)
     pointers = {v.unsafe_buffer_pointer() for v in (a, b, c, constant)}
     assert len(pointers | {x.__array_interface__["data"][0]}) == 5
+
+
+def test_numpy_numbers_do_not_change_the_precision():
+    bridge = wrap(lambda x, n: x * n)
+    for number in (np.float64(2), np.float32(2), np.int64(2)):
+        for dtype in (torch.float16, torch.float32, torch.float64):
+            assert bridge(torch.ones(2, dtype=dtype), number).dtype == dtype
+    assert bridge.cache_info().misses == 6  # a float and an int for each of three dtypes

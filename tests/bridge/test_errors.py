@@ -329,3 +329,14 @@ class Mode(enum.Enum):
 
 def test_enum_is_accepted():
     assert wrap(lambda x, m: x * m.value)(torch.ones(2), Mode.A).sum() == 2
+
+
+def test_inside_a_jax_trace():
+    bridge = wrap(lambda x: x * jnp.exp(jnp.arange(3.0)))
+    x = torch.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="called while JAX traces a program around it"):
+        jax.jit(lambda a: a + bridge(x).sum().item())(1.0)
+    with pytest.raises(RuntimeError, match="or closes over a tracer"):
+        jax.jit(lambda a: wrap(lambda x: x * a)(x).sum().item())(1.0)
+    bridge(x).sum().backward()  # nothing of the trace is left behind
+    torch.testing.assert_close(x.grad, torch.exp(torch.arange(3.0)))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 import pickle
 import threading
 from typing import NamedTuple
@@ -183,6 +184,8 @@ def test_pickle_and_copy():
     again = pickle.loads(pickle.dumps(wrap(_triple, residuals="recompute")))
     assert again(torch.ones(2)).tolist() == [3, 3]
     assert copy.deepcopy(again) is again
+    partial = pickle.loads(pickle.dumps(wrap(functools.partial(_triple))))
+    assert partial(torch.ones(2)).tolist() == [3, 3]
 
 
 def _triple(x):
