@@ -56,6 +56,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("keyword_only_options", "jaxwave.zernike_opd"): "coefficients and modes, then the point",
     ("keyword_only_options", "jaxwave.calibration.calibrate"): "a model, a loss, then the data",
     ("key_first", "jaxwave.calibration.calibrate"): "an option: only minibatches are random",
+    ("key_first", "jaxwave.calibration.fit_stacks"): "an option: only further starts are random",
     ("keyword_only_options", "jaxwave.calibration.sample_posterior"): "the key, and what is fitted",
     ("keyword_only_options", "jaxwave.calibration.bead_stack"): "parameters of one model",
     ("keyword_only_options", "jaxwave.report.save_bead_fit"): "where to, and what was fitted",

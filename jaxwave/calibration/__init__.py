@@ -23,6 +23,7 @@ from jaxwave.calibration.lbfgs import Minimum, minimize
 from jaxwave.calibration.linear import solve_gain_background
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.priors import normal, smooth
+from jaxwave.calibration.stacks import StacksFit, StacksPrediction, fit_stacks, predict_stacks
 from jaxwave.calibration.starts import random_starts, twin_start
 from jaxwave.calibration.posterior import Posterior, sample_posterior
 from jaxwave.calibration.profile import Profile, profile_likelihood
@@ -71,6 +72,11 @@ __all__ = [
     "BeadOutcome",
     "fit_beads",
     "shared_start",
+    # Many stacks of one pupil and its responses
+    "fit_stacks",
+    "predict_stacks",
+    "StacksFit",
+    "StacksPrediction",
     # Parts of a fit
     "Minimum",
     "minimize",

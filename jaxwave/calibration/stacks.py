@@ -1,0 +1,485 @@
+"""Many bead stacks of one microscope: a shared pupil that answers linearly to commands."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxwave import _check
+from jaxwave.calibration.bead_fit import noise_variance
+from jaxwave.calibration.bead_model import (
+    PRIORS,
+    SCALES,
+    BeadModel,
+    Parameters,
+    bead_stack,
+    pupil,
+    pupil_basis,
+)
+from jaxwave.calibration.beads import mass_center
+from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
+from jaxwave.calibration.joint import Joint
+from jaxwave.calibration.linear import solve_gain_background
+from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
+from jaxwave.calibration.priors import normal
+from jaxwave.calibration.starts import random_starts
+
+Progress = Callable[[str, int, int, float, float], None]
+
+_OWN = ("y", "x", "z")
+_MAPS = ("phase_map", "amplitude_map")
+_SPREAD = {"zernike": 0.4, "response": 0.4, "z": 2.0}  # of the starts, in units of SCALES
+
+
+class StacksPrediction(NamedTuple):
+    r"""What a fit says of stacks that it has not seen.
+
+    .. math:: \mathrm{NMSE} = \frac{\sum |d - g m - b|^2}{\sum |d - b_0|^2}
+
+    with the background b0 of the stack's border. Valid where :func:`predict_stacks` is.
+
+    Args:
+        image: Predicted stacks, gain and background included, ``(stack, z, y, x)`` [counts].
+        nmse: How far they are from the data, ``(stack,)`` [1].
+        position: Position (y, x, z) of every bead, ``(stack, 3)`` [µm].
+
+    Raises:
+        TypeError: If a part is missing.
+
+    Example:
+        >>> StacksPrediction(np.zeros((1, 3, 8, 8)), np.zeros(1), np.zeros((1, 3))).nmse.shape
+        (1,)
+
+    References:
+        B. M. Hanser et al., J. Microsc. 216, 32 (2004).
+    """
+
+    image: np.ndarray
+    nmse: np.ndarray
+    position: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class StacksFit:
+    r"""A microscope calibrated from many stacks: its wavefront, and how commands change it.
+
+    .. math:: \mathrm{OPD}(V) = \sum_j \Bigl(c_j + \sum_a V_a\, g_{aj}\Bigr) Z_j
+
+    Valid in the range of the commands that were fitted. Piston, tilt and defocus of the responses
+    are in the beads' positions.
+
+    Args:
+        model: The microscope that was fitted.
+        parameters: Scaled shared parameters ``(...)`` by name [``SCALES``]; ``response`` is for
+            commands in units of ``command_scale``.
+        command_scale: Largest fitted command of every actuator, ``(actuators,)`` [its unit].
+        zernike: Coefficients c of the shared wavefront, ``(modes,)`` [µm].
+        responses: Coefficients g, ``(actuators, modes)`` [µm per unit of the command].
+        position: Position (y, x, z) of the bead of every stack, ``(stack, 3)`` [µm].
+        image: The fitted stacks, ``(stack, z, y, x)`` [counts].
+        nmse: How far they are from the data, ``(stack,)`` [1].
+        starts: Mean NMSE that every start has reached, ``(starts,)`` [1].
+        calibration: The best calibration, with its history.
+
+    Raises:
+        TypeError: If a part is missing.
+
+    Example:
+        >>> StacksFit.__dataclass_params__.frozen
+        True
+
+    References:
+        M. J. Booth, "Adaptive optical microscopy: the ongoing quest for a perfect image",
+        Light Sci. Appl. 3, e165 (2014).
+    """
+
+    model: BeadModel
+    parameters: Parameters
+    command_scale: np.ndarray
+    zernike: np.ndarray
+    responses: np.ndarray
+    position: np.ndarray
+    image: np.ndarray
+    nmse: np.ndarray
+    starts: np.ndarray
+    calibration: Calibration
+
+    def opd(self, command: ArrayLike | None = None) -> np.ndarray:
+        """Optical path difference at a command, ``(s_y, s_x)`` [µm], zero beyond the rim."""
+        command = np.zeros(len(self.command_scale)) if command is None else np.asarray(command)
+        scaled = jnp.asarray(command / self.command_scale, jnp.float32)
+        basis = jax.tree.map(jnp.asarray, pupil_basis(self.model))
+        amplitude, opd = pupil(self.model, at_command(self.parameters, scaled), basis)
+        return np.asarray(opd * (amplitude > 0))
+
+    def response_opd(self, actuator: int) -> np.ndarray:
+        """Influence function of an actuator, ``(s_y, s_x)`` [µm per unit of the command]."""
+        unit = np.eye(len(self.command_scale))[actuator] * self.command_scale
+        return (self.opd(unit) - self.opd()) / self.command_scale[actuator]
+
+
+def at_command(parameters: Mapping[str, Array], command: Array) -> Parameters:
+    """The parameters of a bead's stack at a (scaled) command, ``(actuators,)``."""
+    rest = {name: value for name, value in parameters.items() if name != "response"}
+    return {**rest, "zernike": parameters["zernike"] + command @ parameters["response"]}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stack:
+    """Model, residuals and score of one stack; its numbers are in ``d``."""
+
+    model: BeadModel
+
+    def image(self, basis: dict, parameters: Parameters, d: dict, weight: Array) -> Array:
+        m = bead_stack(self.model, at_command(parameters, d["command"]), d["z"], basis)
+        gain, background = solve_gain_background(m, d["stack"], weight)
+        return gain * m + background
+
+    def residuals(self, basis: dict, parameters: Parameters, d: dict) -> Array:
+        image = self.image(basis, parameters, d, d["weight"])
+        return jnp.sqrt(d["weight"]) * (image - d["stack"])
+
+    def alone(self, parameters: Parameters, data: dict) -> Array:
+        return self.residuals(data["basis"], parameters, data["stacks"])
+
+    def together(self, joint: Joint, data: dict) -> Array:
+        one = partial(self.residuals, data["basis"])
+        # A rest that does not fill a batch would be compiled once more.
+        batch = max(k for k in (1, 2, 3, 4) if joint.count % k == 0)
+        return joint.map(one, data["stacks"], batch_size=batch)
+
+
+@partial(jax.jit, static_argnames="model")
+def _score(model: BeadModel, basis: dict, parameters: Parameters, d: dict) -> tuple[Array, Array]:
+    """The image of one stack, and its NMSE with the best unweighted gain and background."""
+    image = _Stack(model).image(basis, parameters, d, d["mask"])
+    error = jnp.sum(d["mask"] * (image - d["stack"]) ** 2)
+    light = jnp.sum(d["mask"] * (d["stack"] - d["background"]) ** 2)
+    return image, error / jnp.maximum(light, 1e-30)
+
+
+def fit_stacks(
+    stacks: ArrayLike,
+    z: ArrayLike,
+    model: BeadModel,
+    *,
+    commands: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    start: Mapping[str, ArrayLike] | None = None,
+    starts: int = 1,
+    key: Array | None = None,
+    freeze: Sequence[str] = ("pixel", "dz", "na"),
+    steps: int = 120,
+    model_error: float = 0.02,
+    progress: Progress | bool = False,
+) -> StacksFit:
+    r"""Fits one pupil and its linear responses to many bead stacks, such as of a deformable mirror.
+
+    .. math:: p^* = \arg\min_p \sum_k \sum_r
+        \frac{[g_k m(r;\, p, c + V_k G, r_k) + b_k - d_k(r)]^2}{\sigma_k^2(r)}
+        + \sum_i \frac{p_i^2}{S_i^2}
+
+    Shared are the wavefront c, the responses G to the commands V, the pupil's amplitude, the blur
+    and the drift from plane to plane; every stack has its own position r, and every plane its own
+    gain g and background b, which are solved inside the loss. Minimized by L-BFGS from every
+    start, in the same compiled program. Valid as
+    :class:`~jaxwave.calibration.bead_model.BeadModel` says, where the wavefront answers linearly.
+    The defocus of a response is in z, so the wavefront has no mode (2, 0). The distance of the
+    planes, the pixel and the taper of the amplitude can hardly be told apart: free ``dz`` or
+    ``pixel`` only with a reason.
+
+    Args:
+        stacks: One stack for every setting, ``(stack, z, y, x)`` [counts].
+        z: Nominal positions of the focal plane in the sample along the light's way, ``(z,)`` [µm],
+            the same for all stacks.
+        model: The microscope.
+        commands: Commands (voltages) of the actuators, ``(stack, actuators)`` [any unit]; by
+            default none, and all stacks share one wavefront.
+        weight: Further weight of every pixel, zero for bad ones, ``(stack, z, y, x)`` [1].
+        start: Scaled shared parameters ``(...)`` by name that shall not start from the unaberrated
+            microscope [``SCALES``]; ``response`` is for the largest commands.
+        starts: Number of starts. The first is as ``start`` says, the others are scattered around
+            it by 20 nm in every mode and response, and by 0.2 µm in z.
+        key: Random key of the scattered starts, shape ``()`` [none]; by default
+            ``jax.random.key(0)``.
+        freeze: Names of the parameters that stay where they start.
+        steps: Minimization steps from every start.
+        model_error: Share of the signal to which the model is trusted [1].
+        progress: True for a bar in the terminal, or a function that is called as
+            ``progress(start, step, steps, loss, nan)``.
+
+    Returns:
+        The fit of the start that ended with the lowest loss.
+
+    Raises:
+        ValueError: If the shapes do not fit, data are not finite where they are weighted, or the
+            commands cannot tell the actuators apart.
+
+    Example:
+        >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
+        ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
+        >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
+        >>> truth = [{**model.start(), "zernike": jnp.array([0.6 * v, 0.0])} for v in (-1, 0, 1)]
+        >>> data = [1e4 * bead_stack(model, p, z, basis) + 100 for p in truth]
+        >>> fit = fit_stacks(data, z, model, commands=[[-10], [0], [10]], steps=30)
+        >>> (10 * fit.responses).round(3).tolist()
+        [[0.03, 0.0]]
+
+    References:
+        B. M. Hanser et al., "Phase-retrieved pupil functions in wide-field fluorescence
+        microscopy", J. Microsc. 216, 32 (2004); M. J. Booth, Light Sci. Appl. 3, e165 (2014).
+    """
+    where = "fit_stacks"
+    _check.integer(where, "starts", starts, 1)
+    volts, scale = _commands(where, commands, np.shape(stacks)[:1])
+    problem = _problem(where, stacks, z, model, volts / scale, weight, model_error)
+    joint = _joint(where, model, problem, len(scale), start)
+    names = sorted({*SCALES, "response"})
+    for name in freeze:
+        _check.choice(where, "freeze", name, names)
+    learned = [name for name in names if name not in (*freeze, *_MAPS)]
+    if not len(scale):
+        learned.remove("response")
+    dotted = {name: f"{'own' if name in _OWN else 'shared'}.{name}" for name in learned}
+    widths = {**PRIORS, "response": PRIORS["zernike"]}
+    models = [joint]
+    if starts > 1:
+        spread = {dotted[k]: sigma for k, sigma in _SPREAD.items() if k in learned}
+        key = jax.random.key(0) if key is None else key
+        models += random_starts(key, joint, starts - 1, spread=spread)
+    runs = [
+        calibrate(
+            one,
+            least_squares(_Stack(model).together),
+            problem,
+            stages=[Stage(name=f"start {k + 1} of {starts}")],
+            learn=list(dotted.values()),
+            priors={dotted[name]: normal(0.0, widths[name]) for name in learned if name in widths},
+            optimizer=lbfgs(),
+            steps=steps,
+            tolerance=1e-5,
+            progress=progress,
+        )
+        for k, one in enumerate(models)
+    ]
+    ends = [_scores(model, run.model, problem) for run in runs]
+    best = int(np.argmin([run.loss for run in runs]))
+    means = np.array([nmse.mean() for _, nmse in ends])
+    return _result(model, runs[best], scale, *ends[best], means)
+
+
+def predict_stacks(
+    fit: StacksFit,
+    stacks: ArrayLike,
+    z: ArrayLike,
+    *,
+    commands: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    steps: int = 15,
+    model_error: float = 0.02,
+) -> StacksPrediction:
+    r"""Predicts stacks at other commands from a fit, to see whether it holds.
+
+    .. math:: m_k = g_k\, m(c + V_k G,\ r_k) + b_k
+
+    Only what no microscope can know beforehand is taken from the data, by least squares: the
+    position r of the bead, gain g and background b of every plane. Valid between the commands
+    that were fitted.
+
+    Args:
+        fit: The fit.
+        stacks: The stacks, ``(stack, z, y, x)`` [counts].
+        z: Nominal positions of the planes, ``(z,)`` [µm].
+        commands: Their commands, ``(stack, actuators)`` [the unit of the fitted ones].
+        weight: Further weight of every pixel, zero for bad ones, ``(stack, z, y, x)`` [1].
+        steps: Levenberg-Marquardt steps for the position.
+        model_error: Share of the signal to which the model is trusted [1].
+
+    Returns:
+        The predicted stacks, their NMSE and the beads' positions.
+
+    Raises:
+        ValueError: If the shapes do not fit, or data are not finite where they are weighted.
+
+    Example:
+        >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
+        ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
+        >>> z = np.arange(-2, 3) * 0.5
+        >>> data = 1e4 * bead_stack(model, model.start(0.1), z, pupil_basis(model)) + 100
+        >>> fit = fit_stacks(data[None], z, model, steps=10)
+        >>> bool(predict_stacks(fit, data[None], z).nmse[0] < 1e-3)
+        True
+
+    References:
+        B. M. Hanser et al., J. Microsc. 216, 32 (2004).
+    """
+    where = "predict_stacks"
+    count = len(fit.command_scale)
+    volts = np.zeros((len(np.asarray(stacks)), 0)) if commands is None else np.asarray(commands)
+    if volts.shape != (len(np.asarray(stacks)), count):
+        raise ValueError(
+            f"{where}: `commands` must have one row per stack and the {count} actuators of the "
+            f"fit, got the shape {volts.shape}."
+        )
+    _check.finite_array(where, "commands", volts)
+    model, scaled = fit.model, volts / fit.command_scale
+    problem = _problem(where, stacks, z, model, scaled, weight, model_error)
+    images, scores, positions = [], [], []
+    for k in range(len(scaled)):
+        d = {name: value[k] for name, value in problem["stacks"].items()}
+        run = calibrate(
+            {**fit.parameters, **{name: d["start"][i] for i, name in enumerate(_OWN)}},
+            least_squares(_Stack(model).alone),
+            {"basis": problem["basis"], "stacks": d},
+            learn=list(_OWN),
+            optimizer=levenberg_marquardt(),
+            steps=steps,
+        )
+        image, nmse = _score(model, problem["basis"], run.model, d)
+        images.append(np.asarray(image))
+        scores.append(float(nmse))
+        positions.append([float(run.model[name]) * SCALES[name] for name in _OWN])
+    return StacksPrediction(np.stack(images), np.array(scores), np.array(positions))
+
+
+# -- parts ---------------------------------------------------------------------------------
+
+
+def _commands(
+    where: str, commands: ArrayLike | None, count: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The commands, and the largest of every actuator."""
+    volts = np.zeros((*count, 0)) if commands is None else np.asarray(commands, np.float64)
+    if volts.ndim != 2 or volts.shape[:1] != count:
+        raise ValueError(
+            f"{where}: `commands` must be (stack, actuators) with one row for each of the "
+            f"{count[0] if count else 0} stacks, got the shape {volts.shape}."
+        )
+    _check.finite_array(where, "commands", volts)
+    scale = np.abs(volts).max(axis=0)
+    known = np.column_stack([np.ones(len(volts)), volts / np.where(scale > 0, scale, 1)])
+    rank, needed = np.linalg.matrix_rank(known), known.shape[1]
+    if rank < needed:
+        raise ValueError(
+            f"{where}: `commands` must tell the {needed - 1} actuators and the wavefront without "
+            f"a command apart, got {rank} independent settings. Record one stack at rest, and "
+            "two that differ in every actuator."
+        )
+    return volts, scale
+
+
+def _problem(
+    where: str,
+    stacks: Any,
+    z: Any,
+    model: BeadModel,
+    scaled: np.ndarray,
+    weight: Any,
+    model_error: float,
+) -> dict[str, Any]:
+    """The arrays that the loss needs, the leading axis counting the stacks."""
+    data, z = np.asarray(stacks, np.float64), np.asarray(z, np.float64)
+    if data.ndim != 4 or data.shape[2:] != tuple(model.shape):
+        raise ValueError(
+            f"{where}: `stacks` must be (stack, z, y, x) with the model's {tuple(model.shape)} "
+            f"pixels, got the shape {data.shape}. Cut the beads with cut_bead first."
+        )
+    if z.shape != data.shape[1:2]:
+        raise ValueError(
+            f"{where}: `z` must have one number per plane {data.shape[1:2]}, got {z.shape}."
+        )
+    _check.finite_array(where, "z", z)
+    mask = np.ones_like(data) if weight is None else np.asarray(weight, np.float64)
+    if mask.shape != data.shape:
+        raise ValueError(f"{where}: `weight` must match the stacks {data.shape}, got {mask.shape}.")
+    _check.nonnegative(where, "weight", mask)
+    data = np.where(mask > 0, data, np.nanmedian(np.where(np.isfinite(data), data, np.nan)))
+    _check.finite_array(where, "stacks", data, fix="Give those pixels the weight 0.")
+    noise = [noise_variance(stack, model_error=model_error) for stack in data]
+    arrays = {
+        "stack": data,
+        "mask": mask,
+        "weight": mask / np.stack([variance for variance, _, _ in noise]),
+        "background": np.array([background for _, background, _ in noise]),
+        "z": np.broadcast_to(z, data.shape[:2]),
+        "command": scaled,
+        "start": np.stack([_place(stack, z, model) for stack in data]),
+    }
+    return {
+        "basis": jax.tree.map(jnp.asarray, pupil_basis(model)),
+        "stacks": {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()},
+    }
+
+
+def _place(stack: np.ndarray, z: np.ndarray, model: BeadModel) -> np.ndarray:
+    """Where a bead seems to be, in units of SCALES: center of mass, and of the sharpness."""
+    peak = stack.max(axis=(1, 2))
+    sharp = (peak - peak.min()) ** 2 + 1e-30
+    center = np.asarray(mass_center(stack)) - np.array(model.shape) // 2
+    y, x = center * model.pixel
+    return np.array([y, x, np.sum(sharp * z) / np.sum(sharp)]) / [SCALES[name] for name in _OWN]
+
+
+def _joint(
+    where: str,
+    model: BeadModel,
+    problem: dict,
+    actuators: int,
+    given: Mapping[str, ArrayLike] | None,
+) -> Joint:
+    """The model of all stacks, at the start."""
+    parameters = {**model.start(), "response": jnp.zeros((actuators, len(model.modes)))}
+    for name, value in (given or {}).items():
+        _check.choice(where, "start", name, sorted(set(parameters) - set(_OWN)))
+        _check.finite_array(where, f"start[{name!r}]", value)
+        if np.shape(value) != parameters[name].shape:
+            raise ValueError(
+                f"{where}: `start[{name!r}]` must have the shape {parameters[name].shape}, got "
+                f"{np.shape(value)}. Take it from a fit of the same model."
+            )
+        parameters[name] = jnp.asarray(value, jnp.float32)
+    places = problem["stacks"]["start"]
+    joint = Joint(parameters, len(places), own=list(_OWN))
+    for k, name in enumerate(_OWN):
+        joint.own[name][...] = places[:, k]
+    return joint
+
+
+def _scores(model: BeadModel, joint: Joint, problem: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Images and NMSE of all stacks."""
+    parts = []
+    for k in range(joint.count):
+        d = {name: value[k] for name, value in problem["stacks"].items()}
+        parts.append(_score(model, problem["basis"], joint.model(k), d))
+    return np.stack([np.asarray(p[0]) for p in parts]), np.array([float(p[1]) for p in parts])
+
+
+def _result(
+    model: BeadModel,
+    run: Calibration,
+    scale: np.ndarray,
+    image: np.ndarray,
+    nmse: np.ndarray,
+    starts: np.ndarray,
+) -> StacksFit:
+    shared = {name: jnp.asarray(v[...]) for name, v in run.model.shared.items()}
+    own = {name: np.asarray(v[...], np.float64) * SCALES[name] for name, v in run.model.own.items()}
+    response = np.asarray(shared["response"], np.float64) * SCALES["zernike"]
+    return StacksFit(
+        model=model,
+        parameters=shared,
+        command_scale=scale,
+        zernike=np.asarray(shared["zernike"], np.float64) * SCALES["zernike"],
+        responses=response / scale[:, None],
+        position=np.stack([own[name] for name in _OWN], axis=-1),
+        image=image,
+        nmse=nmse,
+        starts=starts,
+        calibration=run,
+    )

@@ -1,0 +1,188 @@
+"""Many stacks, one pupil: known responses are recovered, and a real mirror is predicted."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxwave.calibration.bead_model import SCALES, BeadModel, bead_stack, pupil_basis
+from jaxwave.calibration.stacks import fit_stacks, predict_stacks
+
+SMALL = BeadModel(
+    na=0.8,
+    wavelength=0.5,
+    n=1.0,
+    pixel=0.13,
+    shape=(24, 25),
+    order=4,
+    pupil_samples=32,
+    vectorial=False,
+)
+Z = (np.arange(7) - 3) * 0.5
+COMMANDS = np.array([[-20, 0], [20, 0], [0, -3], [0, 0], [0, 3.0]])  # two units that differ
+UNSEEN = np.array([[10, 0], [-10, 1.5]])
+PHOTONS, BACKGROUND = 3e5, 100.0
+DATA = Path(__file__).parents[2] / "examples" / "data" / "deformable_mirror.npz"
+
+
+def truth() -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients at rest [µm], and per unit of the commands."""
+    rest, answer = np.zeros(len(SMALL.modes)), np.zeros((2, len(SMALL.modes)))
+    for mode, opd in {(2, 2): 0.02, (3, 1): -0.015, (4, 0): 0.025}.items():
+        rest[SMALL.modes.index(mode)] = opd
+    for mode, opd in {(2, -2): 0.03, (3, 3): -0.02}.items():
+        answer[0, SMALL.modes.index(mode)] = opd / 20
+    for mode, opd in {(2, 2): -0.025, (3, -1): 0.02, (4, 0): 0.01}.items():
+        answer[1, SMALL.modes.index(mode)] = opd / 3
+    return rest, answer
+
+
+def position(commands: np.ndarray) -> np.ndarray:
+    """Where the bead is: it also answers with defocus and tilt, as behind a real mirror."""
+    first, second = (commands / (20, 3)).T
+    return np.stack([0.05 * first, 0.03 + 0 * first, 0.2 * second], axis=-1)
+
+
+def simulate(commands: np.ndarray, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rest, answer = truth()
+    stacks = []
+    for command, place in zip(commands, position(commands), strict=True):
+        own = {"zernike": rest + command @ answer}
+        own["y"], own["x"], own["z"] = place
+        p = {k: jnp.asarray(v / SCALES[k], jnp.float32) for k, v in own.items()}
+        clean = bead_stack(SMALL, {**SMALL.start(), **p}, Z, pupil_basis(SMALL))
+        stacks.append(rng.poisson(PHOTONS * np.asarray(clean) + BACKGROUND))
+    return np.stack(stacks).astype(float)
+
+
+OPTIONS = dict(commands=COMMANDS, starts=2, key=jax.random.key(3), steps=120, model_error=0.0)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return fit_stacks(simulate(COMMANDS, 0), Z, SMALL, **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    return simulate(UNSEEN, 1)
+
+
+def test_recovers_wavefront_and_responses_from_both_starts(fit) -> None:
+    rest, answer = truth()
+    # one nanometer, of responses of tens, at 3e5 photons a plane
+    assert np.abs(fit.zernike - rest).max() < 1e-3
+    assert np.abs((fit.responses - answer) * [[20], [3]]).max() < 1e-3
+    assert fit.starts.shape == (2,) and fit.starts.max() < 1.05 * fit.starts.min()
+
+
+def test_tilt_and_defocus_of_a_response_are_the_position(fit) -> None:
+    assert (2, 0) not in fit.model.modes
+    np.testing.assert_allclose(fit.position[:, :2], position(COMMANDS)[:, :2], atol=2e-3)
+    np.testing.assert_allclose(fit.position[:, 2], position(COMMANDS)[:, 2], atol=0.01)
+
+
+def test_predicts_other_commands_of_both_actuators_at_once(fit, unseen) -> None:
+    right, none, wrong = (
+        predict_stacks(fit, unseen, Z, commands=sign * UNSEEN, model_error=0.0)
+        for sign in (1, 0, -1)
+    )
+    # shot noise alone, of expected variance = mean counts
+    noise = np.sum(unseen, axis=(1, 2, 3)) / np.sum((unseen - BACKGROUND) ** 2, axis=(1, 2, 3))
+    np.testing.assert_allclose(right.nmse, noise, rtol=0.15)
+    assert np.all(right.nmse < 0.3 * none.nmse) and np.all(none.nmse < wrong.nmse)
+    np.testing.assert_allclose(right.position, position(UNSEEN), atol=0.01)
+    assert right.image.shape == unseen.shape
+
+
+def test_influence_function_is_the_difference_of_wavefronts(fit) -> None:
+    modes, (_, answer) = pupil_basis(SMALL)["phase"], truth()
+    inside = fit.opd() != 0
+    expected = np.einsum("k,kyx->yx", answer[1], modes)
+    found = fit.response_opd(1)
+    assert np.sqrt(np.mean((found - expected)[inside] ** 2)) * 3 < 2e-3
+    np.testing.assert_allclose(fit.opd([0, 3]) - fit.opd(), 3 * found, atol=1e-6)
+
+
+def test_same_key_same_result(fit) -> None:
+    again = fit_stacks(simulate(COMMANDS, 0), Z, SMALL, **OPTIONS)
+    np.testing.assert_array_equal(again.responses, fit.responses)
+    np.testing.assert_array_equal(again.starts, fit.starts)
+
+
+def test_bad_pixels_of_zero_weight_do_not_matter(fit, unseen) -> None:
+    data, weight = unseen.copy(), np.ones_like(unseen)
+    data[0, 3, 12, 11], weight[0, 3, 12, 11] = np.nan, 0
+    data[1, 2, 3, 4], weight[1, 2, 3, 4] = 1e9, 0
+    options = dict(commands=UNSEEN, model_error=0.0)
+    clean = predict_stacks(fit, unseen, Z, **options)
+    masked = predict_stacks(fit, data, Z, weight=weight, **options)
+    np.testing.assert_allclose(masked.position, clean.position, atol=3e-3)
+    np.testing.assert_allclose(masked.nmse, clean.nmse, rtol=0.05)
+
+
+STACKS = np.random.default_rng(0).poisson(100.0, (5, 7, 24, 25)).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        (dict(commands=COMMANDS[:3]), "one row for each of the 5 stacks"),
+        (dict(commands=np.ones((5, 1))), "tell the 1 actuators .* apart"),
+        (dict(commands=COMMANDS[:, [0, 0]]), "tell the 2 actuators .* apart"),
+        (dict(commands=COMMANDS * np.nan), "commands"),
+        (dict(z=Z[:3]), "one number per plane"),
+        (dict(stacks=STACKS[:, :, :20]), "Cut the beads"),
+        (dict(stacks=STACKS * np.nan), "stacks"),
+        (dict(weight=np.ones(3)), "must match the stacks"),
+        (dict(start={"zernike": np.zeros(3)}), "must have the shape"),
+        (dict(start={"zernik": np.zeros(3)}), "zernike"),
+        (dict(freeze=["blurr"]), "blur"),
+        (dict(starts=0), "starts"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:All-NaN")
+def test_says_what_is_wrong(changed, match) -> None:
+    given = {"stacks": STACKS, "z": Z, "model": SMALL, "commands": COMMANDS, **changed}
+    stacks, z, model = (given.pop(name) for name in ("stacks", "z", "model"))
+    with pytest.raises(ValueError, match=f"^fit_stacks: .*{match}"):
+        fit_stacks(stacks, z, model, **given)
+
+
+def test_a_prediction_needs_the_commands_of_the_fit(fit, unseen) -> None:
+    with pytest.raises(ValueError, match="the 2 actuators of the fit"):
+        predict_stacks(fit, unseen, Z, commands=UNSEEN[:, :1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_measured_mirror_is_predicted_from_any_start(seed: int) -> None:
+    with np.load(DATA, allow_pickle=False) as file:
+        stacks, volts = file["stacks"], file["volts"]
+    held = np.abs(volts).max(axis=1) == 0.015
+    model = BeadModel(
+        na=1.2, wavelength=0.532, n=1.333, pixel=0.08, shape=(64, 64), order=8, vectorial=False
+    )
+    z, modes = np.arange(-3.0, 4.0), len(model.modes)
+    # 20 nm in every mode, 130 nm together: far from flat, and from what the fits find
+    rest, answer = np.split(0.4 * jax.random.normal(jax.random.key(seed), (3, modes)), [1])
+    fit = fit_stacks(
+        stacks[~held],
+        z,
+        model,
+        commands=volts[~held],
+        start={"zernike": rest[0], "response": answer},
+        steps=120,
+        model_error=0.1,
+    )
+    predicted, still, wrong = (
+        predict_stacks(fit, stacks[held], z, commands=sign * volts[held], model_error=0.1).nmse
+        for sign in (1, 0, -1)
+    )
+    print(f"start {seed}: fitted {fit.nmse.round(4)}, {predicted=}, {still=}, {wrong=}")
+    assert predicted.mean() < 1.15 * fit.nmse.mean()
+    assert predicted.max() < 1.15 * fit.nmse.max() and fit.nmse.mean() < 0.032
+    assert np.all(predicted < 0.6 * still) and np.all(predicted < 0.3 * wrong)
