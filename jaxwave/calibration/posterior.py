@@ -18,6 +18,7 @@ from jaxwave.calibration.uncertainty import (
     PriorRows,
     named_priors,
     plus_minus,
+    rows_of,
     uncertainty,
 )
 from jaxwave.calibration.vector import Vector
@@ -102,7 +103,8 @@ def sample_posterior(
     Args:
         key: Random key, shape ``()`` [none].
         model: The fitted model, an nnx module or a pytree of arrays.
-        residuals: ``residuals(model, data)``, (model - data)/noise, arrays of any shape.
+        residuals: ``residuals(model, data)``, (model - data)/noise, arrays of any shape; or a
+            :class:`~jaxwave.calibration.calibrate.least_squares` of them.
         data: What ``residuals`` needs, a pytree of arrays of any shape [its units].
         learn: Patterns of the parameters' names; by default what ``calibrate`` learns.
         priors: What was known before by pattern; they return any shape [1].
@@ -151,7 +153,7 @@ def sample_posterior(
         )
     vector = Vector(model, learn=learn)
     rows = Rows(
-        ModelResiduals(residuals, vector.layout),
+        ModelResiduals(rows_of(residuals), vector.layout),
         PriorRows(vector.layout, tuple(named_priors(vector, priors or {}).items())),
     )
     kind = vector.flat.dtype

@@ -21,6 +21,7 @@ from jaxwave.calibration.uncertainty import (
     Uncertainty,
     named_priors,
     real_vector,
+    rows_of,
     uncertainty,
 )
 from jaxwave.calibration.vector import Vector
@@ -108,7 +109,8 @@ def profile_likelihood(
 
     Args:
         model: The fitted model, an nnx module or a pytree of arrays.
-        residuals: ``residuals(model, data)``, (model - data)/noise, arrays of any shape.
+        residuals: ``residuals(model, data)``, (model - data)/noise, arrays of any shape; or a
+            :class:`~jaxwave.calibration.calibrate.least_squares` of them.
         data: What ``residuals`` needs, a pytree of arrays of any shape [its units].
         name: The number to hold, such as ``"lens.f"`` or ``"mask.coefficients[3]"``.
         values: Where to hold it, ``(count,)`` [its unit]; by default three standard errors to both
@@ -145,7 +147,7 @@ def profile_likelihood(
     held = _values(where, known, index, values)
     vector = Vector(model, learn=learn)
     rows = Rows(
-        ModelResiduals(residuals, vector.layout),
+        ModelResiduals(rows_of(residuals), vector.layout),
         PriorRows(vector.layout, tuple(named_priors(vector, priors or {}).items())),
     )
     starts = jnp.asarray(_foreseen(known, index, held), vector.flat.dtype)

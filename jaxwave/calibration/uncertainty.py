@@ -13,6 +13,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from jaxwave import _check
+from jaxwave.calibration.calibrate import least_squares
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.vector import Vector, by_name
 from jaxwave.elements.labels import unit_of
@@ -156,7 +157,8 @@ def uncertainty(
 
     Args:
         model: The fitted model, an nnx module or a pytree of arrays.
-        residuals: ``residuals(model, data)``, (model - data)/noise, arrays of any shape.
+        residuals: ``residuals(model, data)``, (model - data)/noise, arrays of any shape; or a
+            :class:`~jaxwave.calibration.calibrate.least_squares` of them.
         data: What ``residuals`` needs, a pytree of arrays of any shape [its units].
         learn: Patterns of the parameters' names; by default what ``calibrate`` learns.
         priors: What was known before by pattern, such as ``{"na": normal(0.85, 0.01)}``; they
@@ -168,7 +170,7 @@ def uncertainty(
         The uncertainty of every learned number.
 
     Raises:
-        ValueError: If a pattern matches nothing, or a residual is not finite.
+        ValueError: If a pattern matches nothing, a residual is not finite, or there is one only.
         TypeError: If a parameter is neither real nor complex.
 
     Example:
@@ -184,9 +186,14 @@ def uncertainty(
         207 (1932).
     """
     vector = Vector(model, learn=learn)
-    call = ModelResiduals(residuals, vector.layout)
+    call = ModelResiduals(rows_of(residuals), vector.layout)
     jacobian, r = _linearize(call, vector.flat, (vector.scales, vector.fixed, data))
     _check.finite_array("uncertainty", "residuals", r)
+    if r.size == 1 < vector.size:
+        raise ValueError(
+            f"uncertainty: `residuals` must return (model - data)/noise of every sample, got one "
+            f"number for {vector.size} parameters. Pass the residuals, not the loss."
+        )
     information, nothing = _information(jacobian), _NOTHING[jacobian.dtype.itemsize]
     total = information
     if priors:
@@ -297,6 +304,11 @@ class _TreeResiduals:
 
     def __call__(self, flat: Array, data: tuple) -> Any:
         return self.residuals(self.unravel(flat), *data)
+
+
+def rows_of(residuals: Callable[..., Any]) -> Callable[..., Any]:
+    """The residuals of a least-squares loss; others are passed on."""
+    return residuals.residuals if isinstance(residuals, least_squares) else residuals
 
 
 def real_vector(tree: Any) -> Array:

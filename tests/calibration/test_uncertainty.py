@@ -8,6 +8,7 @@ from flax import nnx
 from jax.flatten_util import ravel_pytree
 
 from jaxwave import psf
+from jaxwave.calibration.calibrate import least_squares
 from jaxwave.calibration.priors import normal
 from jaxwave.calibration.uncertainty import (
     Combination,
@@ -154,6 +155,16 @@ def test_complex_parameters() -> None:
     assert got.names == ("t.real", "t.imag")
     np.testing.assert_allclose(got.values, [1, 2])
     np.testing.assert_allclose(got.errors, 0.1 / np.sqrt(41), rtol=1e-5)
+
+
+def test_a_least_squares_loss_counts_as_its_residuals() -> None:
+    data = 2 * X + 0.5 - X**2
+    loss = least_squares(line)
+    np.testing.assert_array_equal(
+        uncertainty(line_model(), loss, data).errors, uncertainty(line_model(), line, data).errors
+    )
+    with pytest.raises(ValueError, match="Pass the residuals, not the loss"):
+        uncertainty(line_model(), lambda m, d: jnp.sum(line(m, d) ** 2), data)
 
 
 def test_modules_of_both_kinds_of_numbers() -> None:
