@@ -62,9 +62,9 @@ class BeadModel:
         /\lambda}\, d^2s\Bigr|^2
 
     summed over the orientations of a freely rotating dipole and both polarizations (M = 1 for
-    the scalar model), then blurred by the pixel and by a Gaussian. z is the position of the
-    focal plane in the sample along the light's way. Valid for a bead much smaller than the PSF,
-    in a medium of one index.
+    the scalar model), summed over the volume of the bead, then blurred by the pixel and by a
+    Gaussian. z is the position of the focal plane in the sample along the light's way. Valid in
+    a medium of one index, for a bead that glows evenly; its own refraction is neglected.
 
     Args:
         na: Numerical aperture.
@@ -76,6 +76,7 @@ class BeadModel:
         pupil_samples: Samples across the pupil grid.
         vectorial: False neglects polarization.
         margin: Pixels added around the image so that the blur does not wrap.
+        bead_diameter: Diameter of the bead [µm]; 0 is a point.
 
     Raises:
         ValueError: If a number is out of range, or the pupil grid is too coarse for the image.
@@ -100,6 +101,7 @@ class BeadModel:
     pupil_samples: int = 48
     vectorial: bool = True
     margin: int = 8
+    bead_diameter: float = 0.0
 
     def __post_init__(self) -> None:
         where = "BeadModel"
@@ -108,6 +110,12 @@ class BeadModel:
         _check.numerical_aperture(where, self.na, self.n)
         _check.positive(where, "pixel", self.pixel, unit="µm")
         _check.grid_shape(where, self.shape)
+        _check.nonnegative(where, "bead_diameter", self.bead_diameter, unit="µm")
+        if self.bead_diameter > self.pixel * min(self.shape) / 4:
+            raise ValueError(
+                f"{where}: `bead_diameter` must be at most a quarter of the window, got "
+                f"{self.bead_diameter:g} µm. It is in micrometers."
+            )
         if self.order < 2:
             raise ValueError(f"{where}: `order` must be at least 2, got {self.order}.")
         nyquist = self.wavelength / (4 * self.na)
@@ -193,7 +201,10 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
     phase = modes(model.modes)
     gauge = np.stack([np.ones_like(sy), sy, sx, cosine]) * near
     amplitude = modes(model.amplitude_modes)
+    heights, spheres = _slices(model)
     return {
+        "bead_z": heights.astype(np.float32),
+        "bead": spheres.astype(np.float32),
         "cosine": cosine.astype(np.float32),
         "phase": phase.astype(np.float32),
         "amplitude": amplitude.astype(np.float32),
@@ -201,6 +212,26 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
         "amplitude_gauge": _orthonormal(np.concatenate([gauge[:1], amplitude]), near),
         "near": near.astype(np.float32),
     }
+
+
+def _slices(model: BeadModel) -> tuple[np.ndarray, np.ndarray]:
+    """Heights of a bead's slices (Gauss-Legendre), and the spectra of their disks by their share.
+
+    The spectrum of a disk is 2 J1(v)/v, here a Gauss-Chebyshev sum over its chords; pixels are
+    the nominal ones.
+    """
+    radius = model.bead_diameter / 2
+    if radius == 0:
+        return np.zeros(1), np.ones((1, 1, 1))
+    depth = model.wavelength / (model.n - np.sqrt(model.n**2 - model.na**2))
+    t, weight = np.polynomial.legendre.leggauss(3 + round(16 * radius / depth))
+    ny, nx = (size + 2 * model.margin for size in model.shape)
+    f = np.hypot(np.fft.fftfreq(ny, model.pixel)[:, None], np.fft.rfftfreq(nx, model.pixel))
+    v = TAU * radius * np.sqrt(1 - t**2)[:, None, None] * f
+    angle = np.pi * np.arange(1, 33 + int(v.max())) / (33 + int(v.max()))
+    chords = 2 * np.sin(angle) ** 2 / (len(angle) + 1)
+    disk = sum(c * np.cos(v * a) for c, a in zip(chords, np.cos(angle), strict=True))
+    return radius * t, (0.75 * weight * (1 - t**2))[:, None, None] * disk
 
 
 def _orthonormal(functions: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -294,7 +325,12 @@ def bead_stack(
     cosine = jnp.asarray(basis["cosine"])
     place = (grid.indices(model.pupil_samples) * model.step).astype(np.float32)
     sy, sx = place[:, None], place[None, :]
-    y, x, focus = (a[:, None, None] for a in positions(model, parameters, z, z_range))
+    y, x, focus = positions(model, parameters, z, z_range)
+    slices = len(basis["bead_z"]) if model.bead_diameter else 1
+    if slices > 1:  # one emitter in every slice; as many above as below, so the sign is free
+        focus = (focus[:, None] + jnp.asarray(basis["bead_z"])).ravel()
+        y, x = (jnp.repeat(a, slices) for a in (y, x))
+    y, x, focus = (a[:, None, None] for a in (y, x, focus))
     path = opd + focus * model.n * (cosine - 1) - sy * y - sx * x
     emitted = amplitude / jnp.sqrt(cosine)
     wave = emitted * cis(path / model.wavelength)
@@ -304,19 +340,25 @@ def bead_stack(
     alpha = model.step * pixel / model.wavelength
     u = fourier.matrix_ft2(wave[:, None] * fields, alpha, size, inverse=True)
     intensity = jnp.einsum("c,zcyx->zyx", counts, u.real**2 + u.imag**2)
-    blurred = _blur(intensity, jnp.exp(parameters["blur"] * SCALES["blur"]))
+    spheres = basis["bead"] if slices > 1 else None
+    blurred = _blur(intensity, jnp.exp(parameters["blur"] * SCALES["blur"]), spheres)
     m = model.margin
     return blurred[:, m : size[0] - m, m : size[1] - m] / jnp.sum(emitted**2)
 
 
-def _blur(intensity: Array, sigma: Array) -> Array:
-    """Integrates over square pixels and blurs by a Gaussian of ``sigma`` (y, x) [pixels]."""
+def _blur(intensity: Array, sigma: Array, spheres: ArrayLike | None = None) -> Array:
+    """Integrates over square pixels (and a bead) and blurs by ``sigma`` (y, x) [pixels]."""
     ny, nx = intensity.shape[-2:]
     fy, fx = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)
     box = (np.sinc(fy) * np.sinc(fx)).astype(np.float32)
     width = (fy**2).astype(np.float32) * sigma[0] ** 2 + (fx**2).astype(np.float32) * sigma[1] ** 2
     kernel = box * jnp.exp(-0.5 * TAU**2 * width)
-    return jnp.fft.irfft2(jnp.fft.rfft2(intensity) * kernel, (ny, nx))
+    spectrum = jnp.fft.rfft2(intensity)
+    if spheres is not None:
+        slices = len(jnp.asarray(spheres))
+        spectrum = spectrum.reshape(-1, slices, *spectrum.shape[-2:])
+        spectrum = jnp.sum(spectrum * spheres, axis=1)
+    return jnp.fft.irfft2(spectrum * kernel, (ny, nx))
 
 
 def physical(model: BeadModel, parameters: Parameters) -> dict[str, Any]:

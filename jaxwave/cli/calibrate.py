@@ -252,6 +252,7 @@ def _tasks(
                 order=settings["order"],
                 vectorial=settings["model"] == "vectorial",
                 pupil_samples=_samples(settings, dx, max(window.shape[1:])),
+                bead_diameter=settings["bead"],
             )
         except ValueError as error:
             if len({r["file"] for r in rows}) == 1:
@@ -272,8 +273,20 @@ def _samples(settings: Settings, pixel: float, size: int) -> int:
 
 
 def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
-    units = {"wavelength": " µm", "size": " pixels"}
-    names = ("na", "n", "wavelength", "model", "stage", "size", "order", "gain", "blur", "drift")
+    units = {"wavelength": " µm", "bead": " µm", "size": " pixels"}
+    names = (
+        "na",
+        "n",
+        "wavelength",
+        "model",
+        "bead",
+        "stage",
+        "size",
+        "order",
+        "gain",
+        "blur",
+        "drift",
+    )
     own = {
         name: f"{settings[name]}{units.get(name, '')}, {settings.origin(name)}" for name in names
     }

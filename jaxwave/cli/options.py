@@ -36,6 +36,7 @@ CALIBRATE = (
     Option("nan", "choice", "NaN in the data", "error", ("error", "mask"), "stack"),
     Option("size", "integer", "width of a bead's window in pixels", 64, group="beads"),
     Option("threshold", "number", "lowest peak over the noise", 8.0, group="beads"),
+    Option("bead", "length", "diameter of the beads; 0 is a point", 0.0, group="beads"),
     Option("most", "integer", "fit at most so many beads of a file", group="beads"),
     Option("order", "integer", "highest radial order of the Zernike modes", 8, group="fit"),
     Option(

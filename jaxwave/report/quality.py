@@ -98,7 +98,7 @@ def _evaluate(
             f"{period:.3g} µm, less than the {width:.3g} µm that were asked for. Ask for a window "
             f"of at most {int(period / pixel) - 16} pixels."
         )
-    fine = dataclasses.replace(model, pixel=pixel, shape=shape, margin=8)
+    fine = dataclasses.replace(model, pixel=pixel, shape=shape, margin=8, bead_diameter=0.0)
     values = _centered(model, parameters, factor)
     planes = jnp.asarray(z, jnp.float32)
     return np.asarray(_stack(fine, values, planes, _basis(model)), np.float64)
@@ -111,7 +111,7 @@ def calibrated_psf(
     pixel: float | str | None = None,
     shape: int | tuple[int, int] | None = None,
 ) -> np.ndarray:
-    r"""Computes the PSF of a calibrated microscope on any grid, centered, without drift.
+    r"""Computes the PSF of a calibrated microscope on any grid: a point, centered, no drift.
 
     .. math:: h(z, y, x) = \mathrm{pixel} * \mathrm{blur} * I(r; z)
 
