@@ -214,7 +214,13 @@ def test_signature_of_the_microscope(of):
             assert mine[key].default == parameter.default, key
 
 
-@rows
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in FOCUSING and name in SLOW else ())
+        for name in TABLE
+    ],
+)
 def test_value_is_that_of_the_function(name):
     row = TABLE[name]
     numbers = {k: jnp.asarray(v, jnp.float32) for k, v in row.numbers.items()}
