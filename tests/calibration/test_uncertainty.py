@@ -119,6 +119,8 @@ def test_misfit_masks_and_priors() -> None:
     assert kept.scale == pytest.approx(cut.scale, rel=1e-6)  # masked samples are no freedom
     assert 2.9 < kept.scale < 3.3
     np.testing.assert_allclose(kept.errors, cut.errors, rtol=1e-5)
+    trusted = uncertainty(model, lambda m, d: mask * line(m, d), data, scale=1.0)
+    np.testing.assert_allclose(kept.errors, kept.scale * trusted.errors, rtol=1e-6)
     tight = uncertainty(model, line, data, priors={"b": normal(0.5, 1e-3)}, scale=1.0)
     np.testing.assert_allclose(tight.errors[1:], 1e-3, rtol=1e-3)
     np.testing.assert_allclose(tight.information, uncertainty(model, line, data).information)
