@@ -37,7 +37,10 @@ def wrap_torch(
 
     Warning:
         The function sees XLA's own memory: it must copy what it keeps after the call, must not
-        write into its arguments, and must not call JAX, which can deadlock.
+        write into its arguments, and must not call JAX, which can deadlock. The gradient runs it
+        again: one that draws random numbers (dropout in training) gets the gradient of other
+        numbers than those of its value, and one that counts its calls (batch norm in training)
+        counts twice. Call ``module.eval()`` first.
 
     Args:
         module_or_fn: The torch function, of tensors ``(...)`` in any pytree.
@@ -51,9 +54,10 @@ def wrap_torch(
         A function of jax.Arrays, for use inside and outside ``jax.jit``.
 
     Raises:
-        TypeError: At a call, if the results' structure is not that of ``out_spec``.
+        TypeError: At a call, if the results' structure is not that of ``out_spec``, or a dtype
+            cannot become that of ``out_spec`` (complex to real, float to integer).
         ValueError: For an unknown ``vmap_method``; at a call, if a result's shape is not that of
-            ``out_spec`` (JAX reports it as a runtime error).
+            ``out_spec``. JAX reports errors inside a call as runtime errors with this text.
 
     Example:
         >>> import jax, jax.numpy as jnp, torch
@@ -141,6 +145,11 @@ class TorchOp:
                         f"wrap_torch: result {index} of {self.name} has shape "
                         f"{tuple(result.shape)}, out_spec says {tuple(target.shape)}."
                     )
+                if not torch.can_cast(result.dtype, target.dtype):
+                    raise TypeError(
+                        f"wrap_torch: result {index} of {self.name} is {result.dtype}, out_spec "
+                        f"says {target.dtype}."
+                    )
                 target.copy_(result)
 
     def _with_vjp(self) -> Callable[..., Any]:
@@ -188,7 +197,9 @@ class TorchOp:
 
         ins = [*self.ins, *(x for x, g in zip(self.outs, given, strict=True) if g)]
         outs = [x for x, is_wanted in zip(self.ins, wanted, strict=True) if is_wanted]
-        return TorchOp(pull, ins, outs, f"the gradient of {self.name}", self.vmap_method, True)
+        # A batch axis of one would sum the gradients over the batch.
+        batched = "sequential" if self.vmap_method == "sequential" else "broadcast_all"
+        return TorchOp(pull, ins, outs, f"the gradient of {self.name}", batched, True)
 
 
 def _tracked(x: torch.Tensor) -> torch.Tensor:

@@ -86,6 +86,8 @@ class JaxModule(torch.nn.Module):
                 module.add_module(name, torch.nn.Module())
             module = module._modules[name]  # type: ignore[assignment]
         name = _free_name(path[-1])
+        while hasattr(module, name):  # two names may become one: a.b and a_b
+            name += "_"
         if learned and is_inexact(value):
             module.register_parameter(name, torch.nn.Parameter(tensor))
         else:
@@ -226,7 +228,8 @@ def _apply_to_parts(fn: Callable[[torch.Tensor], torch.Tensor], t: torch.Tensor)
 
 def _write_back(buffer: torch.Tensor, value: torch.Tensor) -> None:
     """Gives a buffer a new value, while a recorded graph keeps the old one for its derivative."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    in_place = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    if in_place or value.is_inference():
         with torch.no_grad():
             buffer.copy_(value)
     else:
@@ -236,9 +239,9 @@ def _write_back(buffer: torch.Tensor, value: torch.Tensor) -> None:
 def _modes(graphdef: Any, states: Sequence[Any]) -> dict[bool, Any]:
     """The module's static part in evaluation and in training mode."""
     module = nnx.merge(graphdef, *states)
-    module.eval()
+    nnx.Module.eval(module)  # a module may have a flag of its own that is called train
     evaluating = nnx.graphdef(module)
-    module.train()
+    nnx.Module.train(module)
     return {False: evaluating, True: nnx.graphdef(module)}
 
 

@@ -145,3 +145,20 @@ def test_wrong_shape_and_structure_and_option():
         jax.block_until_ready(f(jnp.ones(3)))
     with pytest.raises(ValueError, match="`vmap_method` must be one of sequential"):
         wrap_torch(torch.sin, lambda x: x, vmap_method="legacy")
+
+
+@pytest.mark.parametrize("method", ["sequential", "expand_dims", "broadcast_all"])
+def test_gradient_under_vmap_of_an_argument_without_batch(method):
+    f = wrap_torch(lambda x, y: x * y**2, lambda x, y: x, vmap_method=method)
+    x, y = jnp.arange(6.0).reshape(2, 3), jnp.arange(3.0)
+    grads = jax.vmap(jax.grad(lambda x, y: f(x, y).sum(), argnums=1), in_axes=(0, None))(x, y)
+    assert jnp.allclose(grads, 2 * x * y)
+
+
+@pytest.mark.parametrize(
+    ("fn", "dtype"), [(lambda x: x / 2, jnp.int32), (lambda x: x * 1j, jnp.float32)]
+)
+def test_wrong_dtype(fn, dtype):
+    f = wrap_torch(fn, lambda x: jax.ShapeDtypeStruct(x.shape, dtype))
+    with pytest.raises(Exception, match="result 0 of <lambda> is torch"):
+        jax.block_until_ready(f(jnp.ones(3)))

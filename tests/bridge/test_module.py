@@ -294,3 +294,34 @@ def test_checkpoint_and_compile(module):
     torch.testing.assert_close(compiled(X), expected)
     compiled(X).sum().backward()
     assert module.phase.grad is not None
+
+
+class Flags(nnx.Module):
+    """Names that torch.nn.Module uses, and that become one in torch."""
+
+    def __init__(self):
+        self.train = nnx.Param(jnp.ones(1))
+        self.train_ = nnx.Param(jnp.full(1, 2.0))
+        self.parts = nnx.Dict({"a.b": nnx.Param(jnp.full(1, 3.0)), "a_b": nnx.Param(jnp.zeros(1))})
+
+    def __call__(self, x):
+        first, second = self.parts["a.b"], self.parts["a_b"]
+        return x + self.train + 10 * self.train_ + 100 * first + 1000 * second
+
+
+def test_names_that_become_one():
+    module = JaxModule(Flags())
+    assert len(module.state_dict()) == 4
+    assert module(torch.zeros(1)).item() == 321
+    module.load_nnx(module.to_nnx())
+    assert module(torch.zeros(1)).item() == 321
+
+
+def test_training_after_a_call_in_inference_mode():
+    module = JaxModule(nnx.BatchNorm(2, rngs=nnx.Rngs(0)))
+    before = module.mean.clone()
+    with torch.inference_mode():
+        module(torch.randn(4, 2))
+    assert not torch.equal(module.mean, before)
+    module(torch.randn(4, 2)).sum().backward()
+    assert module.scale.grad is not None
