@@ -22,11 +22,11 @@ from jaxwave.calibration.joint import Joint, joint_loss
 from jaxwave.calibration.lbfgs import Minimum, minimize
 from jaxwave.calibration.linear import solve_gain_background
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
+from jaxwave.calibration.posterior import Posterior, sample_posterior
 from jaxwave.calibration.priors import normal, smooth
+from jaxwave.calibration.profile import Profile, profile_likelihood
 from jaxwave.calibration.stacks import StacksFit, StacksPrediction, fit_stacks, predict_stacks
 from jaxwave.calibration.starts import random_starts, twin_start
-from jaxwave.calibration.posterior import Posterior, sample_posterior
-from jaxwave.calibration.profile import Profile, profile_likelihood
 from jaxwave.calibration.uncertainty import Uncertainty, standard_errors, uncertainty
 from jaxwave.calibration.vector import Vector
 

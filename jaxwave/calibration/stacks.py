@@ -228,8 +228,8 @@ def fit_stacks(
         >>> truth = [{**model.start(), "zernike": jnp.array([0.6 * v, 0.0])} for v in (-1, 0, 1)]
         >>> data = [1e4 * bead_stack(model, p, z, basis) + 100 for p in truth]
         >>> fit = fit_stacks(data, z, model, commands=[[-10], [0], [10]], steps=30)
-        >>> (10 * fit.responses).round(3).tolist()
-        [[0.03, 0.0]]
+        >>> (10 * fit.responses[0, 0]).round(3).item()
+        0.03
 
     References:
         B. M. Hanser et al., "Phase-retrieved pupil functions in wide-field fluorescence
@@ -310,10 +310,13 @@ def predict_stacks(
     Example:
         >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
-        >>> z = np.arange(-2, 3) * 0.5
-        >>> data = 1e4 * bead_stack(model, model.start(0.1), z, pupil_basis(model)) + 100
-        >>> fit = fit_stacks(data[None], z, model, steps=10)
-        >>> bool(predict_stacks(fit, data[None], z).nmse[0] < 1e-3)
+        >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
+        >>> def measured(v):
+        ...     p = {**model.start(), "zernike": jnp.array([0.06 * v, 0.0])}
+        ...     return 1e4 * bead_stack(model, p, z, basis) + 100
+        >>> volts = [[-10], [0], [10]]
+        >>> fit = fit_stacks([measured(v[0]) for v in volts], z, model, commands=volts, steps=30)
+        >>> bool(predict_stacks(fit, [measured(5)], z, commands=[[5]]).nmse[0] < 1e-3)
         True
 
     References:
