@@ -45,11 +45,14 @@ def evaluate(
             f"{where}: `pupil` must make one value for each point, got the shape {values.shape} "
             f"at {x.shape} points."
         ) from None
+    _check.finite_array(where, "pupil", values)
     return jnp.moveaxis(values.reshape(-1, *shape), 0, 2)
 
 
 def sampled(where: str, pupil: Any, jones: int) -> Array:
     """Requires samples ``(y, x)`` or ``(2, y, x)`` and returns ``(jones, y, x)``."""
+    if isinstance(pupil, str):
+        raise TypeError(f"{where}: `pupil` must be a function or samples, got {pupil!r}.")
     pupil = jnp.asarray(pupil)
     layout = "(y, x) or (2, y, x)" if jones == 2 else "(y, x)"
     if pupil.ndim not in ((2, 3) if jones == 2 else (2,)) or (
@@ -144,11 +147,11 @@ def _layer_path(o: dict[str, Any], s: np.ndarray, z: float) -> np.ndarray:
 
 
 def sums(
-    pupil: Any, shape: tuple[int, int], o: dict[str, Any], count: int | PolarNodes
+    where: str, pupil: Any, shape: tuple[int, int], o: dict[str, Any], count: int | PolarNodes
 ) -> np.ndarray:
     """Scalar field at the window's corners, sides and middle in the outermost planes."""
     nodes = _folded.smooth_nodes(count)
-    values = np.asarray(evaluate("pupil", pupil, nodes, float, 2)).astype(complex)[:, :, 0]
+    values = np.asarray(evaluate(where, pupil, nodes, float, 2)).astype(complex)[:, :, 0]
     na, wavelength = float(o["na"]), float(o["wavelength"])
     s = na * np.sqrt(nodes.x**2 + nodes.y**2)
     ys, xs = _places(shape, o)
@@ -222,9 +225,9 @@ def converged(
             return nodes + 12  # a learned pupil: room for an aberration of a wave or two
 
         def settle(sizes: list[Any]) -> Any:
-            before = sums(pupil, shape, o, sizes[0])
+            before = sums(where, pupil, shape, o, sizes[0])
             for size, more in pairwise(sizes):
-                after = sums(pupil, shape, o, more)
+                after = sums(where, pupil, shape, o, more)
                 if np.max(np.abs(after - before)) < 0.3 * 10.0**-digits * np.max(np.abs(after)):
                     return size
                 before = after
@@ -252,7 +255,11 @@ def _rings(o: dict[str, Any], nodes: int, factor: float) -> PolarNodes:
 
 
 def check_samples(
-    where: str, samples: tuple[int, int], shape: tuple[int, int], o: dict[str, Any]
+    where: str,
+    samples: tuple[int, int],
+    shape: tuple[int, int],
+    o: dict[str, Any],
+    name: str = "`pupil`",
 ) -> None:
     """Warns where the phase changes by more than half a turn between samples."""
     if not _check.is_concrete([o[k] for k in ("na", "wavelength", "n", "spacing", "z", "y", "x")]):
@@ -266,6 +273,6 @@ def check_samples(
     if min(samples) < need:
         _check.warn(
             where,
-            f"`pupil` of {samples} samples is too coarse for a window and z range that reach "
+            f"{name} of {samples} samples is too coarse for a window and z range that reach "
             f"{reach:.3g} µm: the image repeats. Pass at least ({need}, {need}) samples.",
         )

@@ -133,10 +133,16 @@ def vanishing(polarization: Any) -> tuple[bool, ...]:
 
 def jones_vector(where: str, polarization: Any) -> Array:
     """Requires two complex numbers."""
+    if isinstance(polarization, str):
+        raise TypeError(
+            f"{where}: `polarization` must be two numbers (ex, ey), got {polarization!r}. For a "
+            "pupil that is radially polarized pass radial_polarization as `pupil`."
+        )
     e = jnp.asarray(polarization, jnp.result_type(jnp.result_type(float), jnp.complex64))
     if e.shape != (2,):
         raise ValueError(
             f"{where}: `polarization` must be two numbers (ex, ey), got the shape {e.shape}. For "
             "one that varies over the pupil put an axis of two into `pupil`."
         )
+    _check.finite_array(where, "polarization", e)
     return e

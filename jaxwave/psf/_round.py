@@ -165,6 +165,7 @@ def vector_of(where: str, name: str, value: Any, count: int) -> Any:
             f"{where}: `{name}` must have {count} components on the last axis, got the shape "
             f"{np.shape(value)}."
         )
+    _check.finite_array(where, name, value)
     return value
 
 

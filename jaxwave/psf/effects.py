@@ -175,6 +175,11 @@ def bead_intensity(
     places = z[:, None] - radius * t.astype(z.dtype)
     stack = function(places.ravel())
     stack, pair = _image(where, stack, spacing)
+    if stack.shape[:-2] != (len(z) * slices,):
+        raise ValueError(
+            f"{where}: `function` must make one image for each of the {len(z) * slices} positions "
+            f"that it gets, got the shape {stack.shape}."
+        )
     stack = stack.reshape(len(z), slices, *stack.shape[-2:])
     radii = radius * np.sqrt(1 - t**2).astype(z.dtype)
 
@@ -225,6 +230,9 @@ def band_average(
             f"{where}: `weight` must have one number for each wavelength, got the shapes "
             f"{weight.shape} and {wavelength.shape}."
         )
+    _check.nonnegative(where, "weight", weight)
+    if _check.is_concrete(weight):
+        _check.positive(where, "weight", np.sum(weight), fix="Give some light to a wavelength.")
     share = weight / jnp.sum(weight)
     shape = jax.eval_shape(function, wavelength[0])
 

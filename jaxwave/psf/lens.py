@@ -39,6 +39,7 @@ def _focus(
     batch = _check.broadcast(where, field=field.batch_shape, **shapes)
     still = _check.broadcast(where, field=field.batch_shape, **(shapes | {"z": ()}))
     _check_window(where, field, arrays)
+    _check_samples(where, field, shape, pair, arrays)
     seen = {"na": options["na"], "wavelength": field.wavelength, "spacing": pair, "nodes": None}
     plan = Plan(
         shape, 0, field.shape, kind, False, options["apodization"], shape[0] * shape[1] % 2 == 0,
@@ -105,6 +106,23 @@ def _check_window(where: str, field: Any, arrays: dict[str, Array]) -> None:
         )
 
 
+def _check_samples(
+    where: str, field: Any, shape: tuple[int, int], pair: Array, arrays: dict[str, Array]
+) -> None:
+    """Warns where the samples in the aperture are too few for the output window and z."""
+    if not _check.is_concrete(field.spacing, field.wavelength, pair, arrays):
+        return
+    f, na, n, z = (np.asarray(arrays[k], float) for k in ("f", "na", "n", "z"))
+    # The smallest number of samples across any aperture stands for the batch.
+    step = np.max(field.spacing) / np.min(2 * f * na / n)
+    o = {"na": np.max(na), "n": np.min(n), "wavelength": np.min(field.wavelength)}
+    if o["na"] >= o["n"]:
+        return
+    o |= {"spacing": np.full(2, np.max(pair)), "z": z, "y": 0.0, "x": 0.0}
+    across = round(1 / float(step)) + 1
+    _nodes.check_samples(where, (across, across), shape, o, "`field` across its aperture")
+
+
 def high_na_ff_lens(
     field: Field,
     f: ArrayLike | str,
@@ -153,7 +171,8 @@ def high_na_ff_lens(
         ValueError: If a number is out of range or shapes do not fit.
 
     Warns:
-        JaxwaveWarning: If the aperture is larger than the field.
+        JaxwaveWarning: If the aperture is larger than the field, or the field's samples are too few
+            for the window and z.
 
     Example:
         >>> from jaxwave.sources import plane_wave
@@ -215,7 +234,8 @@ def high_na_ff_lens_scalar(
         ValueError: If a number is out of range or shapes do not fit.
 
     Warns:
-        JaxwaveWarning: If the aperture is larger than the field.
+        JaxwaveWarning: If the aperture is larger than the field, or the field's samples are too few
+            for the window and z.
 
     Example:
         >>> from jaxwave.sources import plane_wave

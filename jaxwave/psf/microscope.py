@@ -19,7 +19,7 @@ from jaxwave.psf.emitter import cartesian_dipole_intensity
 from jaxwave.psf.pupils import zernike_pupil
 from jaxwave.psf.round_pupil import round_pupil
 from jaxwave.psf.spherical import spherical_dipole_intensity
-from jaxwave.psf.stratified import Layers
+from jaxwave.psf.stratified import MOTIONS, Layers
 from jaxwave.zernike import zernike_modes
 
 
@@ -74,6 +74,12 @@ class Microscope:
         _check.wavelength(where, self.wavelength)
         _check.positive(where, "pitch", _check.length(where, "pitch", self.pitch), unit="µm")
         _check.positive(where, "magnification", self.magnification)
+        _check.choice(where, "motion", self.motion, MOTIONS)
+        if self.layers is not None and not isinstance(self.layers, Layers):
+            raise TypeError(
+                f"{where}: `layers` must be Layers, got {type(self.layers).__name__}. Make them "
+                "with coverslip_layers."
+            )
         if self.layers is None:
             n = 1.0 if self.n is None else self.n
         elif self.n is not None:
@@ -120,6 +126,11 @@ class Microscope:
         where = "Microscope.psf"
         if convention is not None:
             modes = zernike_modes(modes, convention=convention)
+        if any(_check.is_integer(mode) for mode in modes):
+            raise TypeError(
+                f"{where}: `modes` has the number {modes[0]} without its convention. Pass pairs "
+                "(n, m), or convention='osa', 'noll' or 'fringe'."
+            )
         if (coefficients is None) != (len(modes) == 0):
             raise ValueError(
                 f"{where}: `coefficients` [µm] and `modes` must come together, got "

@@ -107,6 +107,7 @@ def zernike_pupil(
     pairs: Any = modes
     if convention is not None:
         pairs = zernike_modes(pairs, convention=convention)
+    _check.finite_array(where, "coefficients", coefficients)
     return cis(zernike_opd(coefficients, pairs, x, y) / jnp.asarray(wavelength))
 
 

@@ -177,6 +177,7 @@ def round_pupil(
             f"{where}: `coefficients` and `modes` belong together: pass both or neither."
         )
     if coefficients is not None:
+        _check.finite_array(where, "coefficients", coefficients)
         coefficients = constant(where, "coefficients", coefficients)
         modes = _round_modes(where, coefficients, modes)
     if filling is not None:

@@ -303,6 +303,10 @@ def test_nothing_is_nan_beyond_the_critical_angle():
         (dict(polarization=(1, 0, 0)), ValueError, "two numbers"),
         (dict(z=np.nan), ValueError, "`z` must be finite"),
         (dict(pupil=psf.top_hat), ValueError, "not smooth enough"),
+        (dict(pupil=lambda x, y: x * np.nan, nodes=8), ValueError, "`pupil` must be finite"),
+        (dict(pupil="vortex"), TypeError, "`pupil` must be a function or samples"),
+        (dict(polarization=(np.nan, 0)), ValueError, "`polarization` must be finite"),
+        (dict(polarization="radial"), TypeError, "pass radial_polarization as `pupil`"),
     ],
 )
 def test_errors(change, kind, words):

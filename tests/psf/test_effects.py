@@ -50,5 +50,9 @@ def test_band_and_background():
     assert np.allclose(band, 0.575 * gaussian(), rtol=1e-5)
     got = psf.expected_photons(jnp.full((2, 3), 0.1), photons=50.0, background=2.0)
     assert np.allclose(got, 7.0)
+    with pytest.raises(ValueError, match="`weight` must be positive, got 0"):
+        psf.band_average(lambda w: w, [0.5, 0.6], weight=[0.0, 0.0])
+    with pytest.raises(ValueError, match="one image for each of the 10 positions"):
+        psf.bead_intensity(lambda z: gaussian(), jnp.zeros(2), diameter=0.1, spacing=D)
     with pytest.raises(ValueError, match="one number for each wavelength"):
         psf.band_average(lambda w: w, [0.5, 0.6], weight=[1.0])

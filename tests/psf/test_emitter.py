@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reference import error
 
-from jaxwave import psf
+from jaxwave import JaxwaveWarning, psf
 
 LAYERS = dict(n_s=1.38, n_g=1.5, n_i=1.5, t_s=2.0)
 KIND = dict(na=1.3, wavelength=0.632)
@@ -53,6 +53,16 @@ def test_emitter_and_stage_see_the_same_light_in_one_medium():
     deeper = psf.dipole_pupil((256, 256), z=-0.8, **back)
     nearer = psf.dipole_pupil((256, 256), focus=0.8, **back)
     assert error(deeper.u, nearer.u) < 1e-4
+
+
+def test_bad_dipoles_and_windows_are_said():
+    kind = dict(spacing=0.1, n=1.5, **KIND)
+    with pytest.raises(ValueError, match="`dipole` must be finite"):
+        psf.cartesian_dipole(None, (5, 5), dipole=(np.nan, 0, 1), **kind)
+    with pytest.raises(ValueError, match="`dipole` must not be zero"):
+        psf.cartesian_dipole(None, (5, 5), dipole=(0, 0, 0), **kind)
+    with pytest.warns(JaxwaveWarning, match="Make `spacing` at least 975 µm"):
+        psf.dipole_pupil((8, 8), dipole=(1, 0, 0), f=3000.0, **(kind | {"spacing": 50.0}))
 
 
 def test_power_of_a_dipole_through_water(x64):

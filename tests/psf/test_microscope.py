@@ -33,6 +33,10 @@ def test_emitter_is_where_it_is():
 def test_bad_input_is_said():
     with pytest.raises(ValueError, match="`na` must be below"):
         psf.Microscope(na=1.4, wavelength=0.6, shape=(8, 8), pitch=0.1, n=1.33)
+    with pytest.raises(TypeError, match="`layers` must be Layers, got float"):
+        psf.Microscope(na=1.1, wavelength=0.6, shape=(8, 8), pitch=0.1, layers=1.33)
+    with pytest.raises(TypeError, match="the number 4 without its convention"):
+        SCOPE.psf(coefficients=[0.1], modes=[4])
     with pytest.raises(ValueError, match="come together"):
         SCOPE.psf(modes=[(2, 2)])
     with pytest.raises(ValueError, match="is sampled"):

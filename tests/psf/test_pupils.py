@@ -35,6 +35,15 @@ def test_half_moon_has_a_dark_line_and_the_mean_on_its_step():
     assert np.all(np.asarray(psf.half_moon(x, y))[:, 4] == 0)
 
 
+def test_top_hat_of_half_the_area_is_dark_on_the_axis():
+    """In the paraxial limit both parts of the pupil cancel; with little aperture nearly."""
+    rings = psf.PolarNodes(12, 8, (0.5**0.5,))
+    kind = dict(spacing=0.4, na=0.2, wavelength=0.6, nodes=rings)
+    clear = psf.cartesian_scalar_intensity(None, (3, 3), **kind)
+    hat = psf.cartesian_scalar_intensity(psf.top_hat, (3, 3), **kind)
+    assert float(hat[1, 1] / clear[1, 1]) < 1e-4
+
+
 def test_radial_light_is_axial_and_azimuthal_light_is_not():
     radial, azimuthal = (
         np.abs(np.asarray(psf.cartesian_vector(p, (21, 21), polarization=(1, 1), **OPTICS))) ** 2
