@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from jaxwave import report
+from jaxwave.calibration import BeadModel
+from jaxwave.calibration.bead_model import SCALES
 
 
 def test_wavefront_quality_is_weighted_and_blind_to_piston():
@@ -20,3 +22,46 @@ def test_wavefront_quality_is_weighted_and_blind_to_piston():
         assert rms == pytest.approx(need, rel=1e-9)
         # Marechal: exp(-(2 pi W/lambda)^2), fourth order in the phase
         assert strehl == pytest.approx(np.exp(-((2 * np.pi * need / 0.6) ** 2)), abs=2e-3)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A scalar microscope of low NA without aberrations or blur, as a fit that was saved."""
+    model = BeadModel(
+        na=0.3, wavelength=0.5, n=1.0, pixel=0.2, shape=(40, 40), order=2, vectorial=False
+    )
+    parameters = {k: np.array(v) for k, v in model.start().items()}
+    parameters["blur"] = np.full(2, np.log(1e-3) / SCALES["blur"])
+    return SimpleNamespace(model=model, parameters=parameters, values={"na": 0.3})
+
+
+def test_widths_and_transfer_of_a_perfect_microscope(plain):
+    z = np.linspace(-12, 12, 9)
+    quality = report.psf_quality(plain, z)
+    for axis, need in (("x", 0.5145 * 0.5 / 0.3), ("y", 0.5145 * 0.5 / 0.3)):
+        # the fine pixel widens by 0.3 %, the amplitude 1/sqrt(cos) narrows by as much
+        assert quality.fwhm_um[axis]["fitted"] == pytest.approx(need, rel=0.015)
+        assert quality.fwhm_um[axis]["ideal"] == pytest.approx(need, rel=0.015)
+    axial = 0.886 * 0.5 / (1 - np.sqrt(1 - 0.3**2))
+    assert quality.fwhm_um["z"]["fitted"] == pytest.approx(axial, rel=0.02)
+    cut = np.clip(quality.frequency * 0.5 / (2 * 0.3), 0, 1)
+    need = 2 / np.pi * (np.arccos(cut) - cut * np.sqrt(1 - cut**2))
+    np.testing.assert_allclose(
+        quality.mtf_x, need, atol=0.045
+    )  # 4 % of the light is in rings outside
+    np.testing.assert_allclose(quality.mtf_y, quality.mtf_x, atol=1e-3)
+
+
+def test_bounds_follow_the_light(plain):
+    z = np.linspace(-6, 6, 9)
+    few = report.psf_quality(plain, z, photons=1000, background=0.0)
+    many = report.psf_quality(plain, z, photons=4000, background=0.0)
+    np.testing.assert_allclose(few.crlb_um, 2 * many.crlb_um, rtol=1e-3)
+    dim = report.psf_quality(plain, z, photons=1000, background=5.0)
+    assert np.all(dim.crlb_um > few.crlb_um)
+    # In focus, all of an Airy pattern gives wavelength/(2 pi NA sqrt(N)). The rings outside the
+    # window, 4 % of the light, hold four times that share of it, and the pixels blur its zeros.
+    focus = int(np.argmin(np.abs(few.z)))
+    exact = 0.5 / (2 * np.pi * 0.3) / np.sqrt(1000)
+    assert exact < few.crlb_um[0, focus] < 1.2 * exact
+    assert few.crlb_um[1, focus] == pytest.approx(few.crlb_um[0, focus], rel=1e-3)
