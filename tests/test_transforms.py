@@ -227,6 +227,81 @@ TABLE = {
         {"w": 0.53, "na": 1.2, "n_s": 1.33, "t_s": 1.3, "d": 0.11, "z": 0.6},
         batched=False,
     ),
+    "psf.cartesian_vector": Row(
+        lambda p, s: psf.cartesian_vector(
+            lambda x, y: psf.zernike_pupil(
+                x, y, coefficients=p["c"], modes=[(3, 1)], wavelength=p["w"]
+            ),
+            s,
+            polarization=jnp.stack([1j * p["e"], p["w"]]),
+            spacing=p["d"],
+            na=p["na"],
+            wavelength=p["w"],
+            n=p["n"],
+            z=p["z"],
+            nodes=24,
+        ),
+        {"c": np.array([0.04]), "w": 0.53, "na": 1.1, "n": 1.5, "d": 0.11, "z": 0.6, "e": 0.3},
+        batched=False,
+    ),
+    "psf.cartesian_dipole_intensity": Row(
+        lambda p, s: psf.cartesian_dipole_intensity(
+            p["mask"],
+            s,
+            spacing=p["d"],
+            na=p["na"],
+            wavelength=p["w"],
+            layers=psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
+            z=p["z"],
+            motion="emitter",
+        ),
+        {"mask": lambda s: light(1)((13, 14)), "w": 0.53, "na": 1.2, "n_s": 1.33, "t_s": 1.3}
+        | {"d": 0.11, "z": 0.6},
+        batched=False,
+    ),
+    "psf.high_na_ff_lens": Row(
+        lambda p, s: psf.high_na_ff_lens(
+            lit(p), p["f"], na=p["na"], n=p["n"], spacing=p["to"], shape=(5, 4), z=p["z"]
+        ),
+        {"f": 2.0, "na": 0.7, "n": 1.3, "to": 0.21, "z": 0.3, **LIGHT},
+        batched=False,
+    ),
+    "psf.dipole_pupil": Row(
+        lambda p, s: psf.dipole_pupil(
+            s,
+            dipole=p["p"],
+            spacing=p["d"],
+            wavelength=p["w"],
+            f=p["f"],
+            na=p["na"],
+            n=p["n"],
+            z=p["z"],
+            y=p["y"],
+            x=p["x"],
+        ),
+        {"p": np.array([0.5, -0.3, 0.7]), "d": 1300.0, "w": 0.53, "f": 3000.0, "na": 1.07}
+        | {"n": 1.33, "z": 0.4, "y": 0.1, "x": -0.2},
+        batched=False,
+    ),
+    "psf.multilayer_transmission": Row(
+        lambda p, s: psf.multilayer_transmission(
+            p["s"], (1.5, p["n"], 1.33), (p["t"],), wavelength=p["w"]
+        ),
+        {"s": 1.1, "n": 1.7, "t": 0.13, "w": 0.53},
+    ),
+    "psf effects": Row(
+        lambda p, s: psf.expected_photons(
+            psf.integrate_pixels(
+                psf.gaussian_blur(p["a"], spacing=p["d"], sigma=p["sigma"]),
+                spacing=p["d"],
+                pitch=p["pitch"],
+            ),
+            photons=p["photons"],
+            background=p["b"],
+        ),
+        {"a": light(1), "d": 0.1, "sigma": 0.08, "pitch": 0.11, "photons": 100.0, "b": 2.0},
+        batched=False,
+    ),
     "Field.properties": Row(
         lambda p, s: (
             lit(p).intensity,

@@ -124,6 +124,8 @@ def _corrected(share: Any, samples: tuple[int, int]) -> Array:
     """
     result = share
     for axis, count in zip((0, 1), samples, strict=True):
+        if share.shape[axis] == 1:
+            continue
         mirror = lax.slice_in_dim(share, 1, 2, axis=axis)  # about the axis
         edge = lax.slice_in_dim(share, -1, None, axis=axis)
         padded = jnp.concatenate([mirror, share, edge], axis=axis)
