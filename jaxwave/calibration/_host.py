@@ -73,9 +73,9 @@ class Job:
     score: Callable | None
     key: Array
     starts: int  # 0 for one model
-    show: Callable | None
-    folder: RunFolder | None
-    settings: dict[str, Any]
+    show: Callable | None = None
+    folder: RunFolder | None = None
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     saved: dict[str, np.ndarray] | None = None  # a state to go on from
     losses: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, steps)
     scores: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, 1)

@@ -288,17 +288,9 @@ def calibrate(
         for k, stage in enumerate(stages or [Stage(name="calibration")])
     ]
     models = list(starts) or [model]
-    job = _host.Job(
-        loss=loss,
-        data=data,
-        heldout=heldout,
-        score=None if heldout is None else heldout_loss or loss,
-        key=jax.random.key(0) if key is None else key,
-        starts=len(starts),
-        show=None,
-        folder=None,
-        settings={},
-    )
+    score = None if heldout is None else heldout_loss or loss
+    key = jax.random.key(0) if key is None else key
+    job = _host.Job(loss, data, heldout, score, key, len(starts))
     folder = contextlib.nullcontext() if checkpoint is None else RunFolder(checkpoint)
     bar = Bar() if progress is True else contextlib.nullcontext(progress or None)
     with folder as job.folder, bar as job.show:

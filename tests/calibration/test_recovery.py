@@ -15,9 +15,8 @@ from jaxwave.calibration import (
     least_squares,
     levenberg_marquardt,
     normal,
-    remove_gauge,
 )
-from jaxwave.elements import AngularSpectrum, FFLens, PhaseMask, System, ThinLens
+from jaxwave.elements import AngularSpectrum, System, ThinLens
 
 SIZE = 48
 OBJECT = 0.2 + 0.8 * jax.random.uniform(jax.random.key(3), (12, 12))
@@ -140,18 +139,9 @@ def test_aperture_pitch_and_aberrations_together() -> None:
 # -- a free pupil --------------------------------------------------------------------------
 
 
-def diversity(size: int, focus: jax.Array) -> System:
-    """A 4f system with a defocused camera."""
-    return System(
-        lens=FFLens(5000.0), mask=PhaseMask(jnp.zeros((size, size))), tube=FFLens(5000.0),
-        camera=AngularSpectrum(focus),
-    )  # fmt: skip
-
-
 @pytest.mark.slow
 def test_a_free_pupil_from_defocused_images() -> None:
     size, planes = 48, jnp.array([-400.0, -150.0, 150.0, 400.0])
-    y, x = np.meshgrid(*[(np.arange(size) - size // 2) / 20] * 2, indexing="ij")
     field = jw.gaussian_beam((size, size), spacing=4.0, wavelength=0.6, waist=12.0)
     rough = jax.random.normal(jax.random.key(8), (size, size))
     k = np.fft.fftfreq(size)
