@@ -273,6 +273,9 @@ def positions(
     return y, x, focus
 
 
+# The pupil integral is written out here, not taken from jaxwave.psf: the bead has another y and x
+# in every plane, of which a call there has one, and maps and basis live on a pupil grid wider than
+# the fitted aperture, whose rim moves over it.
 def _dipoles(model: BeadModel, sy: Array, sx: Array, cosine: Array) -> tuple[Array, np.ndarray]:
     """Far field of the dipole orientations, ``(5, y, x)``, and how often each counts."""
     if not model.vectorial:
