@@ -35,11 +35,6 @@ def as_tensor(leaf: Any) -> torch.Tensor | None:
     return None
 
 
-def is_static(leaf: Any) -> bool:
-    """Tells whether a leaf is a choice rather than a value."""
-    return isinstance(leaf, STATIC)
-
-
 def narrow(name: str, t: torch.Tensor) -> torch.Tensor:
     """A 64-bit tensor in 32 bits, differentiably; integers only where they fit.
 

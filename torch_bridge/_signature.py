@@ -216,6 +216,15 @@ def static_arguments(
             f"wrap: {sorted(chosen - known.keys())} in static_argnames are no arguments of "
             f"{getattr(fn, '__name__', fn)}, which has {list(known)}."
         )
+    if not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+        count = sum(p.kind not in keyword for p in parameters)
+        if not all(-count <= place < count for place in places):
+            raise ValueError(
+                f"wrap: {sorted(places)} in static_argnums are beyond the {count} positional "
+                f"arguments of {getattr(fn, '__name__', fn)}."
+            )
+        places = {place % count for place in places}
     by_position = {p.name for i, p in enumerate(parameters) if i in places}
     by_name = {
         known[name]

@@ -247,6 +247,11 @@ def test_unknown_static():
         "'mode'].",
     ):
         wrap(system, static_argnames="mod")
+    with raises(
+        ValueError,
+        "wrap: [2] in static_argnums are beyond the 2 positional arguments of <lambda>.",
+    ):
+        wrap(lambda x, n: x, static_argnums=2)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def test_true_and_one_are_different():
     assert bridge(torch.ones(()), 1) == 1 and bridge(torch.ones(()), True) == 2
 
 
-@pytest.mark.parametrize("options", [{"static_argnames": ("shape",)}, {"static_argnums": 1}])
+@pytest.mark.parametrize(
+    "options", [{"static_argnames": ("shape",)}, {"static_argnums": 1}, {"static_argnums": -1}]
+)
 def test_static_arguments_by_name_and_place(options):
     bridge = wrap(lambda x, shape: jnp.reshape(x, shape), **options)
     assert bridge(torch.ones(6), (2, 3)).shape == (2, 3)
