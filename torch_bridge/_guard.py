@@ -47,8 +47,8 @@ def check_process(name: str) -> None:
     """Raises where a call of JAX could not give a right answer.
 
     Raises:
-        RuntimeError: In a forked child, under ``torch.jit.trace``, or inside a ``wrap_torch``
-            callback.
+        RuntimeError: In a forked child, under ``torch.jit.trace`` or ``jax.disable_jit``, or inside
+            a ``wrap_torch`` callback.
     """
     if _FORKED:
         raise RuntimeError(
@@ -60,6 +60,11 @@ def check_process(name: str) -> None:
         raise RuntimeError(
             f"{name}: torch.jit.trace would freeze the values of this call into the graph. Use "
             "torch.compile or torch.export instead."
+        )
+    if jax.config.jax_disable_jit:
+        raise RuntimeError(
+            f"{name}: jax.disable_jit is on, and only compiled functions give their results memory "
+            f"of their own. Look into `{name}.jax_fn` with JAX arrays."
         )
     if getattr(_callback, "active", False):
         raise RuntimeError(

@@ -214,7 +214,7 @@ def wrap(
             devices, or "fused" without a scalar result.
         OverflowError: At a call, for an integer that does not fit into 32 bits.
         RuntimeError: At a call, where JAX cannot run: no GPU for a CUDA tensor, CUDA graph capture,
-            ``torch.jit.trace``, a forked child.
+            ``torch.jit.trace``, ``jax.disable_jit``, a forked child, a JAX trace around the call.
         FloatingPointError: With ``check_finite``, for a result or gradient that is not finite.
 
     Example:

@@ -345,3 +345,11 @@ def test_inside_a_jax_trace():
         jax.jit(lambda a: wrap(lambda x: x * a)(x).sum().item())(1.0)
     bridge(x).sum().backward()  # nothing of the trace is left behind
     torch.testing.assert_close(x.grad, torch.exp(torch.arange(3.0)))
+
+
+def test_without_jit():
+    with (
+        jax.disable_jit(),
+        pytest.raises(RuntimeError, match=r"^system: jax\.disable_jit is on, and only compiled"),
+    ):
+        bridge(torch.ones(2))
