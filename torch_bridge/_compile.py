@@ -84,6 +84,8 @@ def _program(bridge: Any, template: Any, leaves: Sequence[Any]) -> Program:
     args, kwargs = pytree.tree_map(lambda index: examples[index], template)
     call = bridge.reader.read(args, kwargs)
     plan = bridge.pin(call)
+    if not bridge.has_own_name:  # who gives a name may give it again, to the same function
+        _registry.retire(bridge.handle)
     in_order = [examples[index] for index in jax.tree_util.tree_leaves(template)]
     before = [x.dtype for x in in_order if isinstance(x, torch.Tensor)]
     dtypes = [

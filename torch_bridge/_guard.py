@@ -61,7 +61,7 @@ def check_process(name: str) -> None:
             f"{name}: torch.jit.trace would freeze the values of this call into the graph. Use "
             "torch.compile or torch.export instead."
         )
-    if jax.config.jax_disable_jit:
+    if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
         raise RuntimeError(
             f"{name}: jax.disable_jit is on, and only compiled functions give their results memory "
             f"of their own. Look into `{name}.jax_fn` with JAX arrays."

@@ -114,8 +114,8 @@ class JaxModule(torch.nn.Module):
             }
             return results, changed
 
-        name = self._wrap_options.get("name") or self._graphdef_name()
-        self._bridge = wrap(forward, **{**self._wrap_options, "name": name})
+        forward.__name__ = self._graphdef_name()
+        self._bridge = wrap(forward, **self._wrap_options)
         self._bridges[graphdef] = self._bridge
 
     def _graphdef_name(self) -> str:

@@ -46,6 +46,7 @@ class BridgedFunction:
         functools.update_wrapper(self, fn, updated=())
         self.__name__ = options["name"] or getattr(fn, "__name__", type(fn).__name__)
         self.__qualname__ = getattr(fn, "__qualname__", self.__name__)
+        self.has_own_name = options["name"] is not None
         self.jax_fn, self._options = fn, options
         static = static_arguments(fn, options["static_argnames"], options["static_argnums"])
         self.reader = Reader(fn, self.__name__, static, options["x64"], options["autocast_dtype"])

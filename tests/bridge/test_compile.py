@@ -1,6 +1,7 @@
 """torch.compile without graph breaks, torch.export, and the custom op behind them."""
 
 import dataclasses
+import gc
 import subprocess
 import sys
 import textwrap
@@ -181,6 +182,17 @@ def test_export_round_trip(tmp_path):
     targets = [str(node.target) for node in program.graph.nodes]
     assert "torch_bridge.call.default" in targets
     torch.testing.assert_close(program.module()(x), model(x))
+
+
+def test_a_program_never_runs_another_function_of_the_same_name():
+    x = torch.ones(2, 3)
+    program = torch.export.export(Model(wrap(lambda x, s: x * s)), (x,)).module()
+    torch._dynamo.reset()  # it keeps the function alive
+    gc.collect()
+    other = wrap(lambda x, s: x - s)
+    other(x, 2.0)
+    with pytest.raises(RuntimeError, match="no function named '<lambda>"):
+        program(x)
 
 
 def test_static_values_that_print_alike():
