@@ -71,7 +71,6 @@ def main() -> dict[str, np.ndarray]:
         commands=volts[~heldout],
         starts=5,
         key=jax.random.key(0),
-        steps=100,
         model_error=0.1,
         progress=True,
     )
@@ -88,7 +87,7 @@ def main() -> dict[str, np.ndarray]:
     assert error["predicted"].mean() < 1.15 * fit.nmse.mean() and error["predicted"].max() < 0.035
     assert np.all(error["predicted"] < 0.6 * error["without the poke"])
     assert np.all(error["predicted"] < 0.3 * error["wrong sign"])
-    assert fit.starts.max() < 1.15 * fit.starts.min(), "every start ends in the same minimum"
+    assert fit.starts.max() < 1.02 * fit.starts.min(), "every start ends in the same minimum"
     return error
 
 

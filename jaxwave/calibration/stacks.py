@@ -175,7 +175,7 @@ def fit_stacks(
     starts: int = 1,
     key: Array | None = None,
     freeze: Sequence[str] = ("pixel", "dz", "na"),
-    steps: int = 120,
+    steps: int = 300,
     model_error: float = 0.02,
     progress: Progress | bool = False,
 ) -> StacksFit:
@@ -209,7 +209,8 @@ def fit_stacks(
         key: Random key of the scattered starts, shape ``()`` [none]; by default
             ``jax.random.key(0)``.
         freeze: Names of the parameters that stay where they start.
-        steps: Minimization steps from every start.
+        steps: Most minimization steps from every start. Stacks are described well long before the
+            responses are settled, so spare them only for a glance.
         model_error: Share of the signal to which the model is trusted [1].
         progress: True for a bar in the terminal, or a function that is called as
             ``progress(start, step, steps, loss, nan)``.
