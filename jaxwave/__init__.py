@@ -34,6 +34,7 @@ from jaxwave.sensors import (
     saturate,
     shot_noise,
 )
+from jaxwave.slm import slm
 from jaxwave.sources import gaussian_beam, objective_point_source, plane_wave, point_source
 from jaxwave.zernike import (
     rms_wavefront,
@@ -74,6 +75,7 @@ __all__ = [
     "opd_mask",
     "amplitude_mask",
     "circular_aperture",
+    "slm",
     # Zernike modes
     "zernike_polynomials",
     "zernike_opd",

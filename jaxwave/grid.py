@@ -94,6 +94,26 @@ def frequencies(
     return fy, fx
 
 
+def shared_length(
+    n: int, spacing: Array, m: int, pitch: Array, width: Array, *, at: ArrayLike = 0
+) -> Array:
+    """Length that sample i and pixel j share, ``(..., m, n)``.
+
+    Pixels of the given width stand at the given pitch; the center of pixel m // 2 is at ``at``.
+    Differentiable in everything, but where edges of a sample and a pixel meet.
+    """
+    kind = spacing.dtype
+    at = jnp.asarray(at, kind)
+    spacing, pitch, width, at = (a[..., None, None] for a in (spacing, pitch, width, at))
+    left = (indices(n).astype(kind) - 0.5) * spacing - at
+    center = indices(m).astype(kind)[:, None] * pitch
+
+    def covered(edge: Array) -> Array:
+        return jnp.minimum(jnp.maximum(edge - left, 0), spacing)
+
+    return covered(center + 0.5 * width) - covered(center - 0.5 * width)
+
+
 def disk_coverage(
     shape: tuple[int, int], spacing: Array, radius: ArrayLike, *, y: ArrayLike = 0, x: ArrayLike = 0
 ) -> Array:

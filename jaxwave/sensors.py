@@ -22,19 +22,6 @@ _MANY = 16.0
 # -- pixels --------------------------------------------------------------------------------
 
 
-def _overlap(n: int, spacing: Array, m: int, pitch: Array, width: Array) -> Array:
-    """Length that sample i and pixel j share, ``(..., m, n)``."""
-    kind = spacing.dtype
-    spacing, pitch, width = (a[..., None, None] for a in (spacing, pitch, width))
-    left = (grid.indices(n).astype(kind) - 0.5) * spacing
-    center = grid.indices(m).astype(kind)[:, None] * pitch
-
-    def covered(edge: Array) -> Array:
-        return jnp.minimum(jnp.maximum(edge - left, 0), spacing)
-
-    return covered(center + 0.5 * width) - covered(center - 0.5 * width)
-
-
 def _fill(where: str, fill_factor: ArrayLike) -> Array:
     _check.positive(where, "fill_factor", fill_factor)
     _check.between(where, "fill_factor", fill_factor, 0, 1)
@@ -99,8 +86,8 @@ def pixel_integrate(
     _check.broadcast(
         where, intensity=image.shape[:-2], **{k: a.shape[:-1] for k, a in batch.items()}
     )
-    rows = _overlap(ny, samples[..., 0], my, pixels[..., 0], width[..., 0])
-    columns = _overlap(nx, samples[..., 1], mx, pixels[..., 1], width[..., 1])
+    rows = grid.shared_length(ny, samples[..., 0], my, pixels[..., 0], width[..., 0])
+    columns = grid.shared_length(nx, samples[..., 1], mx, pixels[..., 1], width[..., 1])
     product = partial(jnp.matmul, precision="highest")
     columns = jnp.swapaxes(columns, -1, -2)
     if my * nx * (ny + mx) <= ny * mx * (nx + my):

@@ -26,7 +26,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         {"jaxlib"},
     ),
     "physics": (
-        "sampling sources propagation lenses masks polarization zernike materials samples imaging "
+        "sampling sources propagation lenses masks slm polarization zernike materials samples imaging "
         "sensors psf/ losses",
         set(),
     ),

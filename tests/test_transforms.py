@@ -109,6 +109,21 @@ TABLE = {
         lambda p, s: jw.circular_aperture(lit(p), p["r"], y=p["y"], x=p["x"]),
         {"r": 1.02, "y": 0.1, "x": -0.07, **LIGHT},
     ),
+    "slm": Row(
+        lambda p, s: jw.slm(
+            lit(p),
+            p["m"],
+            pitch=p["pitch"],
+            table=p["table"],
+            fill_factor=p["fill"],
+            gap=p["gap"],
+            crosstalk=p["blur"],
+            y=p["y"],
+            x=p["x"],
+        ),
+        {"m": lambda s: light(3)((3, 5)), "pitch": 1.13 * D, "table": np.array([0.1, 2.0, 3.3])}
+        | {"fill": 0.83, "gap": 0.7, "blur": 0.4, "y": 0.1, "x": -0.07, **LIGHT},
+    ),
     "pad": Row(lambda p, s: jw.pad(lit(p), (s[0] + 3, s[1] + 2)), LIGHT),
     "crop": Row(lambda p, s: jw.crop(lit(p), (max(1, s[0] - 3), s[1])), LIGHT),
     "resample": Row(lambda p, s: jw.resample(lit(p), p["to"], (7, 6)), {"to": 0.83 * D, **LIGHT}),

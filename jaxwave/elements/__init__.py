@@ -25,6 +25,7 @@ from jaxwave.elements.masks import (
     CircularAperture,
     OpdMask,
     PhaseMask,
+    Slm,
     ZernikeMask,
 )
 from jaxwave.elements.names import freeze, learn, learned, parameters, replace, select
@@ -89,6 +90,7 @@ __all__ = [
     "OpdMask",
     "AmplitudeMask",
     "CircularAperture",
+    "Slm",
     "ZernikeMask",
     # Editing fields
     "Pad",

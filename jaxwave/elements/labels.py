@@ -14,9 +14,10 @@ _UNITS = {
         "µm": "spacing wavelength z f x y waist radius pitch opd coefficients sigma focus "
         "t_s t_g t_i t_g_design t_i_design diameter",
         "rad/µm": "kx ky",
-        "rad": "phase",
+        "rad": "phase table",
         "e": "full_well read_noise",
         "s": "exposure",
+        "pixels": "crosstalk",
     }.items()
     for name in names.split()
 }

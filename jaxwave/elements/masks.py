@@ -7,6 +7,7 @@ from jax import Array
 from jaxwave import _check, masks
 from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import AnyField, Field
+from jaxwave.slm import check_device, check_levels, check_table, slm
 from jaxwave.zernike import zernike_opd
 
 
@@ -82,6 +83,37 @@ class CircularAperture(Element, function=masks.circular_aperture):
 
     def __call__(self, field: AnyField) -> AnyField:
         return masks.circular_aperture(field, **self.arguments())
+
+
+class Slm(Element, function=slm):
+    """A spatial light modulator with its pixels, gaps and table.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Slm(jnp.zeros((64, 64)), pitch="8 um", table=[0.0, 6.2], fill_factor=0.93)
+        Slm(levels=(64, 64) float32, 0, pitch=8 µm, table=[0, 6.2] rad, fill_factor=0.93)
+    """
+
+    levels: Number
+    pitch: Number
+    table: Number = None
+    fill_factor: Number = 1.0
+    gap: Number = 1.0
+    crosstalk: Number = None
+    y: Number = 0.0
+    x: Number = 0.0
+
+    def check(self) -> None:
+        given, where = self.arguments(), "Slm"
+        check_levels(where, given["levels"])
+        if given["table"] is not None:
+            check_table(where, given["table"])
+        check_device(where, *(given[k] for k in ("pitch", "fill_factor", "gap", "y", "x")))
+        if given["crosstalk"] is not None:
+            _check.nonnegative(where, "crosstalk", given["crosstalk"], unit="pixels")
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return slm(field, **self.arguments())
 
 
 class ZernikeMask(Element, function=zernike_opd):

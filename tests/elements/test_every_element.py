@@ -78,6 +78,10 @@ TABLE = {
     "PhaseMask": Row({"phase": picture()}),
     "OpdMask": Row({"opd": 0.1 * picture()}),
     "AmplitudeMask": Row({"transmission": picture()}),
+    "Slm": Row(
+        {"levels": 2 * picture(4, 5), "pitch": 0.6, "table": [0.1, 2.0, 3.3, 4.0]}
+        | {"fill_factor": 0.83, "gap": 0.7, "crosstalk": 0.4, "y": 0.1, "x": -0.07}
+    ),
     "CircularAperture": Row({"radius": 1.02, "y": 0.1, "x": -0.07}),
     "Pad": Row({}, static={"shape": (8, 9)}),
     "Crop": Row({}, static={"shape": (4, 3)}),
