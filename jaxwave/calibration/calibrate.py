@@ -17,13 +17,16 @@ from jax import Array
 
 from jaxwave import _check, _files, _npy
 from jaxwave.calibration import _host
-from jaxwave.calibration._key import describe
+from jaxwave.calibration._key import code_digest, describe
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import as_method
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.progress import Bar
 from jaxwave.calibration.run_folder import RunFolder
+from jaxwave.elements.element import Element
+from jaxwave.elements.storage import save_model
+from jaxwave.elements.system import System
 
 Loss = Callable[[Any, Any], Array]
 Progress = Callable[[str, int, int, float, float], None]
@@ -66,6 +69,8 @@ class least_squares:
         """The residuals as one real vector."""
         parts = [jnp.ravel(r) for r in jax.tree.leaves(self.residuals(model, data))]
         parts = [p for r in parts for p in ((r.real, r.imag) if jnp.iscomplexobj(r) else (r,))]
+        if not parts:
+            raise ValueError("least_squares: `residuals` must return arrays, got none.")
         return jnp.concatenate(parts)
 
 
@@ -158,7 +163,11 @@ class Calibration:
         return {name: np.asarray(leaves[name]) for name in structure.parameters}
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Writes ``parameters.npz``, ``history.npz`` and ``calibration.json`` into a folder."""
+        """Writes ``parameters.npz``, ``history.npz`` and ``calibration.json`` into a folder.
+
+        A model made of elements is written too, to ``model.json``, for
+        :func:`~jaxwave.elements.load_model`.
+        """
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         summary = {
@@ -179,6 +188,11 @@ class Calibration:
             place / "calibration.json",
             lambda stream: stream.write(text.encode()),
         )
+        if isinstance(self.model, Element | System):
+            try:
+                save_model(place / "model.json", self.model)
+            except TypeError as error:  # the numbers are safe, only the way to build it is not
+                _check.warn("Calibration.save", f"model.json is left out: {error}")
         return place
 
 
@@ -272,9 +286,15 @@ def calibrate(
         "Adam: a method for stochastic optimization", ICLR (2015).
     """
     began = time.perf_counter()
+    _require_functions(loss=loss, heldout_loss=heldout_loss, progress=progress or None)
+    _require_mappings(constraints=constraints, scales=scales, priors=priors)
+    _require_functions(**{f"priors[{name!r}]": prior for name, prior in (priors or {}).items()})
+    _require_lists(stages=stages, starts=starts)
+    if resume and checkpoint is None:
+        raise ValueError(f"{_WHERE}: resume=True needs the folder of the run: checkpoint=folder.")
     data, heldout = _arrays("data", data), _arrays("heldout", heldout)
     base = {
-        "learn": learn if learn is None or isinstance(learn, str) else list(learn),
+        "learn": learn,
         "optimizer": optimizer,
         "steps": steps,
         "learning_rates": learning_rates,
@@ -290,6 +310,7 @@ def calibrate(
     models = list(starts) or [model]
     score = None if heldout is None else heldout_loss or loss
     key = jax.random.key(0) if key is None else key
+    _host.require_concrete(data, heldout, key)
     job = _host.Job(loss, data, heldout, score, key, len(starts))
     folder = contextlib.nullcontext() if checkpoint is None else RunFolder(checkpoint)
     bar = Bar() if progress is True else contextlib.nullcontext(progress or None)
@@ -325,6 +346,9 @@ def _plan(
             f"{_WHERE}: {method} needs the residuals, got a loss. Pass least_squares(residuals)."
         )
     batch = _batch(method, chosen["batch_size"], data)
+    _require_mappings(learning_rates=chosen["learning_rates"])
+    for name, rate in (chosen["learning_rates"] or {}).items():
+        _check.finite(_WHERE, f"learning_rates[{name!r}]", rate)
     if method.whole and chosen["learning_rates"]:
         raise ValueError(
             f"{_WHERE}: {method} chooses the length of its steps, so `learning_rates` would spoil "
@@ -375,6 +399,27 @@ def _batch(method: Any, size: int | None, data: Any) -> int:
     return size
 
 
+def _require_functions(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and value is not True and not callable(value):
+            raise TypeError(f"{_WHERE}: `{name}` must be a function, got {type(value).__name__}.")
+
+
+def _require_mappings(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and not isinstance(value, Mapping):
+            raise TypeError(
+                f"{_WHERE}: `{name}` must be a dict by pattern, such as {{'lens.f': ...}}, got "
+                f"{type(value).__name__}."
+            )
+
+
+def _require_lists(**given: Any) -> None:
+    for name, value in given.items():
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"{_WHERE}: `{name}` must be a list, got {type(value).__name__}.")
+
+
 def _arrays(name: str, data: Any) -> Any:
     if data is None:
         return None
@@ -394,8 +439,8 @@ def _load(
 ) -> tuple[list[Any], int]:
     assert job.folder is not None
     job.settings = {
-        "loss": describe(job.loss),
-        "heldout_loss": describe(job.score),
+        "loss": f"{describe(job.loss)}, code {code_digest(job.loss)}",
+        "heldout_loss": f"{describe(job.score)}, code {code_digest(job.score)}",
         "data": _host.digest(job.data),
         "heldout": _host.digest(job.heldout),
         "start": _host.digest([split(_WHERE, model)[1] for model in models]),

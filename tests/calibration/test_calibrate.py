@@ -19,7 +19,7 @@ from jaxwave.calibration import (
     normal,
     positive,
 )
-from jaxwave.elements import Fixed
+from jaxwave.elements import Fixed, ThinLens, load_model
 
 X = jnp.linspace(-1, 1, 21)
 
@@ -378,3 +378,22 @@ def test_the_result_is_saved(tmp_path) -> None:
     with np.load(folder / "parameters.npz") as arrays:
         assert arrays["slope"] == found.parameters()["slope"]
     assert '"reason": "all steps done"' in (folder / "calibration.json").read_text()
+
+
+def test_a_model_of_elements_is_saved_to_be_loaded(tmp_path) -> None:
+    def loss(lens: ThinLens, data: jax.Array) -> jax.Array:
+        return (lens.f[...] / 100 - data) ** 2
+
+    found = calibrate(ThinLens(150.0), loss, jnp.float32(2.0), learn="f", optimizer=optax.sgd(50.0))
+    again = load_model(found.save(tmp_path) / "model.json")
+    assert isinstance(again, ThinLens) and again.f[...] == found.parameters()["f"]
+    assert not (calibrate(Line(), LINE, DATA, steps=1).save(tmp_path / "a") / "model.json").exists()
+
+    class Own(ThinLens):
+        def __init__(self) -> None:
+            super().__init__(150.0)
+
+    found = calibrate(Own(), loss, jnp.float32(2.0), learn="f", steps=1)
+    with pytest.warns(JaxwaveWarning, match="save: model.json is left out: .*__init__ of its own"):
+        found.save(tmp_path / "own")
+    assert (tmp_path / "own" / "parameters.npz").exists()
