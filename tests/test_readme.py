@@ -61,6 +61,21 @@ def test_twelve_lines(capsys):
     assert comment and comment[1] == field
 
 
+def test_learning_in_twelve_lines(capsys):
+    ((_, code),) = FENCED.findall(section("Learn from images"))
+    assert len([line for line in code.splitlines() if line.strip()]) == 12
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "stop   CircularAperture(radius=" in printed
+    for name, truth in (("free.z", 21000), ("stop.radius", 100)):
+        value, error = map(float, re.search(rf"{name} += ([\d.]+) ± ([\d.]+) µm", printed).groups())
+        assert abs(value - truth) < 3 * error < 0.01 * truth
+        if name in code.splitlines()[-1]:
+            promised = re.search(rf"{name} = (\d+) ± (\d+) µm", code)
+            assert abs(value - float(promised[1])) < error / 4  # rounding differs between machines
+            assert error == pytest.approx(float(promised[2]), abs=1)
+
+
 def test_links_lead_somewhere():
     texts = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
     links = [link for text in texts for link in re.findall(r"\]\(([^)#]+)\)", text)]
