@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, fourier, grid
 from jaxwave.numerics import TAU, cis
+from jaxwave.psf.transmission import fresnel_transmission
 from jaxwave.zernike import zernike_modes_up_to, zernike_polynomials
 
 Parameters = dict[str, Array]
@@ -63,13 +64,21 @@ class BeadModel:
 
     summed over the orientations of a freely rotating dipole and both polarizations (M = 1 for
     the scalar model), summed over the volume of the bead, then blurred by the pixel and by a
-    Gaussian. z is the position of the focal plane in the sample along the light's way. Valid in
-    a medium of one index, for a bead that glows evenly; its own refraction is neglected.
+    Gaussian. z is the position of the focal plane in the sample along the light's way. Where the
+    sample has another index than immersion and coverslip, :math:`\cos\theta` and the focus stay
+    those of the immersion (the stage moves), M is that of a dipole at the depth d behind the
+    interface (by Fresnel, light beyond the critical angle included), and the path is longer by
+
+    .. math:: d\,[n_s(\cos\theta_s - 1) - (n^2/n_s)(\cos\theta - 1)],\qquad
+        n_s \sin\theta_s = n \sin\theta
+
+    so that z = 0 stays the paraxial focus. Valid for a bead that glows evenly, in plane layers;
+    its own refraction is neglected.
 
     Args:
         na: Numerical aperture.
         wavelength: Vacuum wavelength of the emission [µm].
-        n: Refractive index of immersion and sample.
+        n: Refractive index of the immersion, and of the sample if ``n_sample`` is not given.
         pixel: Camera pixel in the sample [µm].
         shape: Number of pixels (ny, nx) of the images.
         order: Highest radial order of the Zernike modes.
@@ -77,6 +86,9 @@ class BeadModel:
         vectorial: False neglects polarization.
         margin: Pixels added around the image so that the blur does not wrap.
         bead_diameter: Diameter of the bead [µm]; 0 is a point.
+        n_sample: Refractive index of the sample; None is ``n``.
+        depth: Depth of the bead in the sample, behind the coverslip [µm]; it matters only where
+            the indices differ.
 
     Raises:
         ValueError: If a number is out of range, or the pupil grid is too coarse for the image.
@@ -102,6 +114,8 @@ class BeadModel:
     vectorial: bool = True
     margin: int = 8
     bead_diameter: float = 0.0
+    n_sample: float | None = None
+    depth: float = 0.0
 
     def __post_init__(self) -> None:
         where = "BeadModel"
@@ -111,6 +125,13 @@ class BeadModel:
         _check.positive(where, "pixel", self.pixel, unit="µm")
         _check.grid_shape(where, self.shape)
         _check.nonnegative(where, "bead_diameter", self.bead_diameter, unit="µm")
+        _check.nonnegative(where, "depth", self.depth, unit="µm")
+        if self.n_sample is not None:
+            _check.positive(where, "n_sample", self.n_sample)
+        elif self.depth:
+            raise ValueError(
+                f"{where}: `depth` matters only behind an interface; pass `n_sample` with it."
+            )
         if self.bead_diameter > self.pixel * min(self.shape) / 4:
             raise ValueError(
                 f"{where}: `bead_diameter` must be at most a quarter of the window, got "
@@ -206,6 +227,7 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
         "bead_z": heights.astype(np.float32),
         "bead": spheres.astype(np.float32),
         "cosine": cosine.astype(np.float32),
+        "dipoles": _dipoles(model, sy, sx, cosine),
         "phase": phase.astype(np.float32),
         "amplitude": amplitude.astype(np.float32),
         "phase_gauge": _orthonormal(np.concatenate([gauge, phase]), near),
@@ -276,15 +298,28 @@ def positions(
 # The pupil integral is written out here, not taken from jaxwave.psf: the bead has another y and x
 # in every plane, of which a call there has one, and maps and basis live on a pupil grid wider than
 # the fitted aperture, whose rim moves over it.
-def _dipoles(model: BeadModel, sy: Array, sx: Array, cosine: Array) -> tuple[Array, np.ndarray]:
-    """Far field of the dipole orientations, ``(5, y, x)``, and how often each counts."""
+def _dipoles(model: BeadModel, sy: np.ndarray, sx: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    """What the orientations of a dipole put into the pupil: xx, yy, xy, xz, yz; or a scalar."""
+    if model.n_sample is None:
+        q_s, q_p, waves = 1.0, 1.0, np.ones_like(cosine)
+        n, inner = model.n, cosine
+    else:
+        n, square = model.n_sample, sy**2 + sx**2
+        inner = np.sqrt(1 - square / n**2 + 0j)  # +i beyond the critical angle: it decays
+        path = n * (inner - 1) - model.n**2 / n * (cosine - 1)
+        waves = np.exp(TAU * 1j * model.depth * path / model.wavelength)
+        q_s, q_p = map(np.asarray, fresnel_transmission(np.sqrt(square), (model.n, n)))
     if not model.vectorial:
-        return jnp.ones_like(cosine)[None], np.ones(1, np.float32)
-    ux, uy = sx / model.n, sy / model.n
-    # (cos(theta) - 1) cos(phi)^2 = -ux^2 / (1 + cos(theta)): no angle, no singularity.
-    xx, yy, xy = (1 - a / (1 + cosine) for a in (ux * ux, uy * uy, ux * uy))
-    fields = jnp.stack([xx, yy, xy - 1, -ux + 0 * uy, -uy + 0 * ux])
-    return fields, np.array([1, 1, 2, 1, 1], np.float32) / 2
+        return _narrow(waves[None])
+    safe = np.where(sy**2 + sx**2 > 0, sy**2 + sx**2, 1)
+    across = (q_p * inner - q_s) / safe
+    fields = [q_s + across * sx**2, q_s + across * sy**2, across * sx * sy]
+    fields += [-q_p * sx / n, -q_p * sy / n]
+    return _narrow(np.stack([field * waves for field in fields]))
+
+
+def _narrow(fields: np.ndarray) -> np.ndarray:
+    return fields.astype(np.complex64 if np.iscomplexobj(fields) else np.float32)
 
 
 def bead_stack(
@@ -337,7 +372,10 @@ def bead_stack(
     path = opd + focus * model.n * (cosine - 1) - sy * y - sx * x
     emitted = amplitude / jnp.sqrt(cosine)
     wave = emitted * cis(path / model.wavelength)
-    fields, counts = _dipoles(model, sy, sx, cosine)
+    fields = jnp.asarray(basis["dipoles"])
+    counts = (
+        np.array([1, 1, 2, 1, 1], np.float32) / 2 if model.vectorial else np.ones(1, np.float32)
+    )
     pixel = model.pixel * jnp.exp(parameters["pixel"] * SCALES["pixel"])
     size = (model.shape[0] + 2 * model.margin, model.shape[1] + 2 * model.margin)
     alpha = model.step * pixel / model.wavelength

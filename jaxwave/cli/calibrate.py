@@ -253,6 +253,8 @@ def _tasks(
                 vectorial=settings["model"] == "vectorial",
                 pupil_samples=_samples(settings, dx, max(window.shape[1:])),
                 bead_diameter=settings["bead"],
+                n_sample=settings["n_sample"],
+                depth=settings["depth"],
             )
         except ValueError as error:
             if len({r["file"] for r in rows}) == 1:
@@ -273,13 +275,15 @@ def _samples(settings: Settings, pixel: float, size: int) -> int:
 
 
 def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
-    units = {"wavelength": " µm", "bead": " µm", "size": " pixels"}
+    units = {"wavelength": " µm", "bead": " µm", "depth": " µm", "size": " pixels"}
     names = (
         "na",
         "n",
         "wavelength",
         "model",
         "bead",
+        "n_sample",
+        "depth",
         "stage",
         "size",
         "order",

@@ -37,6 +37,8 @@ CALIBRATE = (
     Option("size", "integer", "width of a bead's window in pixels", 64, group="beads"),
     Option("threshold", "number", "lowest peak over the noise", 8.0, group="beads"),
     Option("bead", "length", "diameter of the beads; 0 is a point", 0.0, group="beads"),
+    Option("n_sample", "number", "refractive index of the sample, if not n", group="beads"),
+    Option("depth", "length", "depth of the beads behind the coverslip", 0.0, group="beads"),
     Option("most", "integer", "fit at most so many beads of a file", group="beads"),
     Option("order", "integer", "highest radial order of the Zernike modes", 8, group="fit"),
     Option(
