@@ -114,6 +114,7 @@ class Best:
 def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[list[Any], Best]:
     """Makes the steps of one stage; returns the models and what they reached."""
     vectors = _vectors(plan, models)
+    require_concrete([vector.flat for vector in vectors])
     prog, inputs = _prepare(job, plan, vectors)
     carry, best, done, reason = _begin(job, number, prog, vectors)
     while done < plan.steps and not reason:
@@ -126,6 +127,9 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
         job.losses.append(told["losses"][:, :made])
         job.scores.append(told["heldout"][:, None])
         job.report_steps.append(job.steps)
+        if done == made and job.score is None:
+            best.loss = told["losses"][:, 0].copy()  # the start is the one to beat
+        _require_heldout(job, told)
         best.update(told, plan.patience is not None, job.score is not None)
         if job.show is not None:
             lead = _lead(best)
@@ -140,6 +144,24 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
     models = [v.unpack(jnp.asarray(flat)) for v, flat in zip(vectors, best.flat, strict=True)]
     job.reasons.append(reason or "all steps done")
     return models, best
+
+
+def require_concrete(*numbers: Any) -> None:
+    """Requires numbers that Python can look at."""
+    if not _check.is_concrete(*numbers):
+        raise TypeError(
+            f"{_WHERE}: cannot run inside jax.jit, jax.vmap or jax.grad, because it decides by the "
+            "numbers when to stop. Call it outside; `starts` and Joint run many at once."
+        )
+
+
+def _require_heldout(job: Job, told: dict[str, np.ndarray]) -> None:
+    """Requires a held-out loss that can judge, when the first report comes."""
+    first = len(job.report_steps) == 1 and told["whole"].any()
+    if job.score is not None and first and not np.isfinite(told["heldout"]).any():
+        value = float(told["heldout"][0])
+        hint = _hint({"heldout": job.heldout})
+        raise ValueError(f"{_WHERE}: the held-out loss is {value:g} from the beginning.{hint}")
 
 
 def _advance(
@@ -257,9 +279,10 @@ def _explain(job: Job, prog: Program, vectors: list[Vector], carry: Carry, input
     text = f": the loss is {float(value):g}"
     if 0 < len(bad) <= _MOST_NAMED:
         text += f", and {', '.join(map(repr, bad))} went where it or its gradient is not finite"
+    hint = _hint({"data": job.data}) or _hint({"parameters": inputs.fixed})
     finite = np.flatnonzero(np.isfinite(np.concatenate(job.losses, axis=1)).any(axis=0))
     if not finite.size:
-        raise ValueError(f"{_WHERE}: no step was possible{text}.{_hint(job)} Start elsewhere.")
+        raise ValueError(f"{_WHERE}: no step was possible{text}.{hint} Start elsewhere.")
     last = int(finite[-1]) + 1
     unmade = max(job.steps - last - MOST_REJECTED, 0)
     job.losses[-1] = job.losses[-1][:, : job.losses[-1].shape[1] - unmade]
@@ -267,18 +290,23 @@ def _explain(job: Job, prog: Program, vectors: list[Vector], carry: Carry, input
     _check.warn(
         _WHERE,
         f"stopped after {last} steps{text}, {MOST_REJECTED} times in a row. The last good "
-        f"model is kept.{_hint(job)} Lower the learning rate or bound the parameter "
+        f"model is kept.{hint} Lower the learning rate or bound the parameter "
         "(constraints=...).",
     )
     return text
 
 
-def _hint(job: Job) -> str:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(job.data):
-        count = int(np.sum(~np.isfinite(leaf))) if jnp.issubdtype(leaf.dtype, jnp.inexact) else 0
-        if count:
-            name = jax.tree_util.keystr(path)
-            return f" data{name} holds {count} NaN or infinite values: mask them in the loss."
+def _hint(tree: dict[str, Any]) -> str:
+    """The first array of the only entry that is not finite, and where."""
+    [name] = tree
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree[name]):
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            continue
+        bad = np.argwhere(~np.isfinite(leaf))
+        if len(bad):
+            place = f"{name}{jax.tree_util.keystr(path)} holds {len(bad)} NaN or infinite values"
+            fix = "Give them other values" if name == "parameters" else "Mask them in the loss"
+            return f" {place}, the first one at index {tuple(bad[0].tolist())}. {fix}."
     return ""
 
 

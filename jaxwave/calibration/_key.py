@@ -6,6 +6,8 @@ line and number. A key looks into closures: same code and same numbers give the 
 
 import dataclasses
 import functools
+import hashlib
+from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -86,6 +88,38 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> str:
     if isinstance(thing, jax.Array | np.ndarray):
         return f"array{tuple(thing.shape)}"
     return getattr(thing, "__qualname__", type(thing).__qualname__)
+
+
+def code_digest(function: Any) -> str:
+    """A checksum of a function's own instructions, which tells an edited one."""
+    checksum = hashlib.sha256()
+    for code in _codes(function, set()):
+        constants = sorted(repr(c) for c in code.co_consts if not isinstance(c, _NO_ORDER))
+        checksum.update(code.co_code + repr((code.co_names, constants)).encode())
+    return checksum.hexdigest()[:8]
+
+
+_NO_ORDER = CodeType | frozenset | set  # what has an address or no order in its text
+
+
+def _codes(thing: Any, seen: set[int]) -> Iterator[CodeType]:
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    parts: list[Any] = []
+    if isinstance(thing, CodeType):
+        yield thing
+        parts = list(thing.co_consts)
+    elif isinstance(thing, FunctionType):
+        parts = [thing.__code__, *map(_content, thing.__closure__ or ())]
+    elif isinstance(thing, functools.partial):
+        parts = [thing.func, *thing.args, *thing.keywords.values()]
+    elif isinstance(thing, MethodType):
+        parts = [thing.__func__]
+    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        parts = [getattr(thing, field.name) for field in _fields(thing)]
+    for part in parts:
+        yield from _codes(part, seen)
 
 
 def _content(cell: Any) -> Any:

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -294,7 +294,7 @@ def calibrate(
         raise ValueError(f"{_WHERE}: resume=True needs the folder of the run: checkpoint=folder.")
     data, heldout = _arrays("data", data), _arrays("heldout", heldout)
     base = {
-        "learn": learn,
+        "learn": list(learn) if isinstance(learn, set | dict | Iterator) else learn,
         "optimizer": optimizer,
         "steps": steps,
         "learning_rates": learning_rates,

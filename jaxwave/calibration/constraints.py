@@ -64,7 +64,7 @@ def positive() -> Constraint:
     References:
         A. Gelman et al., *Bayesian Data Analysis*, 3rd ed., Sec. 1.8 (transformations).
     """
-    return Constraint(jnp.exp, jnp.log)
+    return Constraint(jnp.exp, lambda p: jnp.log(_real("positive", p)))
 
 
 @lru_cache
@@ -101,7 +101,7 @@ def interval(low: float, high: float) -> Constraint:
         return low + (high - low) * jax.nn.sigmoid(u)
 
     def inverse(p: Array) -> Array:
-        share = (p - low) / (high - low)
+        share = (_real("interval", p) - low) / (high - low)
         return jnp.log(share) - jnp.log1p(-share)
 
     return Constraint(forward, inverse)
@@ -137,7 +137,7 @@ def periodic(*, period: float = _TAU) -> Constraint:
     def forward(u: Array) -> Array:
         return u - period * jnp.round(u / period)
 
-    return Constraint(forward, lambda p: p)
+    return Constraint(forward, lambda p: _real("periodic", p))
 
 
 @lru_cache
@@ -272,7 +272,7 @@ def quantized(levels: int, *, low: float = 0.0, high: float = _TAU) -> Constrain
     def forward(u: Array) -> Array:
         return u + jax.lax.stop_gradient(low + step * jnp.round((u - low) / step) - u)
 
-    return Constraint(forward, lambda p: p)
+    return Constraint(forward, lambda p: _real("quantized", p))
 
 
 @lru_cache
@@ -340,3 +340,9 @@ def chain(*constraints: Constraint) -> Constraint:
         return p
 
     return Constraint(forward, inverse)
+
+
+def _real(where: str, p: Array) -> Array:
+    """An order or a wrap is of real numbers."""
+    fix = "Learn real and imaginary part, or modulus and phase, as two parameters."
+    return _check.real_array(where, "the parameter", p, fix=fix)

@@ -98,7 +98,11 @@ class Problem:
 
 def scalar(value: Any) -> Array:
     """Requires what can be minimized."""
-    value = jnp.asarray(value)
+    try:
+        value = jnp.asarray(value)
+    except (TypeError, ValueError):
+        kind = type(value).__name__
+        raise TypeError(f"calibrate: the loss must be a real scalar, got {kind}.") from None
     if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
         raise TypeError(
             f"calibrate: the loss must be a real scalar, got {value.dtype} of the shape "

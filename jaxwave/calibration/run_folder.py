@@ -358,7 +358,7 @@ def _agree(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
         raise ValueError(
             f"RunFolder: {path.name!r} was saved by a run of other settings "
             f"(saved -> now): {'; '.join(changes.values())}. Use the same settings or another "
-            "folder; force=True goes on all the same."
+            "folder."
         )
     if other_jax:
         text = (

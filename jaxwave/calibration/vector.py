@@ -102,7 +102,7 @@ class Vector:
         if learn is None:
             names = list(structure.marked)
         else:
-            names = matching_names(_WHERE, structure.parameters, list(_texts(learn)))
+            names = matching_names(_WHERE, structure.parameters, learn)
         if not names:
             raise ValueError(
                 f"{_WHERE}: nothing is learned. Make parameters nnx.Param, or name them in "
@@ -110,6 +110,7 @@ class Vector:
                 f"{', '.join(structure.parameters) or 'none'}."
             )
         limits = by_name("constraints", constraints, structure, names)
+        _require_constraints(limits)
         self.scales: Leaves = {
             name: jnp.asarray(np.asarray(scale), _real(leaves[name].dtype))
             for name, scale in by_name("scales", scales, structure, names).items()
@@ -191,8 +192,14 @@ def by_name(
     return result
 
 
-def _texts(patterns: str | Iterable[str]) -> Iterable[str]:
-    return [patterns] if isinstance(patterns, str) else patterns
+def _require_constraints(limits: dict[str, Any]) -> None:
+    for name, limit in limits.items():
+        if not isinstance(limit, Constraint):
+            got = f"the function {limit.__name__}" if hasattr(limit, "__name__") else repr(limit)
+            raise TypeError(
+                f"{_WHERE}: constraints[{name!r}] must be a Constraint, such as positive(), got "
+                f"{got}."
+            )
 
 
 def _arrange(structure: Structure, leaves: Leaves, free: Leaves, limits: dict) -> Layout:
@@ -221,7 +228,16 @@ def _free(name: str, value: Array, constraint: Constraint | None, scale: Array |
             f"lies between {float(jnp.min(value)):g} and {float(jnp.max(value)):g}. "
             "Start inside, or change the constraint."
         )
-    return u if scale is None else u / scale
+    if scale is None:
+        return u
+    if scale.ndim > u.ndim or any(
+        a not in (1, b) for a, b in zip(scale.shape[::-1], u.shape[::-1], strict=False)
+    ):
+        raise ValueError(
+            f"{_WHERE}: scales[{name!r}] must be one number or fit the free numbers {u.shape}, got "
+            f"the shape {scale.shape}."
+        )
+    return u / scale
 
 
 def _value(part: _Part, piece: Array, scale: Array | None) -> Array:

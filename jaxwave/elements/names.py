@@ -93,10 +93,11 @@ def _matching(where: str, names: list[str], pattern: Any) -> list[str]:
     )
 
 
-def matching_names(where: str, names: Iterable[str], patterns: str | Sequence[str]) -> list[str]:
+def matching_names(where: str, names: Iterable[str], patterns: str | Iterable[str]) -> list[str]:
     """The names that match one of the patterns, in the model's order; every pattern must match."""
     names = list(names)
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    several = isinstance(patterns, Iterable) and not isinstance(patterns, str)
+    patterns = list(patterns) if several else [patterns]  # type: ignore[list-item]
     hits = {hit for pattern in patterns for hit in _matching(where, names, pattern)}
     return [name for name in names if name in hits]
 

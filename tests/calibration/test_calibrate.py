@@ -17,7 +17,9 @@ from jaxwave.calibration import (
     least_squares,
     levenberg_marquardt,
     normal,
+    periodic,
     positive,
+    quantized,
 )
 from jaxwave.elements import Fixed, ThinLens, load_model
 
@@ -339,6 +341,17 @@ def test_faults_have_a_sentence() -> None:
         (dict(batch_size=9), ValueError, "leading axis"),
         (dict(constraints={"mask.phase": positive()}), ValueError, "'mask.phase' starts outside"),
         (dict(stages=["first"]), TypeError, "must be a Stage"),
+        (dict(stages=Stage("lens.f")), TypeError, "`stages` must be a list, got Stage"),
+        (dict(learn=3), TypeError, "a parameter's name must be a text, got 3"),
+        (dict(constraints={"lens.f": positive}), TypeError, "such as positive"),
+        (dict(constraints=positive()), TypeError, "`constraints` must be a dict by pattern"),
+        (dict(scales={"mask.phase": np.ones(3)}), ValueError, "the free numbers .2,., got the "
+         "shape .3,."),
+        (dict(scales={"lens.f": np.ones(2)}), ValueError, "must be one number"),
+        (dict(priors={"lens.f": (1, 2)}), TypeError, "must be a function, got tuple"),
+        (dict(learning_rates={"lens.f": np.nan}), ValueError, "must be finite"),
+        (dict(progress="yes"), TypeError, "`progress` must be a function, got str"),
+        (dict(resume=True), ValueError, "checkpoint=folder"),
     ):  # fmt: skip
         with pytest.raises(kind, match=text.replace("?", r"\?")):
             calibrate(start, lambda p, d: jnp.sum(p["mask"]["phase"] ** 2), jnp.zeros(4), **options)
@@ -352,7 +365,15 @@ def test_bad_losses_have_a_sentence() -> None:
         calibrate(start, lambda p, d: p["a"] * jnp.ones(2))
     with pytest.raises(ValueError, match="no step was possible: the loss is nan, and 'a' went"):
         calibrate(start, lambda p, d: jnp.sqrt(p["a"]) + p["b"])
-    with pytest.raises(ValueError, match=r"data\['image'\] holds 1 NaN"):
+    with pytest.raises(TypeError, match="real scalar, got NoneType"):
+        calibrate(start, lambda p, d: None)
+    with pytest.raises(TypeError, match="`loss` must be a function, got int"):
+        calibrate(start, 3)
+    with pytest.raises(ValueError, match="least_squares: `residuals` must return arrays"):
+        calibrate(start, least_squares(lambda p, d: []))
+    with pytest.raises(ValueError, match=r"parameters\['a'\] holds 1 NaN"):
+        calibrate({"a": np.nan, "b": 1.0}, lambda p, d: (p["a"] - p["b"]) ** 2, learn="b")
+    with pytest.raises(ValueError, match=r"data\['image'\] holds 1 .* first one at index \(1,\)"):
         calibrate(
             start, lambda p, d: jnp.sum(p["a"] - d["image"]), {"image": np.array([1, np.nan])}
         )
@@ -362,6 +383,44 @@ def test_bad_losses_have_a_sentence() -> None:
         calibrate({"k": 3}, lambda p, d: 0.0)
     with pytest.raises(TypeError, match="'a' must be a number or an array, got str"):
         calibrate({"a": "one"}, lambda p, d: 0.0)
+
+
+def test_a_heldout_loss_that_cannot_judge_is_told() -> None:
+    # it would be worse than any other, and patience would keep the start
+    with pytest.raises(ValueError, match=r"held-out loss is nan .* heldout holds 1 NaN .*\(2,\)"):
+        calibrate(Line(), LINE, DATA, heldout=DATA.at[2].set(jnp.nan), patience=2, steps=3)
+
+
+def test_patience_never_returns_what_is_worse_than_the_start() -> None:
+    found = calibrate(
+        {"a": jnp.float32(1.0)},
+        lambda p, d: p["a"] ** 2,
+        optimizer=optax.sgd(3.0),  # away from the minimum
+        steps=20,
+        report_every=5,
+        patience=2,
+    )
+    assert float(found.model["a"]) == 1.0 and found.loss == 1.0
+    assert found.reason == "the loss has not improved for 2 reports"
+
+
+@pytest.mark.parametrize("outer", [jax.jit, jax.grad, jax.vmap])
+def test_inside_a_transformation_it_says_so(outer) -> None:
+    value = jnp.ones(3) if outer is jax.vmap else jnp.float32(1.0)
+    with pytest.raises(TypeError, match="cannot run inside"):  # traced data
+        outer(lambda d: calibrate({"a": 0.0}, lambda p, d: (p["a"] - d) ** 2, d).loss)(value)
+    with pytest.raises(TypeError, match="cannot run inside"):  # a traced model
+        outer(lambda a: calibrate({"a": a}, lambda p, d: p["a"] ** 2).loss)(value)
+
+
+@pytest.mark.parametrize("limit", [positive(), interval(0.0, 2.0), periodic(), quantized(4)])
+def test_complex_numbers_have_no_order(limit) -> None:
+    with pytest.raises(TypeError, match="must be real, got complex64"):
+        calibrate(
+            {"c": jnp.ones(2, complex)},
+            lambda p, d: jnp.sum(jnp.abs(p["c"]) ** 2),
+            constraints={"c": limit},
+        )
 
 
 def test_double_precision_stays(x64) -> None:

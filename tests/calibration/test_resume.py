@@ -125,3 +125,14 @@ def test_other_settings_are_refused(tmp_path) -> None:
     ):
         with pytest.raises(ValueError, match=name):
             run(tmp_path, resume=True, **{**KINDS["adam"], **change})
+
+
+def test_a_changed_loss_is_refused(tmp_path) -> None:
+    start = {"a": jnp.float32(0.0)}
+    losses = [lambda p, d: (p["a"] - d) ** 2, lambda p, d: (p["a"] + d) ** 2]
+    again = [lambda p, d: (p["a"] - d) ** 2]  # the same code, elsewhere
+    first = calibrate(start, losses[0], DATA[0, 0], steps=3, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"other settings .* loss: .*code"):
+        calibrate(start, losses[1], DATA[0, 0], steps=3, checkpoint=tmp_path, resume=True)
+    same = calibrate(start, again[0], DATA[0, 0], steps=3, checkpoint=tmp_path, resume=True)
+    assert same.loss == first.loss
