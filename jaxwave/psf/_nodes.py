@@ -13,7 +13,7 @@ from jax import Array
 from jaxwave import _check
 from jaxwave.psf import _folded
 from jaxwave.psf._folded import Nodes, PolarNodes
-from jaxwave.psf.stratified import gibson_lanni_path
+from jaxwave.psf.stratified import immersion_thickness
 
 MOST = 2048
 
@@ -24,13 +24,24 @@ def clear(x: Array, y: Array) -> Array:
 
 
 def evaluate(
-    where: str, pupil: Callable[[Array, Array], Array], nodes: Nodes, dtype: Any, jones: int = 1
+    where: str,
+    pupil: Callable[[Array, Array], Array],
+    nodes: Nodes,
+    dtype: Any,
+    jones: int = 1,
+    room: int | None = None,
 ) -> Array:
-    """Values of a pupil function in the four quadrants, ``(2, 2, jones, h, k)``."""
+    """Values of a pupil function in the four quadrants, ``(2, 2, jones, h, k)``.
+
+    With ``room`` there are always so many points, whatever the nodes: one shape to compile for.
+    """
     signs = _folded.signs()[..., None, None]
     shape = (2, 2, *nodes.weight.shape)
     y = np.broadcast_to(signs[:, :, 0] * nodes.y, shape).reshape(-1, shape[-1])
     x = np.broadcast_to(signs[:, :, 1] * nodes.x, shape).reshape(-1, shape[-1])
+    size = x.size
+    if room is not None:
+        y, x = (np.pad(a.ravel(), (0, room - size), mode="edge")[None] for a in (y, x))
     values = jnp.asarray(pupil(jnp.asarray(x, dtype), jnp.asarray(y, dtype)))
     if values.ndim > 3 or (values.ndim == 3 and values.shape[0] not in (1, jones)):
         need = "(y, x) or (2, y, x)" if jones == 2 else "(y, x)"
@@ -46,6 +57,7 @@ def evaluate(
             f"at {x.shape} points."
         ) from None
     _check.finite_array(where, "pupil", values)
+    values = values.reshape(-1, x.size)[:, :size]
     return jnp.moveaxis(values.reshape(-1, *shape), 0, 2)
 
 
@@ -94,10 +106,11 @@ def _depth(o: dict[str, Any]) -> float:
     return z * n / wavelength * (1 - math.sqrt(1 - (na / n) ** 2))
 
 
-def rule(shape: tuple[int, int], o: dict[str, Any], digits: int) -> int:
+def rule(shape: tuple[int, int], o: dict[str, Any], digits: int, depth: float | None = None) -> int:
     """Nodes for a pupil without aberrations: 2 pi times the waves over half the field, and some."""
     waves = float(o["na"]) * _farthest(shape, o) / float(o["wavelength"])
-    need = 2 * math.pi * waves + math.pi * _depth(o) + (20 if digits <= 6 else 34)
+    depth = _depth(o) if depth is None else depth
+    need = 2 * math.pi * waves + math.pi * depth + (20 if digits <= 6 else 34)
     return 4 * math.ceil(need / 4)
 
 
@@ -137,29 +150,58 @@ def degree(x: float) -> int:
     return 8 * math.ceil((x + slope * x ** (1 / 3) + more) / 8)
 
 
-def _layer_path(o: dict[str, Any], s: np.ndarray, z: float) -> np.ndarray:
+def _turns(o: dict[str, Any], s: np.ndarray, z: float) -> np.ndarray:
+    """Phase of a plane and its layers (imaginary: decay), in numpy: jax would compile each step."""
     n, wavelength = float(o["n"]), float(o["wavelength"])
     if o["layers"] is None:
-        return np.exp(2j * np.pi / wavelength * z * -(s**2) / (n + np.sqrt(n**2 - s**2)))
-    path = gibson_lanni_path(s, o["layers"], z=z, motion=o["motion"])
-    opd, decay = (np.asarray(p, float) / wavelength for p in path)
-    return np.exp(2j * np.pi * opd - 2 * np.pi * decay)
+        return -z / wavelength * s**2 / (n + np.sqrt(n**2 - s**2))
+    layers = jax.tree.map(lambda a: np.asarray(a, float), o["layers"])
+
+    def root(index: Any) -> np.ndarray:
+        return np.sqrt(index * index - s * s + 0j) - index
+
+    emitter = o["motion"] == "emitter"
+    depth = layers.t_s + (z if emitter else 0.0)
+    path = depth * root(layers.n_s).real + 1j * abs(depth) * root(layers.n_s).imag
+    path = path + (immersion_thickness(layers) + (0.0 if emitter else z)) * root(n).real
+    for index, t in zip(layers.n_g, layers.t_g, strict=True):
+        path = path + t * root(index)
+    design = zip(layers.n_g_design, layers.t_g_design, strict=True)
+    for index, t in (*design, (layers.n_i_design, layers.t_i_design)):
+        path = path - t * root(index).real
+    return path / wavelength
+
+
+def _layered_depth(o: dict[str, Any]) -> float:
+    """Range of the phase over the aperture, in turns."""
+    z = np.append(np.asarray(o["z"], float), 0.0)
+    s = np.linspace(0, float(o["na"]), 65)
+    return max(float(np.ptp(_turns(o, s, e).real)) for e in (np.min(z), np.max(z)))
 
 
 def sums(
-    where: str, pupil: Any, shape: tuple[int, int], o: dict[str, Any], count: int | PolarNodes
+    where: str,
+    pupil: Any,
+    shape: tuple[int, int],
+    o: dict[str, Any],
+    count: int | PolarNodes,
+    room: int,
 ) -> np.ndarray:
     """Scalar field at the window's corners, sides and middle in the outermost planes."""
     nodes = _folded.smooth_nodes(count)
-    values = np.asarray(evaluate(where, pupil, nodes, float, 2)).astype(complex)[:, :, 0]
+    values = np.ones((), complex)
+    if pupil is not clear:
+        values = np.asarray(evaluate(where, pupil, nodes, float, 2, room))[:, :, 0].astype(complex)
     na, wavelength = float(o["na"]), float(o["wavelength"])
     s = na * np.sqrt(nodes.x**2 + nodes.y**2)
+    power = {"aplanatic": -0.25, "herschel": -0.5, "none": 0.0}[o["apodization"]]
+    weight = nodes.weight * (1 - (s / float(o["n"])) ** 2) ** power
     ys, xs = _places(shape, o)
     signs = _folded.signs()[..., None, None]
     z = np.asarray(o["z"], float)
     results = []
     for plane in {float(z.min()), float(z.max())} if z.size else {0.0}:
-        u = values * nodes.weight * _layer_path(o, s, plane)
+        u = values * weight * np.exp(2j * np.pi * _turns(o, s, plane))
         for py in ys:
             wave = u * np.exp(2j * np.pi * na / wavelength * py * signs[:, :, 0] * nodes.y)
             for px in xs:
@@ -168,10 +210,24 @@ def sums(
     return np.array(results)
 
 
+def _is_known(o: dict[str, Any]) -> bool:
+    names = ("na", "wavelength", "n", "spacing", "z", "y", "x", "layers")
+    return _check.is_concrete([o[name] for name in names])
+
+
+def require_known(where: str, o: dict[str, Any]) -> None:
+    """Requires optics that are not traced."""
+    if not _is_known(o):
+        raise ValueError(
+            f"{where}: `nodes` must be given where the optics are traced (inside jit, grad or "
+            "vmap), because it is the size of the program. Pass nodes=cartesian_nodes(...) of the "
+            "largest window, na and |z|, or 64 for windows of +-2 µm."
+        )
+
+
 def count(where: str, pupil: Any, shape: tuple[int, int], o: dict[str, Any]) -> int | PolarNodes:
     """Nodes across the pupil: as asked, or by the rule and a check of convergence."""
-    optics = [o[k] for k in ("na", "wavelength", "n", "spacing", "z", "y", "x", "layers")]
-    concrete = _check.is_concrete(optics)
+    concrete = _is_known(o)
     digits = 6 if jnp.result_type(float) == jnp.float32 else 9
     asked = o["nodes"]
     if isinstance(asked, PolarNodes):
@@ -185,12 +241,7 @@ def count(where: str, pupil: Any, shape: tuple[int, int], o: dict[str, Any]) -> 
                 f"right); {rule(shape, o, digits)} would do. It is {least} at the very least.",
             )
         return asked
-    if not concrete:
-        raise ValueError(
-            f"{where}: `nodes` must be given where the optics are traced (inside jit, grad or "
-            "vmap), because it is the size of the program. Pass nodes=cartesian_nodes(...) of the "
-            "largest window, na and |z|, or 64 for windows of +-2 µm."
-        )
+    require_known(where, o)
     return converged(where, pupil, shape, o, digits)
 
 
@@ -217,23 +268,27 @@ def converged(
 ) -> int | PolarNodes:
     """Raises the number of nodes until the field does not change: chords first, then rings."""
     nodes = rule(shape, o, digits)
-    if pupil is clear and o["layers"] is None:
+    steep = float(o["na"]) > 0.98 * float(o["n"])  # the apodization is almost singular
+    if pupil is clear and o["layers"] is None and not steep:
         return nodes
+    if o["layers"] is not None:  # from where the search below begins, it finds 12 more by itself
+        nodes = max(nodes, rule(shape, o, digits, _layered_depth(o)) - 12)
     with jax.enable_x64(True):
-        x = jnp.zeros((1, 1))
-        if not _check.is_concrete(pupil(x, x)):
+        chords = [4 * math.ceil(nodes * 1.2**k / 4) + 8 * (k > 0) for k in range(5)]
+        x = np.zeros((1, chords[-1] ** 2))
+        if pupil is not clear and not _check.is_concrete(pupil(jnp.asarray(x), jnp.asarray(x))):
             return nodes + 12  # a learned pupil: room for an aberration of a wave or two
 
         def settle(sizes: list[Any]) -> Any:
-            before = sums(where, pupil, shape, o, sizes[0])
+            room = 4 * _folded.smooth_nodes(sizes[-1]).weight.size
+            before = sums(where, pupil, shape, o, sizes[0], room)
             for size, more in pairwise(sizes):
-                after = sums(where, pupil, shape, o, more)
+                after = sums(where, pupil, shape, o, more, room)
                 if np.max(np.abs(after - before)) < 0.3 * 10.0**-digits * np.max(np.abs(after)):
                     return size
                 before = after
             return None
 
-        chords = [4 * math.ceil(nodes * 1.2**k / 4) + 8 * (k > 0) for k in range(5)]
         found = settle(chords) or settle([_rings(o, nodes, 1.5**k) for k in range(4)])
     if found is None:
         raise ValueError(

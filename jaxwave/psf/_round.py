@@ -17,15 +17,19 @@ NodeCounts = tuple[int, int, int]
 
 
 def _reach(shape: tuple[int, int], spacing: Any, y: Any, x: Any) -> float | None:
-    """Largest distance of a sample from the axis [µm], if it is known."""
-    if not _check.is_concrete(spacing, y, x):
+    """Largest distance of a sample from the axis [µm], if the spacing is known.
+
+    A place that is not known leaves the axis in the window.
+    """
+    if not _check.is_concrete(spacing):
         return None
     pitch = np.asarray(spacing, float)
     pitch = np.broadcast_to(pitch, (2,)) if not pitch.ndim else pitch
-    legs = [
-        count // 2 * np.max(pitch[..., axis]) + np.max(np.abs(np.asarray(place, float)))
-        for axis, (count, place) in enumerate(zip(shape, (y, x), strict=True))
-    ]
+    legs = []
+    for axis, (count, place) in enumerate(zip(shape, (y, x), strict=True)):
+        half = count // 2 * np.max(pitch[..., axis])
+        known = _check.is_concrete(place)
+        legs.append(half + (np.max(np.abs(np.asarray(place, float))) if known else half))
     # The table covers one pixel at least.
     return float(max(np.hypot(*legs), np.max(pitch)))
 
@@ -35,8 +39,15 @@ def count(
 ) -> NodeCounts:
     """The numbers of nodes that the rule asks for, or those given, checked where they can be."""
     spacing, z, y, x, nodes = window
-    corner = float(np.hypot(shape[0] // 2, shape[1] // 2))
+    legs = [
+        count // 2 * (1 if _check.is_concrete(place) else 2)
+        for count, place in zip(shape, (y, x), strict=True)
+    ]
+    corner = float(np.hypot(*legs))
     need = count_nodes(pupil, _reach(shape, spacing, y, x), z, corner, intensity)
+    if not _check.is_concrete(y, x):  # further out where the pixels are small
+        more = count_nodes(pupil, None, z, corner, intensity)
+        need = (max(need[0], more[0]), max(need[1], more[1]), max(need[2], more[2]))
     if nodes is None:
         return need
     given = tuple(nodes)

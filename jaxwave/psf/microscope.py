@@ -5,7 +5,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
@@ -18,7 +17,7 @@ from jaxwave.psf.cartesian import cartesian_nodes
 from jaxwave.psf.emitter import cartesian_dipole_intensity
 from jaxwave.psf.pupils import zernike_pupil
 from jaxwave.psf.round_pupil import round_pupil
-from jaxwave.psf.spherical import spherical_dipole_intensity
+from jaxwave.psf.spherical import spherical_dipole_intensity, spherical_nodes
 from jaxwave.psf.stratified import MOTIONS, Layers
 from jaxwave.zernike import zernike_modes
 
@@ -51,7 +50,7 @@ class Microscope:
     Example:
         >>> scope = Microscope(na=1.2, wavelength=0.6, shape=(32, 32), pitch=6.5,
         ...                    magnification=60.0, n=1.33)
-        >>> psf = scope.psf(jnp.linspace(-0.5, 0.5, 3))
+        >>> psf = scope.psf([-0.5, 0.0, 0.5])
         >>> psf.shape, scope.model()
         ((3, 32, 32), 'spherical')
 
@@ -123,29 +122,12 @@ class Microscope:
         nodes: Any = None,
     ) -> Array:
         """Share of the emitter's light in every pixel, ``(*z, y, x)``; the emitter is at (y, x)."""
-        where = "Microscope.psf"
-        if convention is not None:
-            modes = zernike_modes(modes, convention=convention)
-        if any(_check.is_integer(mode) for mode in modes):
-            raise TypeError(
-                f"{where}: `modes` has the number {modes[0]} without its convention. Pass pairs "
-                "(n, m), or convention='osa', 'noll' or 'fringe'."
-            )
-        if (coefficients is None) != (len(modes) == 0):
-            raise ValueError(
-                f"{where}: `coefficients` [µm] and `modes` must come together, got "
-                f"{'no' if coefficients is None else 'only'} coefficients."
-            )
-        k, margin = self.oversampling, 4
-        shape = (k * (self.shape[0] + 2 * margin), k * (self.shape[1] + 2 * margin))
-        window: dict[str, Any] = dict(
-            spacing=self.spacing / k, z=z, y=-jnp.asarray(y), x=-jnp.asarray(x)
-        )
-        optics: dict[str, Any] = dict(
-            wavelength=self.wavelength, na=self.na, layers=self.layers, motion=self.motion
-        )
-        if self.layers is None:
-            optics["n"] = 1.0 if self.n is None else self.n
+        modes = _checked_modes("Microscope.psf", coefficients, modes, convention)
+        k, shape = self.oversampling, self._fine_shape
+        # Numbers that are known stay so under jit: windows about the axis cost less.
+        y, x = (-np.asarray(a) if _check.is_concrete(a) else -a for a in (y, x))  # type: ignore[operator]
+        window: dict[str, Any] = dict(spacing=self.spacing / k, z=z, y=y, x=x)
+        optics = self._optics()
         if self.model(pupil, modes) == "spherical":
             round_ = round_pupil(coefficients=coefficients, modes=modes, **optics)
             fine = spherical_dipole_intensity(round_, shape, dipole=dipole, nodes=nodes, **window)
@@ -179,19 +161,61 @@ class Microscope:
             "zernike_pupil(*pupil_coordinates(shape), ...) instead of passing `coefficients`."
         )
 
-    def nodes(self, z: ArrayLike = 0.0, *, pupil: Pupil | None = None) -> int | PolarNodes:
-        """Nodes that a function needs for these planes, to be passed to :meth:`psf` inside jit."""
+    @property
+    def _fine_shape(self) -> tuple[int, int]:
+        """Samples that resolve the picture and a margin of four pixels."""
         k = self.oversampling
-        shape = (k * (self.shape[0] + 8), k * (self.shape[1] + 8))
-        n = None if self.layers is not None else (1.0 if self.n is None else self.n)
-        return cartesian_nodes(
-            pupil,
-            shape,
-            spacing=self.spacing / k,
-            na=self.na,
-            wavelength=self.wavelength,
-            n=n,
-            z=z,
-            layers=self.layers,
-            motion=self.motion,
+        return k * (self.shape[0] + 8), k * (self.shape[1] + 8)
+
+    def _optics(self) -> dict[str, Any]:
+        optics: dict[str, Any] = dict(
+            wavelength=self.wavelength, na=self.na, layers=self.layers, motion=self.motion
         )
+        if self.layers is None:
+            optics["n"] = 1.0 if self.n is None else self.n
+        return optics
+
+    def nodes(
+        self,
+        z: ArrayLike = 0.0,
+        *,
+        pupil: Pupil | ArrayLike | None = None,
+        coefficients: ArrayLike | None = None,
+        modes: Sequence[Any] = (),
+        convention: str | None = None,
+        y: ArrayLike = 0.0,
+        x: ArrayLike = 0.0,
+    ) -> tuple[int, int, int] | int | PolarNodes | None:
+        """Nodes for these planes and places, to be passed to :meth:`psf` inside jit.
+
+        What they count depends on :meth:`model`: see :func:`spherical_nodes` and
+        :func:`cartesian_nodes`; None for samples, which need no nodes.
+        """
+        modes = _checked_modes("Microscope.nodes", coefficients, modes, convention)
+        model = self.model(pupil, modes)
+        if model == "samples":
+            return None
+        window: dict[str, Any] = dict(spacing=self.spacing / self.oversampling, z=z, y=y, x=x)
+        optics = self._optics()
+        if model == "spherical":
+            round_ = round_pupil(coefficients=coefficients, modes=modes, **optics)
+            return spherical_nodes(round_, self._fine_shape, **window)
+        whole = self._pupil(pupil, coefficients, modes)
+        return cartesian_nodes(whole, self._fine_shape, **window, **optics)
+
+
+def _checked_modes(where: str, coefficients: Any, modes: Any, convention: str | None) -> Any:
+    """Pairs (n, m), and coefficients with them."""
+    if convention is not None:
+        modes = zernike_modes(modes, convention=convention)
+    if any(_check.is_integer(mode) for mode in modes):
+        raise TypeError(
+            f"{where}: `modes` has the number {modes[0]} without its convention. Pass pairs "
+            "(n, m), or convention='osa', 'noll' or 'fringe'."
+        )
+    if (coefficients is None) != (len(modes) == 0):
+        raise ValueError(
+            f"{where}: `coefficients` [µm] and `modes` must come together, got "
+            f"{'no' if coefficients is None else 'only'} coefficients."
+        )
+    return modes

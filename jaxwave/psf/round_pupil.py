@@ -366,9 +366,16 @@ def _path_in_numpy(pupil: RoundPupil, s: np.ndarray, z: float) -> np.ndarray:
     return path
 
 
-# Phase that unknown (traced) values may add, half the range over the pupil: |z| of ten
-# wavelengths at full aperture.
-_UNKNOWN = 60.0
+def _unknown(pupil: RoundPupil, z: Any) -> float:
+    """Half the range over the pupil of the phase that unknown (traced) values may add.
+
+    That of |z| of ten wavelengths at full aperture (or as many as are known), and of some waves.
+    """
+    waves = 10.0
+    if _check.is_concrete(z, pupil.wavelength):
+        far = float(np.max(np.abs(np.asarray(z, float)), initial=0.0))
+        waves = max(waves, far / float(np.min(np.asarray(pupil.wavelength))))
+    return 13 + math.pi * 1.5 * waves
 
 
 def count_nodes(
@@ -397,7 +404,7 @@ def count_nodes(
             least = min(least, float(np.min(np.asarray(layers.n_s))))
     has_edge = layers is not None and na >= least * (1 - 1e-3)
     floor = (24 if double else 14) if layers is None else (56 if double else 28)
-    slopes = [_UNKNOWN + x / 2 * (math.pi / 2), _UNKNOWN + x / 2]
+    slopes = [_unknown(pupil, z) + x / 2 * (math.pi / 2), _unknown(pupil, z) + x / 2]
     whole = (pupil.na, pupil.n, pupil.wavelength, layers, pupil.coefficients, z)
     if _check.is_concrete(*whole):
         slopes = _slopes(pupil, np.asarray(z, float), x, na, least if least else na)

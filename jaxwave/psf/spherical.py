@@ -34,9 +34,10 @@ def spherical_nodes(
     farthest sample R; K nodes of :math:`r^2` resolve the picture (a field: half the argument).
     Valid for profiles that vary no faster than that; :math:`\epsilon` is that of the precision.
     The functions of this module use it by themselves where the numbers are known. Under ``jit``,
-    ``vmap`` or ``grad`` they are not: then the pixels are taken to be at most
-    wavelength/(4 NA), and z to stay below ten wavelengths; pass these counts as ``nodes`` for
-    pictures beyond that, or to make a finely sampled one faster.
+    ``vmap`` or ``grad`` they are not: then the pixels are taken to be at most wavelength/(4 NA),
+    z to stay below ten wavelengths, and the axis to lie in the window (traced ``y`` and ``x`` of
+    at most half its width); pass these counts as ``nodes`` for pictures beyond that, or to make a
+    finely sampled one faster.
 
     Args:
         pupil: The pupil; take the largest aperture and the shortest wavelength.

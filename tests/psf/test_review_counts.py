@@ -1,0 +1,81 @@
+"""Numbers of nodes where a value is traced, unusual or has a singularity."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from reference import error
+
+from jaxwave import psf
+from jaxwave.psf import _nodes
+
+OPTICS = dict(wavelength=0.6, na=1.3, n=1.5)
+
+
+def test_a_traced_place_in_the_window():
+    """An emitter at the corner of its window needs a table that reaches to the other corner."""
+    pupil = psf.round_pupil(**OPTICS)
+    window = dict(spacing=0.18, z=0.3)
+    image = jax.jit(lambda y, x: psf.spherical_dipole_intensity(pupil, (9, 7), y=y, x=x, **window))
+    need = psf.spherical_dipole_intensity(pupil, (9, 7), y=0.7, x=0.5, **window)
+    assert error(image(0.7, 0.5), need) < 1e-5
+
+
+def test_a_traced_aperture_and_a_distant_plane(x64):
+    def image(na):
+        pupil = psf.round_pupil(**(OPTICS | {"na": na}))
+        return psf.spherical_scalar_intensity(pupil, (3, 4), spacing=0.1, z=[0.0, 40.0])
+
+    for got, need in zip(jax.jit(image)(1.3), image(1.3), strict=True):
+        assert error(got, need) < 1e-9
+
+
+@pytest.mark.parametrize("motion", psf.stratified.MOTIONS)
+def test_the_path_that_counts_nodes_is_the_path(motion, x64):
+    s = np.linspace(0, 1.49, 60)
+    design = dict(n_g_design=1.52, t_g_design=165.0, n_i_design=1.515, t_i_design=120.0)
+    for layers in (
+        psf.coverslip_layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s=0.4, **design),
+        psf.coverslip_layers(n_s=1.4, n_g=(1.4, 1.5), n_i=1.518, t_s=1, t_g=(0.3, 170), t_i=99),
+    ):
+        o = dict(n=1.518, wavelength=0.6, layers=layers, motion=motion)
+        path = psf.gibson_lanni_path(s, layers, z=-0.7, motion=motion)
+        turns = _nodes._turns(o, s, -0.7) * 0.6
+        np.testing.assert_allclose(turns.real, path.opd, atol=1e-11)
+        np.testing.assert_allclose(turns.imag, path.decay, atol=1e-11)
+
+
+def test_an_immersion_that_is_too_thin():
+    """Ten micrometers of defocus that are in the layers, not in z."""
+    layers = psf.coverslip_layers(n_s=1.45, n_g=1.5, n_i=1.5, t_s=1.0, t_i=90.0)
+    optics = dict(spacing=0.2, na=1.3, wavelength=0.6, layers=layers)
+    got = psf.cartesian_scalar(None, (3, 3), **optics)
+    pupil = psf.round_pupil(wavelength=0.6, na=1.3, layers=layers)
+    need = psf.spherical_scalar(pupil, (3, 3), spacing=0.2)
+    assert error(got, need) < 3e-4  # float32 of a focus that is far away
+
+
+@pytest.mark.parametrize("kind", ["aplanatic", "herschel"])
+def test_an_aperture_close_to_the_index(kind, x64):
+    optics = dict(wavelength=0.6, na=1.516, n=1.518, apodization=kind)
+    got = psf.cartesian_vector(None, (5, 4), spacing=0.1, **optics)
+    need = psf.spherical_vector(psf.round_pupil(**optics), (5, 4), spacing=0.1)
+    assert error(got, need) < 1e-9
+
+
+SCOPE = psf.Microscope(na=1.2, wavelength=0.6, shape=(6, 7), pitch=0.11, n=1.33)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"coefficients": [0.05], "modes": [11], "convention": "noll"},
+        {"coefficients": [0.05], "modes": [(2, 2)]},
+        {"pupil": np.ones((33, 33))},
+    ],
+)
+def test_nodes_of_the_microscope_are_those_of_its_model(options):
+    nodes = SCOPE.nodes([-0.5, 0.5], x=0.1, **options)
+    image = jax.jit(lambda z: SCOPE.psf(z, x=0.1, nodes=nodes, **options))
+    assert error(image(jnp.array([-0.5, 0.5])), SCOPE.psf([-0.5, 0.5], x=0.1, **options)) < 1e-5
