@@ -77,7 +77,9 @@ def slm(
     zero order, and the far field has the envelope sinc(a f). Beyond the device it is dark.
 
     Every sample takes the mean over its area, so that gradients with respect to the pitch, the
-    fill factor and the position are true; orders that the grid cannot hold lose their light.
+    fill factor and the position are true. It also damps the far field by
+    :math:`\mathrm{sinc}(\Delta x f_x)`, and orders that the grid cannot hold lose their light:
+    take four samples a pixel or more.
     Exact, and lossless for \|g\| = 1, where edges of pixels are edges of samples: for a pitch of an
     odd number of samples and a fill factor of one. Valid for thin pixels of one phase each.
     Every component of a vector field is modulated. Levels that hardware can show come from
