@@ -147,15 +147,19 @@ def picture(rows: list[dict], spots: np.ndarray, path: Path) -> None:
         axes[0].set_title(f"{row['title']}: phase", fontsize=9)
         for ax, psf, z, color in zip(axes[1:], row["psfs"], DEPTHS_UM, colors, strict=True):
             ax.imshow(np.sqrt(psf[8:-8, 8:-8]), cmap="inferno")
-            ax.set_title(f"PSF, z = {z:+.1f} µm", fontsize=9)
+            height = f"{z:+.1f}".replace("+0.0", "0").replace("-", "−")
+            ax.set_title(f"PSF, z = {height} µm", fontsize=9)
             for side in ax.spines.values():
                 side.set(color=color, linewidth=3)
     bar = optics.colorbar(shown, ax=optics.axes, ticks=[-np.pi, 0, np.pi], aspect=30, pad=0.01)
     bar.ax.set_yticklabels(["−π", "0", "π"])
+    bar.set_label("phase [rad]", fontsize=9)
+    optics.suptitle("Phase in the pupil; square root of each PSF up to its peak", fontsize=10)
     panels = [("the beads: color is depth", in_color(spots), {})]
     for row in rows:
-        panels.append((f"{row['title']}: camera", row["counts"], {"cmap": "gray"}))
-        found = f"{row['title']}: U-Net, error {row['error']:.2f}"
+        gray = {"cmap": "gray", "vmin": 0, "vmax": max(r["counts"].max() for r in rows)}
+        panels.append((f"{row['title']}: camera", row["counts"], gray))
+        found = f"its U-Net, error {row['error']:.2f}"
         panels.append((found, in_color(row["found"]), {}))
     axes = reading.subplots(1, 6, width_ratios=[1, 1, 1, 1, 1, 1.1])
     for ax, (title, image, options) in zip(axes, panels, strict=False):
@@ -168,7 +172,7 @@ def picture(rows: list[dict], spots: np.ndarray, path: Path) -> None:
         axes[-1].semilogy(row["history"], color=color, lw=0.8, label=row["title"])
     axes[-1].set_title("error over training steps", fontsize=9)
     axes[-1].tick_params(labelsize=8)
-    axes[-1].legend(fontsize=8, frameon=False)
+    axes[-1].legend(fontsize=8, frameon=False, loc="upper right")
     figure.savefig(path)
 
 

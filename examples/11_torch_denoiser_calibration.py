@@ -126,7 +126,8 @@ def picture(truth: dict, counts: jax.Array, fits: dict, path: Path) -> None:
     axes = rows[0].subplots(2, 3)
     for ax, image, z in zip(axes[0], counts, FOCI_UM, strict=True):
         shown = ax.imshow(image, cmap="gray", vmin=float(counts.min()), vmax=float(counts.max()))
-        ax.set_title(f"camera, focus {z:+.1f} µm", fontsize=9)
+        height = f"{z:+.1f}".replace("+0.0", "0").replace("-", "−")
+        ax.set_title(f"camera, focus {height} µm", fontsize=9)
     rows[0].colorbar(shown, ax=list(axes[0]), label="counts", pad=0.01)
     for ax, (title, found) in zip(axes[1], {"true sample": truth, **fits}.items(), strict=True):
         shown = ax.imshow(found["sample"], cmap="inferno", vmin=0, vmax=1)
