@@ -30,6 +30,7 @@ MODEL = BeadModel(
 Z = (np.arange(PLANES) - PLANES // 2) * DZ
 FLAGS = ["--na", "0.8", "--wavelength", "500 nm", "--model", "scalar", "--order", "4"]
 FLAGS += ["--size", "24", "--steps", "25", "0"]
+OPTICS = ["--na", "0.8", "--wavelength", "500 nm"]
 VOXEL = ["--pixel", "130 nm", "--dz", "0.35 um"]
 
 
@@ -234,6 +235,7 @@ def test_flags_win_over_the_file(tmp_path):
         ('wavelength = "520 nanos"', "expected a number and a unit"),
         ("na = true", "must be a number"),
         ("order = 4.5", "must be a whole number"),
+        ("size = inf", "must be a whole number"),
         ('model = "vector"', "Did you mean 'vectorial'"),
         ("na = ", "is not a TOML file"),
     ],
@@ -259,6 +261,10 @@ def test_other_settings_do_not_mix_in_a_folder(files, single, capsys):
         (["calibrate", "a.tif", "--na", "0.8", "--wavelength", "500"], 2, "looks like nanometres"),
         (["calibrate", "a.tif", "--na", "0.8", "--wavelength", "5 ft"], 2, "`--wavelength`"),
         (["calibrate", "no.tif", "--na", "0.8", "--wavelength", "0.5"], 1, "there is no file"),
+        (["calibrate", "a.tif", *OPTICS, "--steps", "0", "0"], 2, "not both zero"),
+        (["calibrate", "a.tif", *OPTICS, "--size", "1"], 2, "`size` must be at least 8, got 1"),
+        (["calibrate", "a.tif", *OPTICS, "--most", "0"], 2, "`most` must be at least 1"),
+        (["calibrate", "a.tif", *OPTICS, "--blur", "-60 nm"], 2, "must not be negative"),
         (["calibrate", "--modle", "scalar"], 2, "unrecognized arguments"),
         (["calibrate", "--config", "no.toml"], 2, "there is no file 'no.toml'"),
         (["resume", "."], 2, "nothing to resume"),
@@ -267,6 +273,9 @@ def test_other_settings_do_not_mix_in_a_folder(files, single, capsys):
         (["export", ".", "--psf", "a.png"], 2, "must end in .tif"),
         (["export", ".", "--psf", "a.tif"], 1, "no result.json"),
         (["psf", "--na", "0.8"], 2, "--wavelength, --pixel, --dz must be given"),
+        (["psf", *OPTICS, *VOXEL, "--na", "0"], 1, "`na` must be positive, got 0.0"),
+        (["psf", *OPTICS, *VOXEL, "--zernike", "2,1=3 nm"], 2, "n >= |m| and n - m even"),
+        (["psf", *OPTICS, *VOXEL, "--zernike", "2,0=3 nm"], 2, "is position or defocus"),
         ([], 2, ""),
     ],
 )
@@ -349,6 +358,14 @@ def test_export_formats(single, tmp_path, name):
     assert float(psf.data.sum()) == pytest.approx(1, abs=1e-5)
 
 
+def test_export_takes_every_number_at_its_word(single, tmp_path, capsys):
+    for flag, value in (("--pixel", "0"), ("--dz", "0"), ("--size", "0"), ("--planes", "-2")):
+        assert main(["export", str(single), "--psf", str(tmp_path / "a.tif"), flag, value]) != 0
+        assert "must be" in capsys.readouterr().err
+    assert main(["export", str(single), "--pupil", str(tmp_path / "P.CSV")]) == 0
+    assert (tmp_path / "P.CSV").read_text().startswith("sy,sx")
+
+
 def test_export_pupil_and_coefficients(single, tmp_path):
     pupil, modes = tmp_path / "pupil.csv", tmp_path / "zernikes.json"
     words = ["export", str(single), "--pupil", str(pupil), "--coefficients", str(modes)]
@@ -374,6 +391,15 @@ def test_psf_from_numbers_is_the_airy_pattern(tmp_path):
     airy = (2 * j1(v) / v) ** 2
     # the pixel averages: 1.5 % of the peak at this sampling, the paraxial formula less
     np.testing.assert_allclose(row / row.max(), airy, atol=0.02)
+
+
+@pytest.mark.parametrize("pixel", ["2 um", "31 nm"])
+def test_psf_of_any_pixel(tmp_path, pixel):
+    path = tmp_path / "psf.npz"
+    words = ["psf", *OPTICS, "--model", "scalar", "--dz", "0.5", "--pixel", pixel]
+    assert main([*words, "--size", "9", "--planes", "3", "-o", str(path)]) == 0
+    psf = jio.read_stack(path).data
+    assert np.unravel_index(psf.argmax(), psf.shape) == (1, 4, 4)
 
 
 def test_psf_with_aberrations(tmp_path, capsys):

@@ -3,7 +3,7 @@
 from jaxwave.calibration.bead_batch import BeadOutcome, fit_beads, shared_start
 from jaxwave.calibration.bead_fit import BeadFit, fit_bead, noise_variance
 from jaxwave.calibration.bead_model import BeadModel, bead_stack, pupil_basis
-from jaxwave.calibration.beads import Bead, cut_bead, find_beads, mass_center
+from jaxwave.calibration.beads import Bead, cut_bead, find_beads, hot_pixels, mass_center
 from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
 from jaxwave.calibration.constraints import (
     Constraint,
@@ -60,6 +60,7 @@ __all__ = [
     # Beads in a stack
     "Bead",
     "find_beads",
+    "hot_pixels",
     "mass_center",
     "cut_bead",
     # The model of a bead's stack and its fit

@@ -33,6 +33,7 @@ Progress = Callable[[str, int, int, float, float], None]
 # Expected step of the free maps from one pupil sample to the next [rad], [1].
 _PHASE_STEP, _AMPLITUDE_STEP = 0.25, 0.15
 _MAPS = ("phase_map", "amplitude_map")
+_MOST_LEFT_OUT = 0.2  # of the peak's pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,16 +198,11 @@ def fit_bead(
     """
     where = "fit_bead"
     data, z, mask = _inputs(where, stack, z, model, weight)
-    held = np.arange(1, len(z), 2) if heldout is None else np.atleast_1d(np.asarray(heldout, int))
-    fitted = np.setdiff1d(np.arange(len(z)), held)
-    if len(fitted) < 3:
-        raise ValueError(
-            f"{where}: a pupil needs at least 3 fitted planes at different z, got {len(fitted)} of "
-            f"{len(z)}. Hold out fewer planes, or record more."
-        )
+    if len(steps) != 2 or min(steps) < 0 or max(steps) < 1:
+        raise ValueError(f"{where}: `steps` must be two counts, not both zero, got {steps}.")
+    planes = _planes(where, heldout, len(z))
     for name in freeze:
         _check.choice(where, "freeze", name, SCALES)
-    planes = tuple(fitted.tolist()), tuple(held.tolist())
     pieces = _pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
     variance, background, _ = noise_variance(data, model_error=model_error)
     problem = {
@@ -240,7 +236,37 @@ def fit_bead(
             runs.append(run)
     fit = _result(pieces, parameters, problem, runs)
     _judge(where, fit)
+    _judge_peak(where, fit, mask)
     return fit
+
+
+def _planes(
+    where: str, heldout: ArrayLike | None, count: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Numbers of the fitted and of the held-out planes."""
+    held = np.arange(1, count, 2) if heldout is None else np.atleast_1d(np.asarray(heldout))
+    if not held.size or held.dtype.kind not in "iu":
+        raise ValueError(f"{where}: `heldout` must be numbers of planes, got {heldout!r:.60}.")
+    _check.between(where, "heldout", held, 0, count - 1)
+    fitted = np.setdiff1d(np.arange(count), held)
+    if len(fitted) < 3:
+        raise ValueError(
+            f"{where}: a pupil needs at least 3 fitted planes at different z, got {len(fitted)} of "
+            f"{count}. Hold out fewer planes, or record more."
+        )
+    return tuple(fitted.tolist()), tuple(np.unique(held).tolist())
+
+
+def _judge_peak(where: str, fit: BeadFit, mask: np.ndarray) -> None:
+    """Warns where much of the peak was left out, as by saturation."""
+    light = fit.image - fit.background[:, None, None]
+    left_out = float(np.mean(mask[light > 0.5 * light.max()] == 0))
+    if left_out > _MOST_LEFT_OUT:
+        _check.warn(
+            where,
+            f"{left_out:.0%} of the bead's peak (above half of its height) was left out, being "
+            "saturated or masked: its amplitudes are not reliable. Record it with less light.",
+        )
 
 
 def _judge(where: str, fit: BeadFit) -> None:

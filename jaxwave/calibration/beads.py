@@ -231,17 +231,53 @@ def find_beads(
     level = getattr(stack, "saturation", math.inf) if saturation is None else saturation
     volume = _without_masked(volume.astype(np.float32), getattr(stack, "mask", None))
     noise = _noise(volume)
-    volume, hot = _without_hot_pixels(volume, noise)
+    volume, bad = _without_bad_pixels(volume, noise)
     projection = _smooth(volume).max(axis=0)
     peaks, best = _peaks(projection, size, max(radius, 1.0), threshold * noise / 3)
     if not peaks:
-        raise ValueError(_nothing(volume, best, noise, threshold, hot))
+        raise ValueError(_nothing(volume, best, noise, threshold, int(np.count_nonzero(bad))))
     sharp = volume.max(axis=0)
     beads = [_measure(volume, sharp, peak, size, radius, noise) for peak in peaks]
     return [
         dataclasses.replace(bead, rejected=_reason(volume, bead, beads, size, radius, level))
         for bead in sorted(beads, key=lambda bead: -bead.peak)
     ]
+
+
+def hot_pixels(stack: Any) -> np.ndarray:
+    r"""Finds the hot and dead pixels of a stack, which a fit should give the weight zero.
+
+    .. math::
+        d - \operatorname{med} d > 4\,(\max_\text{around} d - \operatorname{med} d)
+        \quad\text{and}\quad d - \operatorname{med}_\text{around} d > 6\sigma
+
+    for hot pixels, in each plane; dead ones are 6 :math:`\sigma` below the median of the plane in
+    at least half of the planes. What is hot in half of the planes is marked in all. Valid for
+    images that spread over more than one pixel, with :func:`find_beads`' estimate of the noise.
+
+    Args:
+        stack: Values, ``(z, y, x)`` [counts]; what a ``Stack`` masks is left out.
+
+    Returns:
+        True for hot and dead pixels, ``(z, y, x)``.
+
+    Raises:
+        ValueError: If the stack does not have three axes or is not finite.
+        TypeError: If the stack is not real.
+
+    Example:
+        >>> stack = np.random.default_rng(0).normal(100, 2, (5, 16, 16))
+        >>> stack[2, 4, 5] = 900
+        >>> np.argwhere(hot_pixels(stack)).tolist()
+        [[2, 4, 5]]
+
+    References:
+        F. Huang et al., *Video-rate nanoscopy using sCMOS camera-specific algorithms*, Nat.
+        Methods 10, 653 (2013).
+    """
+    volume = _volume("hot_pixels", stack).astype(np.float32)
+    volume = _without_masked(volume, getattr(stack, "mask", None))
+    return _without_bad_pixels(volume, _noise(volume))[1]
 
 
 def _volume(where: str, stack: Any) -> np.ndarray:
@@ -267,20 +303,24 @@ def _shifted(plane: np.ndarray) -> np.ndarray:
     return np.stack([padded[1 + j : 1 + j + ny, 1 + k : 1 + k + nx] for j, k in _NEIGHBORS])
 
 
-def _without_hot_pixels(volume: np.ndarray, noise: float) -> tuple[np.ndarray, int]:
-    """Replaces pixels that stand alone, as no optical image does, by their neighbors' median."""
-    clean, hot = volume.copy(), np.zeros(volume.shape, bool)
+def _without_bad_pixels(volume: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """The median of the neighbors where a pixel is hot or dead, and where that is.
+
+    A hot pixel stands alone, as no optical image does; a dead one is far below the background.
+    """
+    bad, always = np.zeros(volume.shape, bool), np.zeros((2, *volume.shape[1:]), int)
     for k, plane in enumerate(volume):
         around, floor = _shifted(plane), np.median(plane)
         alone = plane - floor > 4 * (around.max(axis=0) - floor)
-        middle = np.median(around[:, alone], axis=0)
-        hot[k, alone] = plane[alone] - middle > 6 * noise
-        clean[k, alone] = np.where(hot[k, alone], middle, plane[alone])
-    always = hot.mean(axis=0) >= 0.5  # a defect of the camera, also where the bead hides it
+        hot = alone & (plane - np.median(around, axis=0) > 6 * noise)
+        bad[k] = hot
+        always += hot, plane < floor - 6 * noise
+    # A defect of the camera, also where the bead hides it.
+    bad |= (always >= 0.5 * len(volume)).any(axis=0)
+    clean = volume.copy()
     for k, plane in enumerate(volume):
-        if always.any():
-            clean[k, always] = np.median(_shifted(plane)[:, always], axis=0)
-    return clean, int(np.count_nonzero(hot))
+        clean[k, bad[k]] = np.median(_shifted(plane)[:, bad[k]], axis=0)
+    return clean, bad
 
 
 def _noise(volume: np.ndarray) -> float:

@@ -288,10 +288,7 @@ def calibrate(
     began = time.perf_counter()
     _require_functions(loss=loss, heldout_loss=heldout_loss, progress=progress or None)
     _require_mappings(constraints=constraints, scales=scales, priors=priors)
-    _require_functions(**{f"priors[{name!r}]": prior for name, prior in (priors or {}).items()})
     _require_lists(stages=stages, starts=starts)
-    if resume and checkpoint is None:
-        raise ValueError(f"{_WHERE}: resume=True needs the folder of the run: checkpoint=folder.")
     data, heldout = _arrays("data", data), _arrays("heldout", heldout)
     base = {
         "learn": list(learn) if isinstance(learn, set | dict | Iterator) else learn,
@@ -308,22 +305,18 @@ def calibrate(
         for k, stage in enumerate(stages or [Stage(name="calibration")])
     ]
     models = list(starts) or [model]
-    score = None if heldout is None else heldout_loss or loss
     key = jax.random.key(0) if key is None else key
     _host.require_concrete(data, heldout, key)
+    score = None if heldout is None else heldout_loss or loss
     job = _host.Job(loss, data, heldout, score, key, len(starts))
     folder = contextlib.nullcontext() if checkpoint is None else RunFolder(checkpoint)
     bar = Bar() if progress is True else contextlib.nullcontext(progress or None)
     with folder as job.folder, bar as job.show:
-        first = 0
-        if job.folder is not None:
-            models, first = _load(job, plans, models, resume)
+        models, first = _load(job, plans, models, resume)
         for number, plan in enumerate(plans):
             if number >= first:
                 models, best = _host.run_stage(job, number, plan, models)
-    named = zip(plans, job.reasons, strict=True)
-    reasons = [why if len(plans) == 1 else f"{plan.name}: {why}" for plan, why in named]
-    return _result(job, models, best, "; ".join(reasons), began)
+    return _result(job, plans, models, best, began)
 
 
 def _plan(
@@ -412,6 +405,8 @@ def _require_mappings(**given: Any) -> None:
                 f"{_WHERE}: `{name}` must be a dict by pattern, such as {{'lens.f': ...}}, got "
                 f"{type(value).__name__}."
             )
+        if name == "priors":
+            _require_functions(**{f"priors[{k!r}]": prior for k, prior in (value or {}).items()})
 
 
 def _require_lists(**given: Any) -> None:
@@ -437,7 +432,10 @@ def _arrays(name: str, data: Any) -> Any:
 def _load(
     job: _host.Job, plans: list[_host.Plan], models: list[Any], resume: bool
 ) -> tuple[list[Any], int]:
-    assert job.folder is not None
+    if job.folder is None:
+        if resume:
+            raise ValueError(f"{_WHERE}: resume=True needs the run's folder, checkpoint=folder.")
+        return models, 0
     job.settings = {
         "loss": f"{describe(job.loss)}, code {code_digest(job.loss)}",
         "heldout_loss": f"{describe(job.score)}, code {code_digest(job.score)}",
@@ -464,8 +462,10 @@ def _load(
 
 
 def _result(
-    job: _host.Job, models: list[Any], best: _host.Best, reason: str, began: float
+    job: _host.Job, plans: list[_host.Plan], models: list[Any], best: _host.Best, began: float
 ) -> Calibration:
+    named = zip(plans, job.reasons, strict=True)
+    reasons = [why if len(plans) == 1 else f"{plan.name}: {why}" for plan, why in named]
     merit = best.heldout if job.score is not None else best.loss
     lead = int(np.argmin(np.where(np.isfinite(merit), merit, np.inf)))
     heldout = np.concatenate(job.scores, axis=1)[lead] if job.score is not None else np.zeros(0)
@@ -480,6 +480,6 @@ def _result(
             "report_steps": np.asarray(job.report_steps),
         },
         starts=merit,
-        reason=reason,
+        reason="; ".join(reasons),
         seconds=time.perf_counter() - began,
     )

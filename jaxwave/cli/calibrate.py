@@ -19,6 +19,7 @@ from jaxwave.calibration import (
     cut_bead,
     find_beads,
     fit_beads,
+    hot_pixels,
     shared_start,
 )
 from jaxwave.calibration.bead_model import SCALES
@@ -30,6 +31,7 @@ from jaxwave.compute import tune_cpu
 from jaxwave.units import length
 
 _JOB = "job.toml"
+_SMALLEST = 8  # pixels of a window
 _NO_BLUR = 0.01  # pixels, as good as none
 _DRIFT = ("drift_y", "drift_x", "drift_z")
 
@@ -114,8 +116,12 @@ def _complete(settings: Settings) -> None:
             f"the numerical aperture {settings['na']:g} must be below the refractive index "
             f"{settings['n']:g} ({settings.origin('n')}).{hint}"
         )
-    if len(settings["steps"]) != 2:
-        raise UsageError(f"`steps` must be two numbers, got {settings['steps']}.")
+    steps = settings["steps"]
+    if len(steps) != 2 or min(steps) < 0 or max(steps) < 1:
+        raise UsageError(f"`steps` must be two counts, not both zero, got {steps}.")
+    for name, least in (("size", _SMALLEST), ("most", 1), ("order", 2)):
+        if settings[name] is not None and settings[name] < least:
+            raise UsageError(f"`{name}` must be at least {least}, got {settings[name]}.")
     _blur(settings, 1.0)
     chosen(settings["select"])
 
@@ -142,6 +148,8 @@ def _blur(settings: Settings, pixel: float) -> tuple[dict[str, Any], tuple[str, 
         raise UsageError(
             f"`--blur` must be fit, none, or a length such as '60 nm', got {text!r}."
         ) from None
+    if sigma < 0:
+        raise UsageError(f"`--blur` must not be negative, got {text!r}.")
     pixels = np.full(2, np.log(max(sigma / pixel, _NO_BLUR)) / SCALES["blur"])
     return {"blur": pixels}, ("blur",)
 
@@ -229,7 +237,12 @@ def _beads(settings: Settings, path: str) -> tuple[io.Stack, list[Any]]:
         nan=settings["nan"],
     )
     size = min(settings["size"], *stack.shape[1:])
-    return stack, find_beads(stack, size=size, threshold=settings["threshold"])
+    beads = find_beads(stack, size=size, threshold=settings["threshold"])
+    hot = hot_pixels(stack)
+    if hot.any():
+        note = f"{np.count_nonzero(hot)} hot or dead pixels in {hot.shape[0]} planes are left out"
+        stack = dataclasses.replace(stack, mask=stack.mask | hot, notes=(*stack.notes, note))
+    return stack, beads
 
 
 def _tasks(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import io, report
+from jaxwave import _check, io, report
 from jaxwave.calibration import BeadModel
 from jaxwave.calibration.bead_model import SCALES
 from jaxwave.cli import options
@@ -15,7 +15,7 @@ from jaxwave.cli.settings import Settings, UsageError, gather
 from jaxwave.report.folder import write_table
 from jaxwave.report.quality import model_psf
 from jaxwave.units import length
-from jaxwave.zernike import zernike_mode
+from jaxwave.zernike import zernike_mode, zernike_name
 
 _FORMATS = {
     "psf": (".tif", ".tiff", ".zarr", ".npz"),
@@ -71,15 +71,23 @@ def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float
             raise ValueError(f"export: square pixels are needed, {dy:g} x {dx:g} µm are given.")
         pixel = dx
     else:
-        pixel = settings["pixel"] or pixel
-        step = settings["dz"] or step
+        pixel, step = _given(settings["pixel"], pixel), _given(settings["dz"], step)
     extent = len(z) * dz
-    planes = settings["planes"] or _odd(extent / step)
-    size = settings["size"] or _odd(min(model.shape) * model.pixel / pixel)
+    for name in ("planes", "size"):
+        if settings[name] is not None and settings[name] < 1:
+            raise UsageError(f"--{name} must be at least 1, got {settings[name]}.")
+    _check.positive("export", "pixel", pixel, unit="µm")
+    _check.positive("export", "dz", step, unit="µm")
+    planes = _given(settings["planes"], _odd(extent / step))
+    size = _given(settings["size"], _odd(min(model.shape) * model.pixel / pixel))
     heights = (np.arange(planes) - planes // 2) * step * float(np.sign(z[-1] - z[0]))
     if planes * step > 1.01 * extent + step:
         print(f"note: {planes * step:.3g} µm of z are asked for, {extent:.3g} µm were measured")
     return report.calibrated_psf(saved.fit, heights, pixel=pixel, shape=size), (step, pixel, pixel)
+
+
+def _given(value: Any, usual: Any) -> Any:
+    return usual if value is None else value
 
 
 def _odd(count: float) -> int:
@@ -88,7 +96,7 @@ def _odd(count: float) -> int:
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    print(write_table(path, rows) if path.suffix == ".csv" else io.write_json(path, rows))
+    print(write_table(path, rows) if path.suffix.lower() == ".csv" else io.write_json(path, rows))
 
 
 def _write_pupil(path: Path, saved: Any) -> None:
@@ -96,7 +104,7 @@ def _write_pupil(path: Path, saved: Any) -> None:
     fit = saved.fit
     count = fit.model.pupil_samples
     place = (np.arange(count) - count // 2) * fit.model.step
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         arrays = {"sy": place, "sx": place, "amplitude": fit.pupil_amplitude}
         print(io.save_arrays(path, {**arrays, "opd_um": fit.pupil_opd}))
         return
@@ -125,8 +133,10 @@ def psf(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{', '.join(missing)} must be given; jaxwave psf --help has an example.")
     _check_format("psf", settings["out"])
     modes = _modes(settings["zernike"])
+    for name in needed:
+        _check.positive("psf", name, settings[name])
     fine = min(settings["pixel"], settings["wavelength"] / (4 * settings["na"]))
-    width = settings["size"] * settings["pixel"] + 4 * _MARGIN * fine
+    width = (settings["size"] + 1) * settings["pixel"] + 4 * _MARGIN * fine
     samples = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
     try:
         model = BeadModel(
@@ -166,6 +176,7 @@ def _modes(texts: list[str] | None) -> dict[tuple[int, int], float]:
             pair = ()
         try:
             mode = pair if len(pair) == 2 else zernike_mode(name.strip())
+            zernike_name(*mode)  # knows the pairs that are modes
             result[mode] = float(length(value.strip()))
         except (ValueError, KeyError) as error:
             raise UsageError(

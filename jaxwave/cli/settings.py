@@ -76,7 +76,7 @@ def _number(option: Option, value: Any) -> float:
 
 def _integer(option: Option, value: Any) -> int:
     number = _number(option, value)
-    if number != int(number):
+    if not number.is_integer():
         raise ValueError(f"must be a whole number, got {value!r}.")
     return int(number)
 

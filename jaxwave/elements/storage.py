@@ -235,7 +235,7 @@ def load_model(path: str | os.PathLike) -> Any:
     path = _files.existing(where, path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}: {path.name!r} is no readable JSON ({error}).") from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{where}: {path.name!r} is no model of jaxwave; save_model writes them.")
@@ -244,10 +244,10 @@ def load_model(path: str | os.PathLike) -> Any:
             f"{where}: {path.name!r} has version {content.get('version')!r} of the format, this "
             f"jaxwave reads version {_VERSION}. Load it with jaxwave {content.get('jaxwave')}."
         )
-    arrays = _arrays(where, path, content["arrays"]) if "arrays" in content else {}
     try:
+        arrays = _arrays(where, path, content["arrays"]) if "arrays" in content else {}
         return _Reader(where, path.name, arrays).module(content["model"], ())
-    except (KeyError, AttributeError) as error:
+    except (KeyError, AttributeError, TypeError) as error:
         raise ValueError(
             f"{where}: {path.name!r} is incomplete: {error}. Was it edited by hand?"
         ) from None
@@ -298,7 +298,13 @@ class _Reader:
             return self.variables[entry["same_as"]]
         if "learned" in entry:
             kind = nnx.Param if entry["learned"] else Fixed
-            self.variables[".".join(path)] = variable = kind(self._array(entry))
+            name = ".".join(path)
+            try:
+                self.variables[name] = variable = kind(self._array(entry))
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{self.where}: {self.file!r} has no numbers for {name!r}."
+                ) from None
             return variable
         if "polar_nodes" in entry:
             radial, azimuthal, breaks = entry["polar_nodes"]

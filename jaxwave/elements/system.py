@@ -307,5 +307,7 @@ def _require_element(name: str, element: Any) -> None:
 
 
 def _require_name(name: str) -> None:
+    if not name.isidentifier():
+        raise ValueError(f"System: an element's name must be an identifier, got {name!r}.")
     if name.startswith("_") or keyword.iskeyword(name) or hasattr(System, name):
         raise ValueError(f"System: an element cannot be called {name!r}; the name is taken.")

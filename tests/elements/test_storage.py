@@ -178,6 +178,10 @@ DAMAGED = {
     "field": (lambda t: t.replace('"slope"', '"steep"'), "Wedge has no field 'steep'"),
     "part": (lambda t: t.replace('"class": "ThinLens",', ""), "is incomplete: 'module'|class"),
     "value": (lambda t: t.replace('"value": 200000.0', '"value": 0'), "other than zero"),
+    "word": (lambda t: t.replace('"value": 200000.0', '"value": "far"'), "no numbers for 'relay.l"),
+    "kind": (lambda t: t.replace('"dtype": "float32"', '"dtype": "object"'), "no numbers for"),
+    "list": (lambda t: json.dumps(json.loads(t) | {"model": []}), "is incomplete: list indices"),
+    "deep": (lambda t: "[" * 99999, "no readable JSON"),
     "place": (lambda t: t.replace('"file": "m.', '"file": "../m.'), "must lie beside"),
 }
 

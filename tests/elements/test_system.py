@@ -92,6 +92,7 @@ ERRORS = {
     "variable": (lambda: el.System(a=nnx.Param(3.0)), TypeError, "got Param"),
     "class": (lambda: el.System(a=el.ThinLens), TypeError, "make an element of it first"),
     "taken": (lambda: el.System(names=el.ThinLens(2.0)), ValueError, "the name is taken"),
+    "dotted": (lambda: el.System(**{"a.b": el.ThinLens(2.0)}), ValueError, "an identifier"),
     "private": (lambda: el.System(_order=el.ThinLens(2.0)), ValueError, "the name is taken"),
     "empty": (lambda: el.System(), ValueError, "at least one element"),
     "key": (lambda: relay()["lenz"], ValueError, "Did you mean 'lens'"),
