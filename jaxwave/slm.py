@@ -43,13 +43,14 @@ def _transmission(field: Field, phase: Array, device: dict[str, Array], gap: Arr
         length = grid.shared_length(n, spacing, m, pitch[..., axis], active[..., axis], at=at)
         return jnp.swapaxes(length, -1, -2) / spacing[..., None, None]
 
-    def area(values: Array, active: Array) -> Array:
-        rows, columns = shares(0, device["y"], active), shares(1, device["x"], active)
-        return _product(_product(rows, values), jnp.swapaxes(columns, -1, -2))
-
+    rows, columns = shares(0, device["y"], width), shares(1, device["x"], width)
+    columns = jnp.swapaxes(columns, -1, -2)
     modulated = cis(phase / numerics.TAU) - gap[..., None, None]
-    whole = area(jnp.ones_like(phase), pitch)  # of the device, gaps included
-    parts = area(jnp.real(modulated), width), area(jnp.imag(modulated), width)
+    parts = (_product(_product(rows, part(modulated)), columns) for part in (jnp.real, jnp.imag))
+    # All of the device, gaps included, is one rectangle.
+    height = jnp.sum(shares(0, device["y"], pitch), axis=-1)
+    breadth = jnp.sum(shares(1, device["x"], pitch), axis=-1)
+    whole = height[..., :, None] * breadth[..., None, :]
     return lax.complex(*parts) + gap[..., None, None] * whole
 
 
