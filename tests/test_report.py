@@ -65,3 +65,5 @@ def test_bounds_follow_the_light(plain):
     exact = 0.5 / (2 * np.pi * 0.3) / np.sqrt(1000)
     assert exact < few.crlb_um[0, focus] < 1.2 * exact
     assert few.crlb_um[1, focus] == pytest.approx(few.crlb_um[0, focus], rel=1e-3)
+    # an image that is even in z does not change with it there
+    assert few.crlb_um[2, focus] > 100 * few.crlb_um[2].min()

@@ -7,14 +7,16 @@ line and number. A key looks into closures: same code and same numbers give the 
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from jaxwave.calibration._tree import Structure
+
+Made = TypeVar("Made")
 
 
 class _Same:
@@ -28,6 +30,27 @@ class _Same:
 
     def __hash__(self) -> int:
         return id(self.thing)
+
+
+def cached(function: Callable[..., Made]) -> Callable[..., Made]:
+    """The same object for the same numbers; an array that holds one number is that number."""
+    made = functools.lru_cache(typed=True)(function)
+
+    def plain(value: Any) -> Any:
+        if not hasattr(value, "shape"):
+            return value
+        if value.shape != ():
+            raise TypeError(
+                f"{function.__name__}: takes single numbers, got an array of the shape "
+                f"{value.shape}. Write a function of your own for arrays."
+            )
+        return value.item()
+
+    @functools.wraps(function)
+    def make(*values: Any, **named: Any) -> Made:
+        return made(*map(plain, values), **{name: plain(v) for name, v in named.items()})
+
+    return make
 
 
 def key(thing: Any, _above: tuple[int, ...] = ()) -> Any:

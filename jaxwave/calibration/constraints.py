@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from jaxwave import _check, grid
+from jaxwave.calibration._key import cached
 
 _TAU = 2 * np.pi
 
@@ -67,7 +68,7 @@ def positive() -> Constraint:
     return Constraint(jnp.exp, lambda p: jnp.log(_real("positive", p)))
 
 
-@lru_cache
+@cached
 def interval(low: float, high: float) -> Constraint:
     r"""Keeps a parameter between two bounds.
 
@@ -94,6 +95,8 @@ def interval(low: float, high: float) -> Constraint:
     References:
         A. Gelman et al., *Bayesian Data Analysis*, 3rd ed., Sec. 1.8 (transformations).
     """
+    _check.finite("interval", "low", low)
+    _check.finite("interval", "high", high)
     if not low < high:
         raise ValueError(f"interval: `low` must be below `high`, got {low} and {high}.")
 
@@ -107,7 +110,7 @@ def interval(low: float, high: float) -> Constraint:
     return Constraint(forward, inverse)
 
 
-@lru_cache
+@cached
 def periodic(*, period: float = _TAU) -> Constraint:
     r"""Wraps a parameter, such as a phase, into one period about zero.
 
@@ -140,7 +143,7 @@ def periodic(*, period: float = _TAU) -> Constraint:
     return Constraint(forward, lambda p: _real("periodic", p))
 
 
-@lru_cache
+@cached
 def band_limited(cutoff: float) -> Constraint:
     r"""Removes the detail of a map beyond a spatial frequency.
 
@@ -176,7 +179,7 @@ def band_limited(cutoff: float) -> Constraint:
     return Constraint(forward, forward)
 
 
-@lru_cache
+@cached
 def rotationally_symmetric(samples: int) -> Constraint:
     r"""Makes a map a function of the distance from the axis: rings, as of a diffractive lens.
 
@@ -235,7 +238,7 @@ def _ring_solver(ring: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.linalg.pinv(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
 
 
-@lru_cache
+@cached
 def quantized(levels: int, *, low: float = 0.0, high: float = _TAU) -> Constraint:
     r"""Rounds a parameter to equidistant levels, as a spatial light modulator or an etch does.
 

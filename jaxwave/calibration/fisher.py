@@ -128,7 +128,7 @@ def cramer_rao(
     if prior is not None:
         width = ravel_pytree(prior)[0].astype(information.dtype)
         information = information + jnp.diag(1 / width**2)
-    return unravel(_bounds(information))
+    return unravel(least_errors(information))
 
 
 def localization_bound(
@@ -202,8 +202,11 @@ def localization_bound(
     return jax.tree.map(lambda a: a.reshape(position.shape[:-1]), flat)
 
 
-def _bounds(information: Array) -> Array:
-    """Square roots of the inverse's diagonal, by way of a matrix whose diagonal is one."""
+def least_errors(information: Array) -> Array:
+    """Square roots of the inverse's diagonal, by way of a matrix whose diagonal is one.
+
+    Infinite for what the information ``(count, count)`` leaves open.
+    """
     variance = jnp.diag(information)
     known = variance > 0
     size = jnp.sqrt(jnp.where(known, variance, 1))

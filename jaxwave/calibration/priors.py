@@ -1,17 +1,17 @@
 """What is known of a parameter before the data: residual rows that join those of the data."""
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import jax.numpy as jnp
 from jax import Array
 
 from jaxwave import _check
+from jaxwave.calibration._key import cached
 
 Prior = Callable[[Array], Array]
 
 
-@lru_cache
+@cached
 def normal(mean: float, sigma: float) -> Prior:
     r"""Expects a parameter near a value, as from a data sheet.
 
@@ -41,7 +41,7 @@ def normal(mean: float, sigma: float) -> Prior:
     return lambda p: (jnp.asarray(p) - mean) / sigma
 
 
-@lru_cache
+@cached
 def smooth(step: float) -> Prior:
     r"""Expects a map to change little from one sample to the next.
 

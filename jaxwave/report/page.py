@@ -279,7 +279,8 @@ def _modes(fit: BeadFit, result: Mapping[str, Any]) -> str:
     halves = [table(head, part, (2, 3, 4, 5, 6)) for part in (rows[:half], rows[half:]) if part]
     note = (
         "Orthonormal modes (rms one over the pupil), optical path; piston, tilt and the true "
-        "defocus are position, not aberration. Errors: one standard deviation."
+        "defocus are position, not aberration. Errors: one standard deviation, with "
+        "the free maps of the pupil taken as known."
     )
     return section(
         "Aberrations",
@@ -302,7 +303,7 @@ def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
     photons = (
         f"Lowest standard deviation (Cramér-Rao) for {number(quality.photons, 6)} photons on "
         f"{number(quality.background)} background photons in a pixel, brightness and background "
-        "unknown too."
+        "unknown too, no read noise."
     )
     figures = (
         (

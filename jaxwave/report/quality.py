@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave.calibration import BeadFit, BeadModel, bead_stack, pupil_basis
 from jaxwave.calibration.bead_model import SCALES
+from jaxwave.calibration.fisher import least_errors
 
 _FINE = 3  # fine samples in a camera pixel
 _STEP = 0.01  # µm, of the derivative along z
@@ -39,7 +40,8 @@ class PsfQuality:
         mtf_y: The same along y, ``(frequencies,)`` [1].
         mtf_ideal: That of the microscope without aberrations, ``(frequencies,)`` [1].
         z: Positions of the emitter's plane, ``(z,)`` [µm].
-        crlb_um: Bounds of the standard deviation for x, y and z, ``(3, z)`` [µm].
+        crlb_um: Bounds of the standard deviation for x, y and z, ``(3, z)`` [µm]; infinite where
+            the image does not tell.
         photons: Photons N of the bounds.
         background: Background b of the bounds, photons in a pixel.
 
@@ -217,10 +219,7 @@ def _bounds(
     jacobian = np.stack(columns, axis=1).reshape(len(image), 5, -1)
     weighted = jacobian / np.maximum(expected, 1e-12).reshape(len(image), 1, -1)
     information = np.einsum("zip,zjp->zij", weighted, jacobian)
-    scale = np.sqrt(np.einsum("zii->zi", information))
-    unit = information / (scale[:, :, None] * scale[:, None, :])
-    covariance = np.linalg.pinv(unit, hermitian=True, rcond=1e-12)
-    return (np.sqrt(np.maximum(np.einsum("zii->zi", covariance), 0)) / scale)[:, :3].T
+    return np.asarray(jax.vmap(least_errors)(jnp.asarray(information)), np.float64)[:, :3].T
 
 
 def psf_quality(

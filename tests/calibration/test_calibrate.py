@@ -423,6 +423,15 @@ def test_complex_numbers_have_no_order(limit) -> None:
         )
 
 
+def test_numbers_of_any_kind_make_the_same_constraint() -> None:
+    assert interval(jnp.float32(0.5), 2.0) is interval(np.float64(0.5), 2.0)
+    assert normal(np.float64(1.0), jnp.float32(0.5)) is normal(1.0, 0.5)
+    with pytest.raises(TypeError, match=r"normal: takes single numbers, got .* \(3,\)"):
+        normal(np.zeros(3), 1.0)
+    with pytest.raises(TypeError, match="interval: `low` must be a number, got the text"):
+        interval("a", 1.0)
+
+
 def test_double_precision_stays(x64) -> None:
     found = calibrate(
         {"a": jnp.float64(0.0)}, mean_of, jnp.full(3, 1 / 3), optimizer=optax.sgd(0.5), steps=3
