@@ -42,9 +42,11 @@ class Microscope:
         n: Refractive index of immersion and sample; leave it out if there are ``layers``.
         layers: Sample, coverslip and immersion, see :func:`coverslip_layers`.
         motion: What moves by z if there are layers, "stage" or "emitter".
+        samples_per_pixel: Samples across a pixel over which it is integrated; by default what
+            resolves the intensity. Needed where na, wavelength, pitch or magnification are traced.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or ``samples_per_pixel`` is needed.
         TypeError: If something is of the wrong kind.
 
     Example:
@@ -66,6 +68,7 @@ class Microscope:
     n: float | None = None
     layers: Layers | None = None
     motion: str = "stage"
+    samples_per_pixel: int | None = None
 
     def __post_init__(self) -> None:
         where = "Microscope"
@@ -74,6 +77,8 @@ class Microscope:
         _check.positive(where, "pitch", _check.length(where, "pitch", self.pitch), unit="µm")
         _check.positive(where, "magnification", self.magnification)
         _check.choice(where, "motion", self.motion, MOTIONS)
+        if self.samples_per_pixel is not None:
+            _check.integer(where, "samples_per_pixel", self.samples_per_pixel, 1)
         if self.layers is not None and not isinstance(self.layers, Layers):
             raise TypeError(
                 f"{where}: `layers` must be Layers, got {type(self.layers).__name__}. Make them "
@@ -95,9 +100,27 @@ class Microscope:
 
     @property
     def oversampling(self) -> int:
-        """Samples across a pixel that resolve the intensity."""
+        """Samples across a pixel: as asked, or what resolves the intensity."""
+        known = _check.is_concrete(self.na, self.wavelength, self.pitch, self.magnification)
+        if not known and self.samples_per_pixel is None:
+            raise ValueError(
+                "Microscope: `samples_per_pixel` must be given where `na`, `wavelength`, `pitch` "
+                "or `magnification` is traced (inside jit, grad or vmap), because it is the size of "
+                "the program. Pass the `oversampling` of the largest aperture and pixel."
+            )
+        if not known:
+            return int(self.samples_per_pixel)  # type: ignore[arg-type]
         wavelength = _check.length("Microscope", "wavelength", self.wavelength)
-        return max(1, math.ceil(self.spacing / (wavelength / (4 * self.na)) - 1e-9))
+        need = max(1, math.ceil(self.spacing / (wavelength / (4 * self.na)) - 1e-9))
+        if self.samples_per_pixel is None:
+            return need
+        if self.samples_per_pixel < need:
+            _check.warn(
+                "Microscope",
+                f"`samples_per_pixel` = {self.samples_per_pixel} do not resolve the intensity; "
+                f"{need} would do.",
+            )
+        return self.samples_per_pixel
 
     def model(
         self, pupil: Pupil | ArrayLike | None = None, modes: Sequence[tuple[int, int]] = ()

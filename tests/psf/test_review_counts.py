@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from reference import error
 
+import jaxwave
 from jaxwave import psf
 from jaxwave.psf import _nodes
 
@@ -79,3 +80,24 @@ def test_nodes_of_the_microscope_are_those_of_its_model(options):
     nodes = SCOPE.nodes([-0.5, 0.5], x=0.1, **options)
     image = jax.jit(lambda z: SCOPE.psf(z, x=0.1, nodes=nodes, **options))
     assert error(image(jnp.array([-0.5, 0.5])), SCOPE.psf([-0.5, 0.5], x=0.1, **options)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["na", "wavelength", "pitch", "magnification", "n"])
+def test_the_microscope_is_differentiable_in_its_data_sheet(name, x64):
+    sheet = dict(na=1.1, wavelength=0.6, pitch=6.5, magnification=60.0, n=1.33)
+
+    def light(value):
+        scope = psf.Microscope(shape=(4, 5), samples_per_pixel=1, **(sheet | {name: value}))
+        return scope.psf(0.2, y=0.05, nodes=(32, 0, 24))[1, 2]
+
+    both = jax.jit(jax.value_and_grad(light))
+    value, step = sheet[name], 1e-4 * sheet[name]
+    need = (both(value + step)[0] - both(value - step)[0]) / (2 * step)
+    assert float(both(value)[1]) == pytest.approx(float(need), rel=1e-5)
+
+
+def test_samples_of_a_pixel_are_said():
+    with pytest.raises(ValueError, match="`samples_per_pixel` must be given where `na`"):
+        jax.jit(lambda na: psf.Microscope(na, 0.6, (4, 4), 0.1).psf())(0.9)
+    with pytest.warns(jaxwave.JaxwaveWarning, match="`samples_per_pixel` = 1 do not resolve"):
+        psf.Microscope(0.9, 0.6, (4, 4), 0.3, samples_per_pixel=1).psf()
