@@ -294,6 +294,12 @@ def test_debug_shows_the_traceback(tmp_path, monkeypatch, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_planes_in_nanometers_without_their_unit(files, tmp_path, capsys):
+    words = ["calibrate", str(files / "one.npy"), *FLAGS, "--pixel", "0.13", "--dz", "350"]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 1
+    assert "--dz '350 nm'" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permissions")
 def test_a_folder_without_permission(files, tmp_path, capsys):
     (tmp_path / "out").write_text("a file, not a folder")

@@ -32,6 +32,7 @@ from jaxwave.units import length
 
 _JOB = "job.toml"
 _SMALLEST = 8  # pixels of a window
+_MOST_DEPTHS = 20  # of focus from plane to plane
 _NO_BLUR = 0.01  # pixels, as good as none
 _DRIFT = ("drift_y", "drift_x", "drift_z")
 
@@ -256,6 +257,7 @@ def _tasks(
             dz, dy, dx = stack.spacing
             if abs(dy / dx - 1) > 1e-3:
                 raise ValueError(f"the pixels must be square, got {dy:g} x {dx:g} µm.")
+            _require_near_planes(settings, dz)
             model = BeadModel(
                 na=settings["na"],
                 wavelength=settings["wavelength"],
@@ -278,6 +280,17 @@ def _tasks(
         z = -z if settings["stage"] == "reverse" else z  # the images alone cannot tell
         place = folder if alone else folder / row["bead"]
         yield _Task(row["bead"], place, row, window, z, model, _provenance(settings, window))
+
+
+def _require_near_planes(settings: Settings, dz: float) -> None:
+    """Requires planes of which several show the bead; nanometers without their unit do not."""
+    na, n = settings["na"], settings["n"]
+    depth = settings["wavelength"] / (n - (n**2 - na**2) ** 0.5)
+    if dz > _MOST_DEPTHS * depth:
+        raise ValueError(
+            f"the planes are {dz:g} µm apart, but the depth of focus is {depth:.2g} µm. A length "
+            f"without a unit is in micrometers; pass it as --dz '{dz:g} nm' if it is in nanometers."
+        )
 
 
 def _samples(settings: Settings, pixel: float, size: int) -> int:
