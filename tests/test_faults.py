@@ -24,7 +24,7 @@ import optax
 import pytest
 
 import jaxwave as jw
-from jaxwave import calibration, elements, io
+from jaxwave import calibration, elements, io, report
 from jaxwave._check import JaxwaveWarning
 from jaxwave.calibration import (
     BeadModel,
@@ -458,6 +458,9 @@ def test_row_16_bad_pixels_do_not_reach_the_fit(tmp_path, bead):
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["heldout_nmse"] < 0.01 and result["settings"]["status"] == "ok"
     assert "hot or dead pixels" in result["provenance"]["note 1"]
+    saved = report.load_bead_fit(tmp_path / "out")
+    assert np.isnan(saved.data).sum() == 2 * len(bead) + 1
+    assert "15 values that the fit left out" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int32, np.float32])

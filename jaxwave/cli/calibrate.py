@@ -401,15 +401,16 @@ def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool)
         result = report.save_bead_fit(
             task.folder,
             outcome.fit,
-            task.window.data,
+            np.where(_weight(task.window) > 0, task.window.data, np.nan),
             task.z,
             settings={**shown, "status": outcome.status, "reason": outcome.reason},
             provenance=task.provenance,
             name=task.name,
             page=page,
         )
-    except OSError as error:  # the others may still find room
-        task.row.update(status="failed", reason=f"cannot be saved: {error.strerror or error}")
+    except Exception as error:  # the others may still find room
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        task.row.update(status="failed", reason=f"cannot be saved: {text}")
         return
     task.row.update(batch.numbers(result))
     task.row["folder"] = os.path.relpath(task.folder, settings["out"])

@@ -16,7 +16,7 @@ from jaxwave import io, plot
 from jaxwave._files import atomic
 from jaxwave.calibration import BeadFit, BeadModel
 from jaxwave.io.results import versions
-from jaxwave.report.page import inside, write_report
+from jaxwave.report.page import inside, shown, write_report
 from jaxwave.report.quality import calibrated_psf, psf_quality
 from jaxwave.report.result import bead_summary, prepare
 
@@ -33,7 +33,7 @@ class SavedBead:
 
     Args:
         fit: The fit.
-        data: The data that were fitted, ``(z, y, x)`` [counts].
+        data: The data that were fitted, NaN where left out, ``(z, y, x)`` [counts].
         z: Nominal positions of the planes, ``(z,)`` [µm].
         result: What stands in ``result.json``.
 
@@ -77,7 +77,7 @@ def save_bead_fit(
     Args:
         folder: Where to write; made if it does not exist.
         fit: A fitted bead.
-        stack: The data that were fitted, ``(z, y, x)`` [counts].
+        stack: The data that were fitted, NaN where left out, ``(z, y, x)`` [counts].
         z: Nominal positions of the planes, ``(z,)`` [µm].
         settings: What else should stand in ``result.json``.
         provenance: Where each number came from, by name.
@@ -224,7 +224,7 @@ def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
 
 def _picture(fit: BeadFit, data: np.ndarray, spacing: tuple[float, ...], path: Path) -> None:
     plot.plot_calibration(
-        data,
+        shown(fit, data),
         fit.image,
         spacing,
         pupil=fit.pupil_amplitude * np.exp(2j * np.pi * fit.pupil_opd / fit.model.wavelength),

@@ -130,7 +130,7 @@ def write_report(
     Args:
         path: File to write, usually ``report.html``.
         fit: The fit.
-        stack: The data that were fitted, ``(z, y, x)`` [counts].
+        stack: The data that were fitted, NaN where left out, ``(z, y, x)`` [counts].
         z: Nominal positions of the planes, ``(z,)`` [µm].
         result: What stands in ``result.json``.
 
@@ -208,17 +208,23 @@ def _warning(result: Mapping[str, Any]) -> str:
 
 
 def _images(fit: BeadFit, data: np.ndarray, z: np.ndarray) -> str:
-    dz = float(np.mean(np.abs(np.diff(z))))
+    dz, left_out = float(np.mean(np.abs(np.diff(z)))), int(np.count_nonzero(np.isnan(data)))
     spacing = (dz, fit.model.pixel, fit.model.pixel)
     drawing = stacks.draw_comparison(
-        "write_report", data, fit.image, spacing, sqrt=True, longest=8.8
+        "write_report", shown(fit, data), fit.image, spacing, sqrt=True, longest=8.8
     )
     picture = charts.picture(drawing, "measured, fitted and residual planes", vector=False)
     caption = (
         "Square roots of the counts, in which photon noise is the same everywhere. Measurement "
         "and fit share one color scale; the residual has its own."
     )
+    caption += f" {left_out} values that the fit left out show the fit." * bool(left_out)
     return section("Measured, fitted, residual", f'{picture}\n<p class="soft">{caption}</p>')
+
+
+def shown(fit: BeadFit, data: np.ndarray) -> np.ndarray:
+    """The data with the fit in place of what was left out, so that it does not set the scale."""
+    return np.where(np.isnan(data), fit.image, data)
 
 
 def _pupil(fit: BeadFit) -> str:
@@ -297,8 +303,9 @@ def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
     ]
     head = ("FWHM [nm]", "fitted PSF", "no aberrations", "formula")
     widths = table(head, rows, (1, 2, 3))
-    variance, _, _ = noise_variance(data, model_error=0.0)
-    normal = ((data - fit.image) / np.sqrt(variance)).ravel()
+    variance, _, _ = noise_variance(shown(fit, data), model_error=0.0)
+    normal = (data - fit.image) / np.sqrt(variance)
+    normal = normal[np.isfinite(normal)]
     cutoff = 2 * float(fit.values["na"]) / fit.model.wavelength
     photons = (
         f"Lowest standard deviation (Cramér-Rao) for {number(quality.photons, 6)} photons on "
