@@ -105,7 +105,7 @@ class Microscope:
         if not known and self.samples_per_pixel is None:
             raise ValueError(
                 "Microscope: `samples_per_pixel` must be given where `na`, `wavelength`, `pitch` "
-                "or `magnification` is traced (inside jit, grad or vmap), because it is the size of "
+                "or `magnification` is traced (inside jit, grad or vmap), as the size of "
                 "the program. Pass the `oversampling` of the largest aperture and pixel."
             )
         if not known:
