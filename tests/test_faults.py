@@ -445,6 +445,10 @@ def test_row_16_hot_and_dead_pixels():
     assert marked[:, 20, 40].all() and marked[:, 33, 30].all() and marked[4, 50, 10]
     assert marked.sum() == 2 * len(stack) + 1
     assert not hot_pixels(stack + noise).any(), "a bead and its noise are left alone"
+    z, y, x = np.indices(stack.shape)
+    spread = 1 + ((z - 5) / 3) ** 2  # in focus 4.5 times as bright as its neighbors
+    sharp = 5000 / spread * np.exp(-1.5 * ((y - 30) ** 2 + (x - 32) ** 2) / spread) + 100
+    assert not hot_pixels(sharp + noise).any(), "an undersampled one, too"
 
 
 def test_row_16_bad_pixels_do_not_reach_the_fit(tmp_path, bead):

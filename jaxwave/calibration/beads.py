@@ -251,9 +251,10 @@ def hot_pixels(stack: Any) -> np.ndarray:
         d - \operatorname{med} d > 4\,(\max_\text{around} d - \operatorname{med} d)
         \quad\text{and}\quad d - \operatorname{med}_\text{around} d > 6\sigma
 
-    for hot pixels, in each plane; dead ones are 6 :math:`\sigma` below the median of the plane in
-    at least half of the planes. What is hot in half of the planes is marked in all. Valid for
-    images that spread over more than one pixel, with :func:`find_beads`' estimate of the noise.
+    for hot pixels, whose neighbors are dark (below 6 :math:`\sigma`) or which are so in half of the
+    planes; then they are marked in all. Dead ones are 6 :math:`\sigma` below the median of the
+    plane in at least half of the planes. Valid for images that spread over more than one pixel,
+    with :func:`find_beads`' estimate of the noise.
 
     Args:
         stack: Values, ``(z, y, x)`` [counts]; what a ``Stack`` masks is left out.
@@ -313,7 +314,7 @@ def _without_bad_pixels(volume: np.ndarray, noise: float) -> tuple[np.ndarray, n
         around, floor = _shifted(plane), np.median(plane)
         alone = plane - floor > 4 * (around.max(axis=0) - floor)
         hot = alone & (plane - np.median(around, axis=0) > 6 * noise)
-        bad[k] = hot
+        bad[k] = hot & (around.max(axis=0) - floor < 6 * noise)  # else it may be a sharp bead
         always += hot, plane < floor - 6 * noise
     # A defect of the camera, also where the bead hides it.
     bad |= (always >= 0.5 * len(volume)).any(axis=0)
