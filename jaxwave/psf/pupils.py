@@ -156,7 +156,8 @@ def half_moon(x: ArrayLike, y: ArrayLike, *, angle: ArrayLike = 0.0) -> Array:
     .. math:: P = \operatorname{sign}(x\cos\alpha + y\sin\alpha)
 
     Exact; samples on the diameter get the mean, zero, so that odd grids stay symmetric. The
-    focus of a step along y (angle zero) has a dark line x = 0.
+    scalar focus of a step along y (angle zero) has a dark line x = 0. With light polarized along y
+    its middle stays dark at every aperture; along x the axial component fills it.
 
     Args:
         x: Pupil coordinate, broadcasts to ``(..., y, x)`` [pupil radii].

@@ -101,3 +101,13 @@ def test_samples_of_a_pixel_are_said():
         jax.jit(lambda na: psf.Microscope(na, 0.6, (4, 4), 0.1).psf())(0.9)
     with pytest.warns(jaxwave.JaxwaveWarning, match="`samples_per_pixel` = 1 do not resolve"):
         psf.Microscope(0.9, 0.6, (4, 4), 0.3, samples_per_pixel=1).psf()
+
+
+def test_what_fills_the_dark_line_of_a_half_moon():
+    optics = dict(spacing=0.05, nodes=psf.PolarNodes(16, 12), **OPTICS)
+    across, along = (
+        psf.cartesian_vector_intensity(psf.half_moon, (3, 21), polarization=e, **optics)[1]
+        for e in ((1, 0), (0, 1))
+    )
+    assert along[10] < 1e-10 * along.max()
+    assert across[10] > 0.3 * across.max()
