@@ -405,9 +405,13 @@ def count_nodes(
     has_edge = layers is not None and na >= least * (1 - 1e-3)
     floor = (24 if double else 14) if layers is None else (56 if double else 28)
     slopes = [_unknown(pupil, z) + x / 2 * (math.pi / 2), _unknown(pupil, z) + x / 2]
-    whole = (pupil.na, pupil.n, pupil.wavelength, layers, pupil.coefficients, z)
-    if _check.is_concrete(*whole):
-        slopes = _slopes(pupil, np.asarray(z, float), x, na, least if least else na)
+    if _check.is_concrete(pupil.na, pupil.n, pupil.wavelength, layers, pupil.coefficients):
+        z_known = _check.is_concrete(z)
+        far = 10 * float(np.min(np.asarray(pupil.wavelength)))
+        planes = np.asarray(z, float) if z_known else np.array([-far, far])
+        found = _slopes(pupil, planes, x, na, least if least else na)
+        # What is known of the layers may be more than what is allowed for the unknown.
+        slopes = found if z_known else [max(pair) for pair in zip(slopes, found, strict=True)]
     inner = max(floor, _series_length(slopes[0], tolerance) // 2 + 6)
     outer = max(floor * 3 // 4, _series_length(slopes[1], tolerance) // 2 + 6) if has_edge else 0
     return 8 * math.ceil(inner / 8), 8 * math.ceil(outer / 8), 4 * math.ceil(radial / 4)

@@ -31,6 +31,14 @@ def test_a_traced_aperture_and_a_distant_plane(x64):
         assert error(got, need) < 1e-9
 
 
+def test_traced_planes_behind_deep_layers(x64):
+    """Spherical aberration of 30 waves that is known, while z is not."""
+    layers = psf.coverslip_layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=100.0, t_i_design=300.0)
+    pupil = psf.round_pupil(wavelength=0.6, na=1.3, layers=layers)
+    image = lambda z: psf.spherical_scalar_intensity(pupil, (3, 4), spacing=0.1, z=z)  # noqa: E731
+    assert error(jax.jit(image)(5.0), image(5.0)) < 1e-9
+
+
 @pytest.mark.parametrize("motion", psf.stratified.MOTIONS)
 def test_the_path_that_counts_nodes_is_the_path(motion, x64):
     s = np.linspace(0, 1.49, 60)
