@@ -445,7 +445,11 @@ def test_row_16_hot_and_dead_pixels():
     assert marked[:, 20, 40].all() and marked[:, 33, 30].all() and marked[4, 50, 10]
     assert marked.sum() == 2 * len(stack) + 1
     assert not hot_pixels(stack + noise).any(), "a bead and its noise are left alone"
+    counts = np.random.default_rng(5).poisson(0.2, stack.shape)
+    assert not hot_pixels(counts).any(), "counted photons"
     z, y, x = np.indices(stack.shape)
+    slope = 300 + 100 * np.tanh((x - 20) / 9) + noise / 100
+    assert not hot_pixels(slope).any(), "a dark side, with little noise"
     spread = 1 + ((z - 5) / 3) ** 2  # in focus 4.5 times as bright as its neighbors
     sharp = 5000 / spread * np.exp(-1.5 * ((y - 30) ** 2 + (x - 32) ** 2) / spread) + 100
     assert not hot_pixels(sharp + noise).any(), "an undersampled one, too"

@@ -252,9 +252,9 @@ def hot_pixels(stack: Any) -> np.ndarray:
         \quad\text{and}\quad d - \operatorname{med}_\text{around} d > 6\sigma
 
     for hot pixels, whose neighbors are dark (below 6 :math:`\sigma`) or which are so in half of the
-    planes; then they are marked in all. Dead ones are 6 :math:`\sigma` below the median of the
-    plane in at least half of the planes. Valid for images that spread over more than one pixel,
-    with :func:`find_beads`' estimate of the noise.
+    planes; then they are marked in all. Dead ones are 6 :math:`\sigma` below their neighbors and
+    the median of the plane in half of the planes. Valid for images that spread over more than one
+    pixel; :math:`\sigma` is as in :func:`find_beads`, at least one count for whole numbers.
 
     Args:
         stack: Values, ``(z, y, x)`` [counts]; what a ``Stack`` masks is left out.
@@ -307,15 +307,17 @@ def _shifted(plane: np.ndarray) -> np.ndarray:
 def _without_bad_pixels(volume: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
     """The median of the neighbors where a pixel is hot or dead, and where that is.
 
-    A hot pixel stands alone, as no optical image does; a dead one is far below the background.
+    A hot pixel stands alone, as no optical image does; a dead one is below all around it.
     """
+    if np.all(volume == np.round(volume)):
+        noise = max(noise, 1.0)  # sparse counts, most of them equal
     bad, always = np.zeros(volume.shape, bool), np.zeros((2, *volume.shape[1:]), int)
     for k, plane in enumerate(volume):
         around, floor = _shifted(plane), np.median(plane)
         alone = plane - floor > 4 * (around.max(axis=0) - floor)
         hot = alone & (plane - np.median(around, axis=0) > 6 * noise)
         bad[k] = hot & (around.max(axis=0) - floor < 6 * noise)  # else it may be a sharp bead
-        always += hot, plane < floor - 6 * noise
+        always += hot, plane < np.minimum(around.min(axis=0), floor) - 6 * noise
     # A defect of the camera, also where the bead hides it.
     bad |= (always >= 0.5 * len(volume)).any(axis=0)
     clean = volume.copy()
