@@ -1,7 +1,7 @@
 """Calibration: from measured images to the parameters of an instrument."""
 
 from jaxwave.calibration.bead_batch import BeadOutcome, fit_beads, shared_start
-from jaxwave.calibration.bead_fit import BeadFit, fit_bead, noise_variance
+from jaxwave.calibration.bead_fit import BeadFit, fit_bead
 from jaxwave.calibration.bead_model import BeadModel, bead_stack, pupil_basis
 from jaxwave.calibration.beads import Bead, cut_bead, find_beads, hot_pixels, mass_center
 from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
@@ -21,6 +21,7 @@ from jaxwave.calibration.gauge import Gauge, remove_gauge
 from jaxwave.calibration.joint import Joint, joint_loss
 from jaxwave.calibration.lbfgs import Minimum, minimize
 from jaxwave.calibration.linear import solve_gain_background
+from jaxwave.calibration.noise import noise_variance
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.posterior import Posterior, sample_posterior
 from jaxwave.calibration.priors import normal, smooth

@@ -12,7 +12,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.calibration.bead_fit import noise_variance
 from jaxwave.calibration.bead_model import (
     PRIORS,
     SCALES,
@@ -26,6 +25,7 @@ from jaxwave.calibration.beads import mass_center
 from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
 from jaxwave.calibration.joint import Joint
 from jaxwave.calibration.linear import solve_gain_background
+from jaxwave.calibration.noise import noise_variance
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.priors import normal
 from jaxwave.calibration.starts import random_starts

@@ -8,9 +8,11 @@ import pytest
 
 from jaxwave import io
 from jaxwave._check import JaxwaveWarning
-from jaxwave.calibration.bead_fit import fit_bead, noise_variance
+from jaxwave.calibration import bead_fit
+from jaxwave.calibration.bead_fit import fit_bead
 from jaxwave.calibration.bead_model import SCALES, BeadModel, bead_stack, pupil_basis
 from jaxwave.calibration.beads import cut_bead, mass_center
+from jaxwave.calibration.noise import noise_variance
 
 SMALL = BeadModel(
     na=0.8,
@@ -129,3 +131,15 @@ def test_the_measured_bead() -> None:
     )
     light = np.sum((data[1::2].astype(float) - b) ** 2)
     assert fit.scores["heldout_per_plane_gain"] == pytest.approx(rest / light, rel=1e-2)
+
+
+def test_a_fit_without_error_bars_is_kept(monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("standard_errors: the data cannot tell a, b apart.")
+
+    monkeypatch.setattr(bead_fit, "standard_errors", refuse)
+    data, _ = _synthetic()
+    with pytest.warns(JaxwaveWarning, match="no error bars: .* cannot tell a, b apart"):
+        fit = fit_bead(data, Z, SMALL, steps=(10, 0))
+    assert np.all(np.isinf(fit.errors["zernike_um"]))
+    assert fit.scores["fitted_per_plane_gain"] < 0.1
