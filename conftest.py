@@ -1,6 +1,8 @@
 """Settings of every test process, made before JAX is imported."""
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 # Compiled programs are kept between runs; one folder a worker, because two of them may not write
@@ -12,3 +14,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a reloaded program lists the CPU's features
+
+# A shell starts background jobs with Ctrl-C ignored, and what they start inherits that: programs
+# whose interruption is tested would not notice.
+_IGNORED = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+if _IGNORED and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
