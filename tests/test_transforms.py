@@ -282,17 +282,20 @@ TABLE = {
         batched=False,
     ),
     "psf.dipole_pupil": Row(
-        lambda p, s: psf.dipole_pupil(
-            s,
-            dipole=p["p"],
-            spacing=p["d"],
-            wavelength=p["w"],
-            f=p["f"],
-            na=p["na"],
-            n=p["n"],
-            z=p["z"],
-            y=p["y"],
-            x=p["x"],
+        lambda p, s: (
+            1e4
+            * psf.dipole_pupil(
+                s,
+                dipole=p["p"],
+                spacing=p["d"],
+                wavelength=p["w"],
+                f=p["f"],
+                na=p["na"],
+                n=p["n"],
+                z=p["z"],
+                y=p["y"],
+                x=p["x"],
+            ).u
         ),
         {"p": np.array([0.5, -0.3, 0.7]), "d": 1300.0, "w": 0.53, "f": 3000.0, "na": 1.07}
         | {"n": 1.33, "z": 0.4, "y": 0.1, "x": -0.2},

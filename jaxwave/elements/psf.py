@@ -90,8 +90,8 @@ class Microscope(Element):
     with one plane for each ``z``, ``(..., z, y, x)``, it makes the image of the volume.
 
     How finely the pupil and the pixels are sampled is settled when the element is made, for the
-    numbers that are given and a reserve of ten percent; give ``nodes`` and ``oversampling`` for
-    more.
+    numbers that are given and a reserve of ten percent; give ``nodes`` and
+    ``samples_per_pixel`` for more.
 
     Args:
         na: Numerical aperture, scalar.
@@ -113,7 +113,7 @@ class Microscope(Element):
         sigma: Width of a Gaussian blur, scalar or ``(2,)`` [µm].
         boundary: What is beyond the object, see :func:`jaxwave.convolve_psf`.
         nodes: Quadrature nodes of the pupil.
-        oversampling: Samples across a pixel.
+        samples_per_pixel: Samples across a pixel over which it is integrated.
 
     Raises:
         ValueError: If a number is out of range.
@@ -148,7 +148,7 @@ class Microscope(Element):
     sigma: Number = 0.0
     boundary: str = "zero"
     nodes: Any = None
-    oversampling: int | None = None
+    samples_per_pixel: int | None = None
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -161,8 +161,8 @@ class Microscope(Element):
 
     def _complete(self) -> None:
         known = _check.is_concrete(nnx.state(self))
-        if self.oversampling is None and known:
-            self.oversampling = self._model(None).oversampling
+        if self.samples_per_pixel is None and known:
+            self.samples_per_pixel = self._model(None).oversampling
         if self.nodes is None and known and not isinstance(self.pupil, nnx.Variable):
             self.nodes = self._count()
 
@@ -181,7 +181,7 @@ class Microscope(Element):
                 f"{where}: `coefficients` [µm] and `modes` must come together, got {given} "
                 f"coefficients and {len(self.modes)} modes."
             )
-        self._model(self.oversampling)
+        self._model(self.samples_per_pixel)
 
     def _model(self, samples: int | None) -> psf.Microscope:
         values = self.arguments()
@@ -195,7 +195,7 @@ class Microscope(Element):
     def _count(self) -> Any:
         """Quadrature nodes with a reserve."""
         model = dataclasses.replace(
-            self._model(self.oversampling), wavelength=self.wavelength[...] * _RESERVE
+            self._model(self.samples_per_pixel), wavelength=self.wavelength[...] * _RESERVE
         )
         c = None
         if self.coefficients is not None:
@@ -225,7 +225,7 @@ class Microscope(Element):
         names = ("pupil", "coefficients", "modes", "dipole", "y", "x", "sigma", "nodes")
         options = {name: values[name] for name in names}
         z = values["z"] if z is None else _check.length("Microscope.psf", "z", z)
-        return self._model(self.oversampling).psf(z, **options)
+        return self._model(self.samples_per_pixel).psf(z, **options)
 
     def __call__(self, object: ArrayLike) -> Array:
         kernel, planes = self.psf(), self.z[...].ndim

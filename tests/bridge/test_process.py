@@ -19,7 +19,7 @@ def run(arguments):
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
         env={**os.environ, "PYTHONPATH": path},
     )
