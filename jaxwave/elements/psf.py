@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -66,17 +65,6 @@ def layers_element(layers: psf.Layers) -> CoverslipLayers:
         if isinstance(value, tuple):
             values[name] = value[0] if len(value) == 1 else jnp.stack(value)
     return CoverslipLayers(**values)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Sampled(psf.Microscope):
-    """A microscope whose numbers may be traced: how finely it is sampled is given."""
-
-    samples: int = 1
-
-    @property
-    def oversampling(self) -> int:
-        return self.samples
 
 
 class Microscope(Element):
@@ -162,7 +150,7 @@ class Microscope(Element):
     def _complete(self) -> None:
         known = _check.is_concrete(nnx.state(self))
         if self.samples_per_pixel is None and known:
-            self.samples_per_pixel = self._model(None).oversampling
+            self.samples_per_pixel = self._model().oversampling
         if self.nodes is None and known and not isinstance(self.pupil, nnx.Variable):
             self.nodes = self._count()
 
@@ -181,43 +169,24 @@ class Microscope(Element):
                 f"{where}: `coefficients` [µm] and `modes` must come together, got {given} "
                 f"coefficients and {len(self.modes)} modes."
             )
-        self._model(self.samples_per_pixel)
+        self._model()
 
-    def _model(self, samples: int | None) -> psf.Microscope:
+    def _model(self) -> psf.Microscope:
         values = self.arguments()
         names = ("na", "wavelength", "shape", "pitch", "magnification", "n", "motion")
         layers = None if self.layers is None else self.layers()
-        options = {name: values[name] for name in names} | {"layers": layers}
-        return (
-            psf.Microscope(**options) if samples is None else _Sampled(samples=samples, **options)
-        )
+        options = {name: values[name] for name in (*names, "samples_per_pixel")}
+        return psf.Microscope(**options, layers=layers)
 
     def _count(self) -> Any:
         """Quadrature nodes with a reserve."""
-        model = dataclasses.replace(
-            self._model(self.samples_per_pixel), wavelength=self.wavelength[...] * _RESERVE
-        )
+        shorter = self.wavelength[...] * _RESERVE
+        model = dataclasses.replace(self._model(), wavelength=shorter, samples_per_pixel=None)
         c = None
         if self.coefficients is not None:
             c = jnp.abs(self.coefficients[...]) + _PATH_RESERVE / len(self.modes) ** 0.5
-        if model.model(self.pupil, self.modes) != "spherical":
-            whole = model._pupil(self.pupil, c, self.modes)
-            whole = whole if whole is None else jax.jit(whole)  # it is tried at many nodes
-            return model.nodes(self.z[...], pupil=whole)
-        k = model.oversampling
-        n: Any = {} if self.layers is not None else {"n": 1.0 if self.n is None else self.n[...]}
-        pupil = psf.round_pupil(
-            wavelength=model.wavelength,
-            na=model.na,
-            layers=model.layers,
-            motion=self.motion,
-            coefficients=c,
-            modes=self.modes,
-            **n,
-        )
-        shape = (k * (self.shape[0] + 8), k * (self.shape[1] + 8))
-        window: Any = dict(spacing=model.spacing / k, y=self.y[...], x=self.x[...])
-        return psf.spherical_nodes(pupil, shape, z=self.z[...], **window)
+        aberrations: Any = dict(pupil=self.pupil, coefficients=c, modes=self.modes)
+        return model.nodes(self.z[...], y=self.y[...], x=self.x[...], **aberrations)
 
     def psf(self, z: ArrayLike | None = None) -> Array:
         """Share of an emitter's light in every pixel, ``(*z, y, x)``, at other ``z`` if given."""
@@ -225,7 +194,7 @@ class Microscope(Element):
         names = ("pupil", "coefficients", "modes", "dipole", "y", "x", "sigma", "nodes")
         options = {name: values[name] for name in names}
         z = values["z"] if z is None else _check.length("Microscope.psf", "z", z)
-        return self._model(self.samples_per_pixel).psf(z, **options)
+        return self._model().psf(z, **options)
 
     def __call__(self, object: ArrayLike) -> Array:
         kernel, planes = self.psf(), self.z[...].ndim
