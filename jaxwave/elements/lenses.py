@@ -50,7 +50,26 @@ class FFLens(Element, function=lenses.ff_lens):
         return -2 * self.f[...] if self.inverse else 2 * self.f[...]
 
 
-class HighNAFFLens(Element, function=high_na.high_na_ff_lens):
+class _HighNA(Element):
+    """What both lenses of high numerical aperture share."""
+
+    f: Number
+    na: Number
+    spacing: Number
+    shape: tuple[int, int] | None = None
+    n: Number = 1.0
+    z: Number = 0.0
+    apodization: str = "aplanatic"
+
+    def check(self) -> None:
+        check_values(self, f=_check.positive, spacing=_check.positive, z=_check.finite)
+        _check.numerical_aperture(type(self).__name__, self.na[...], self.n[...])
+
+    def distance(self) -> Array:
+        return 2 * self.f[...] + self.z[...]
+
+
+class HighNAFFLens(_HighNA, function=high_na.high_na_ff_lens):
     """A vectorial lens of high numerical aperture, from its pupil to its focus.
 
     Example:
@@ -58,27 +77,13 @@ class HighNAFFLens(Element, function=high_na.high_na_ff_lens):
         HighNAFFLens(f=2500 µm, na=1.3, spacing=0.04 µm, shape=(64, 64), n=1.518)
     """
 
-    f: Number
-    na: Number
-    spacing: Number
-    shape: tuple[int, int] | None = None
-    n: Number = 1.0
-    z: Number = 0.0
     polarization: Number = (1.0, 0.0)
-    apodization: str = "aplanatic"
-
-    def check(self) -> None:
-        check_values(self, f=_check.positive, spacing=_check.positive, z=_check.finite)
-        _check.numerical_aperture(type(self).__name__, self.na[...], self.n[...])
 
     def __call__(self, field: Field) -> VectorField:
         return high_na.high_na_ff_lens(field, **self.arguments())
 
-    def distance(self) -> Array:
-        return 2 * self.f[...] + self.z[...]
 
-
-class HighNAFFLensScalar(Element, function=high_na.high_na_ff_lens_scalar):
+class HighNAFFLensScalar(_HighNA, function=high_na.high_na_ff_lens_scalar):
     """A scalar lens of high numerical aperture, from its pupil to its focus.
 
     Example:
@@ -86,20 +91,5 @@ class HighNAFFLensScalar(Element, function=high_na.high_na_ff_lens_scalar):
         0.5
     """
 
-    f: Number
-    na: Number
-    spacing: Number
-    shape: tuple[int, int] | None = None
-    n: Number = 1.0
-    z: Number = 0.0
-    apodization: str = "aplanatic"
-
-    def check(self) -> None:
-        check_values(self, f=_check.positive, spacing=_check.positive, z=_check.finite)
-        _check.numerical_aperture(type(self).__name__, self.na[...], self.n[...])
-
     def __call__(self, field: Field) -> Field:
         return high_na.high_na_ff_lens_scalar(field, **self.arguments())
-
-    def distance(self) -> Array:
-        return 2 * self.f[...] + self.z[...]
