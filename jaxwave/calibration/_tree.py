@@ -49,6 +49,13 @@ def split(where: str, model: Any) -> tuple[Structure, Leaves]:
     return Structure(graph, definition, names, tuple(known), tuple(marked)), leaves
 
 
+def real_vector(tree: Any) -> Array:
+    """All numbers of a pytree in one real vector, complex ones as real and imaginary parts."""
+    flat = [jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)]
+    parts = [p for r in flat for p in ((r.real, r.imag) if jnp.iscomplexobj(r) else (r,))]
+    return jnp.concatenate(parts) if parts else jnp.zeros(0)
+
+
 def is_inexact(array: Array) -> bool:
     """Tells whether an array holds real or complex numbers."""
     return jnp.issubdtype(array.dtype, jnp.inexact)

@@ -18,7 +18,7 @@ from jax import Array
 from jaxwave import _check, _files, _npy
 from jaxwave.calibration import _host
 from jaxwave.calibration._key import code_digest, describe
-from jaxwave.calibration._tree import split
+from jaxwave.calibration._tree import real_vector, split
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import as_method
 from jaxwave.calibration.priors import Prior
@@ -67,11 +67,10 @@ class least_squares:
 
     def rows(self, model: Any, data: Any) -> Array:
         """The residuals as one real vector."""
-        parts = [jnp.ravel(r) for r in jax.tree.leaves(self.residuals(model, data))]
-        parts = [p for r in parts for p in ((r.real, r.imag) if jnp.iscomplexobj(r) else (r,))]
-        if not parts:
+        residuals = self.residuals(model, data)
+        if not jax.tree.leaves(residuals):
             raise ValueError("least_squares: `residuals` must return arrays, got none.")
-        return jnp.concatenate(parts)
+        return real_vector(residuals)
 
 
 @dataclasses.dataclass(frozen=True)

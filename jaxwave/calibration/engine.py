@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxwave.calibration._key import key
-from jaxwave.calibration._tree import Leaves
+from jaxwave.calibration._tree import Leaves, real_vector
 from jaxwave.calibration.optimizers import Method, Objective, Step
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.vector import Layout
@@ -84,7 +84,7 @@ class Problem:
         def rows(flat: Array) -> Array:
             model, beliefs = parts(flat)
             r = self.loss.rows(model, data)  # type: ignore[attr-defined]
-            return jnp.concatenate([r, *(_parts(b) for b in beliefs)]) if beliefs else r
+            return jnp.concatenate([r, real_vector(beliefs)]) if beliefs else r
 
         return Objective(value, rows)
 
@@ -109,10 +109,6 @@ def scalar(value: Any) -> Array:
             f"{value.shape}. Sum or average it; take the real part or the square."
         )
     return value
-
-
-def _parts(r: Array) -> Array:
-    return jnp.concatenate([r.real, r.imag]) if jnp.iscomplexobj(r) else r
 
 
 # -- the program ---------------------------------------------------------------------------

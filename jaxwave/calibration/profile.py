@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.calibration._tree import real_vector
 from jaxwave.calibration.optimizers import Objective, levenberg_marquardt
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.uncertainty import (
@@ -20,7 +21,6 @@ from jaxwave.calibration.uncertainty import (
     PriorRows,
     Uncertainty,
     named_priors,
-    real_vector,
     rows_of,
     uncertainty,
 )

@@ -13,6 +13,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from jaxwave import _check
+from jaxwave.calibration._tree import real_vector
 from jaxwave.calibration.calibrate import least_squares
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.vector import Vector, by_name
@@ -309,12 +310,6 @@ class _TreeResiduals:
 def rows_of(residuals: Callable[..., Any]) -> Callable[..., Any]:
     """The residuals of a least-squares loss; others are passed on."""
     return residuals.residuals if isinstance(residuals, least_squares) else residuals
-
-
-def real_vector(tree: Any) -> Array:
-    """All numbers of a pytree in one real vector, complex ones as real and imaginary parts."""
-    flat = ravel_pytree(tree)[0]
-    return jnp.concatenate([flat.real, flat.imag]) if jnp.iscomplexobj(flat) else flat
 
 
 @partial(jax.jit, static_argnums=0)  # the same residuals again compile nothing
