@@ -16,7 +16,7 @@ import numpy as np
 
 import jaxwave as jw
 from jaxwave import io, report
-from jaxwave.calibration import BeadModel, cut_bead, find_beads, fit_bead
+from jaxwave.beads import BeadModel, cut_bead, find_beads, fit_bead
 from jaxwave.units import length
 
 STACK = Path(__file__).resolve().parent / "data" / "bead_air_na085.tif"

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxwave as jw
-from jaxwave.calibration import BeadModel, StacksFit, fit_stacks, predict_stacks
+from jaxwave.beads import BeadModel, StacksFit, fit_stacks, predict_stacks
 
 DATA = Path(__file__).resolve().parent / "data" / "deformable_mirror.npz"
 Z = np.arange(-3.0, 4.0)  # nominal planes [µm]

@@ -52,13 +52,13 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("units", "jaxwave.psf.gaussian_pupil"): "normalized pupil coordinates are in pupil radii",
     ("units", "jaxwave.psf.*al_polarization"): "normalized pupil coordinates are in pupil radii",
     ("units", "jaxwave.special.*"): "the argument of a special function is a pure number",
-    ("units", "jaxwave.calibration.find_beads"): "the radius is in pixels of the stack",
+    ("units", "jaxwave.beads.find_beads"): "the radius is in pixels of the stack",
     ("keyword_only_options", "jaxwave.zernike_opd"): "coefficients and modes, then the point",
     ("keyword_only_options", "jaxwave.calibration.calibrate"): "a model, a loss, then the data",
     ("key_first", "jaxwave.calibration.calibrate"): "an option: only minibatches are random",
-    ("key_first", "jaxwave.calibration.fit_stacks"): "an option: only further starts are random",
+    ("key_first", "jaxwave.beads.fit_stacks"): "an option: only further starts are random",
     ("keyword_only_options", "jaxwave.calibration.sample_posterior"): "the key, and what is fitted",
-    ("keyword_only_options", "jaxwave.calibration.bead_stack"): "parameters of one model",
+    ("keyword_only_options", "jaxwave.beads.bead_stack"): "parameters of one model",
     ("keyword_only_options", "jaxwave.report.save_bead_fit"): "where to, and what was fitted",
 }
 

@@ -17,8 +17,8 @@ import pytest
 
 from jaxwave import io as jio
 from jaxwave import report
-from jaxwave.calibration import BeadModel, bead_stack, pupil_basis
-from jaxwave.calibration.bead_model import SCALES
+from jaxwave.beads import BeadModel, bead_stack, pupil_basis
+from jaxwave.beads.model import SCALES
 from jaxwave.cli import options
 from jaxwave.cli.main import main, parser
 from jaxwave.cli.settings import Option, UsageError, gather, toml_text

@@ -24,17 +24,17 @@ import optax
 import pytest
 
 import jaxwave as jw
-from jaxwave import calibration, elements, io, report
+from jaxwave import beads, elements, io, report
 from jaxwave._check import JaxwaveWarning
-from jaxwave.calibration import (
+from jaxwave.beads import (
     BeadModel,
     bead_stack,
-    calibrate,
     find_beads,
     fit_bead,
     hot_pixels,
     pupil_basis,
 )
+from jaxwave.calibration import calibrate
 from jaxwave.calibration.run_folder import CURRENT, PREVIOUS, RunFolder
 from jaxwave.cli.main import main
 
@@ -522,7 +522,7 @@ def test_row_20_sizes(shape):
     [found] = find_beads(stack, size=24)
     np.testing.assert_allclose(found.center[1:], (y, x), atol=0.1)
     for size in (20, 21):
-        window = calibration.cut_bead(stack, found, size)
+        window = beads.cut_bead(stack, found, size)
         best = np.unravel_index(np.argmax(window.max(axis=0)), (size, size))
         assert best == (size // 2, size // 2)
 
@@ -547,7 +547,7 @@ def test_row_21_neighbors_and_edges():
 def test_row_21_a_bad_bead_never_stops_the_others(bead):
     bad = bead.copy()
     bad[0, 0, 0] = np.nan
-    with_nan, good = calibration.fit_beads([bad, bead], Z, MODEL, steps=(10, 0))
+    with_nan, good = beads.fit_beads([bad, bead], Z, MODEL, steps=(10, 0))
     assert with_nan.status == "failed"
     assert "NaN" in with_nan.reason
     assert good.fit is not None
@@ -607,7 +607,7 @@ def test_row_03_command_line_on_a_full_disk(tmp_path, bead, monkeypatch, capsys)
     """The disk fills while the bead is fitted: the exit code tells that nothing was saved."""
     np.save(tmp_path / "bead.npy", np.pad(bead, ((0, 0), (4, 4), (4, 4)), constant_values=100))
     out = tmp_path / "out"
-    write, fsync = calibration.fit_beads, os.fsync
+    write, fsync = beads.fit_beads, os.fsync
 
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

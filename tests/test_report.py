@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxwave import report
-from jaxwave.calibration import BeadModel
-from jaxwave.calibration.bead_model import SCALES
+from jaxwave.beads import BeadModel
+from jaxwave.beads.model import SCALES
 
 
 def test_wavefront_quality_is_weighted_and_blind_to_piston():

@@ -1,9 +1,5 @@
-"""Calibration: from measured images to the parameters of an instrument."""
+"""The engine of calibrations: learns named parameters of any model from data, with error bars."""
 
-from jaxwave.calibration.bead_batch import BeadOutcome, fit_beads, shared_start
-from jaxwave.calibration.bead_fit import BeadFit, fit_bead
-from jaxwave.calibration.bead_model import BeadModel, bead_stack, pupil_basis
-from jaxwave.calibration.beads import Bead, cut_bead, find_beads, hot_pixels, mass_center
 from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
 from jaxwave.calibration.constraints import (
     Constraint,
@@ -20,13 +16,10 @@ from jaxwave.calibration.fisher import cramer_rao, fisher_information, localizat
 from jaxwave.calibration.gauge import Gauge, remove_gauge
 from jaxwave.calibration.joint import Joint, joint_loss
 from jaxwave.calibration.lbfgs import Minimum, minimize
-from jaxwave.calibration.linear import solve_gain_background
-from jaxwave.calibration.noise import noise_variance
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.posterior import Posterior, sample_posterior
 from jaxwave.calibration.priors import normal, smooth
 from jaxwave.calibration.profile import Profile, profile_likelihood
-from jaxwave.calibration.stacks import StacksFit, StacksPrediction, fit_stacks, predict_stacks
 from jaxwave.calibration.starts import random_starts, twin_start
 from jaxwave.calibration.uncertainty import Uncertainty, standard_errors, uncertainty
 from jaxwave.calibration.vector import Vector
@@ -58,31 +51,9 @@ __all__ = [
     "chain",
     "normal",
     "smooth",
-    # Beads in a stack
-    "Bead",
-    "find_beads",
-    "hot_pixels",
-    "mass_center",
-    "cut_bead",
-    # The model of a bead's stack and its fit
-    "BeadModel",
-    "bead_stack",
-    "pupil_basis",
-    "BeadFit",
-    "fit_bead",
-    "noise_variance",
-    "BeadOutcome",
-    "fit_beads",
-    "shared_start",
-    # Many stacks of one pupil and its responses
-    "fit_stacks",
-    "predict_stacks",
-    "StacksFit",
-    "StacksPrediction",
     # Parts of a fit
     "Minimum",
     "minimize",
-    "solve_gain_background",
     # Error bars
     "uncertainty",
     "Uncertainty",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _check, io, report
-from jaxwave.calibration import (
+from jaxwave.beads import (
     BeadModel,
     BeadOutcome,
     cut_bead,
@@ -22,7 +22,7 @@ from jaxwave.calibration import (
     hot_pixels,
     shared_start,
 )
-from jaxwave.calibration.bead_model import SCALES
+from jaxwave.beads.model import SCALES
 from jaxwave.calibration.progress import Bar
 from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.cli import batch, options

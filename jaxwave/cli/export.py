@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _check, io, report
-from jaxwave.calibration import BeadModel
-from jaxwave.calibration.bead_model import SCALES
+from jaxwave.beads import BeadModel
+from jaxwave.beads.model import SCALES
 from jaxwave.cli import options
 from jaxwave.cli.calibrate import chosen
 from jaxwave.cli.settings import Settings, UsageError, gather

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import io, plot
 from jaxwave._files import atomic
-from jaxwave.calibration import BeadFit, BeadModel
+from jaxwave.beads import BeadFit, BeadModel
 from jaxwave.io.results import versions
 from jaxwave.report.page import inside, shown, write_report
 from jaxwave.report.quality import calibrated_psf, psf_quality

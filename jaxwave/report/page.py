@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import grid
 from jaxwave._files import atomic
-from jaxwave.calibration import BeadFit, noise_variance
+from jaxwave.beads import BeadFit, noise_variance
 from jaxwave.plot import fields, fits, stacks
 from jaxwave.report import charts
 from jaxwave.report.quality import PsfQuality

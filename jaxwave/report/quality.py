@@ -12,8 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.calibration import BeadFit, BeadModel, bead_stack, pupil_basis
-from jaxwave.calibration.bead_model import SCALES
+from jaxwave.beads import BeadFit, BeadModel, bead_stack, pupil_basis
+from jaxwave.beads.model import SCALES
 from jaxwave.calibration.fisher import least_errors
 
 _FINE = 3  # fine samples in a camera pixel

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave.calibration import BeadFit
+from jaxwave.beads import BeadFit
 from jaxwave.zernike import zernike_name, zernike_number
 
 
@@ -98,7 +98,7 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
     .. math:: \text{value} \pm \text{error}
 
     The Zernike modes carry their OSA/ANSI, Noll and Fringe numbers side by side. Valid for any
-    fit of :func:`~jaxwave.calibration.fit_bead`.
+    fit of :func:`~jaxwave.beads.fit_bead`.
 
     Args:
         fit: A fitted bead.

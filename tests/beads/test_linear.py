@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave.calibration.linear import solve_gain_background
+from jaxwave.beads.linear import solve_gain_background
 
 
 def _case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

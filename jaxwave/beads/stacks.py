@@ -12,7 +12,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.calibration.bead_model import (
+from jaxwave.beads.find import mass_center
+from jaxwave.beads.linear import solve_gain_background
+from jaxwave.beads.model import (
     PRIORS,
     SCALES,
     BeadModel,
@@ -21,11 +23,9 @@ from jaxwave.calibration.bead_model import (
     pupil,
     pupil_basis,
 )
-from jaxwave.calibration.beads import mass_center
+from jaxwave.beads.noise import noise_variance
 from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
 from jaxwave.calibration.joint import Joint
-from jaxwave.calibration.linear import solve_gain_background
-from jaxwave.calibration.noise import noise_variance
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.priors import normal
 from jaxwave.calibration.starts import random_starts
@@ -189,7 +189,7 @@ def fit_stacks(
     and the drift from plane to plane; every stack has its own position r, and every plane its own
     gain g and background b, which are solved inside the loss. Minimized by L-BFGS from every
     start, in the same compiled program. Valid as
-    :class:`~jaxwave.calibration.bead_model.BeadModel` says, where the wavefront answers linearly.
+    :class:`~jaxwave.beads.model.BeadModel` says, where the wavefront answers linearly.
     The defocus of a response is in z, so the wavefront has no mode (2, 0). The distance of the
     planes, the pixel and the taper of the amplitude can hardly be told apart: free ``dz`` or
     ``pixel`` only with a reason.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxwave.io as jio
-from jaxwave.calibration import beads
+from jaxwave import beads
 
 DATA = Path(__file__).parents[2] / "examples" / "data" / "bead_air_na085.tif"
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -13,7 +13,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.calibration.bead_model import (
+from jaxwave.beads.linear import solve_gain_background
+from jaxwave.beads.model import (
     PRIORS,
     SCALES,
     BeadModel,
@@ -23,9 +24,8 @@ from jaxwave.calibration.bead_model import (
     pupil,
     pupil_basis,
 )
+from jaxwave.beads.noise import noise_variance
 from jaxwave.calibration.lbfgs import Minimum, minimize
-from jaxwave.calibration.linear import solve_gain_background
-from jaxwave.calibration.noise import noise_variance
 from jaxwave.calibration.progress import Bar
 from jaxwave.calibration.uncertainty import standard_errors
 
@@ -114,7 +114,7 @@ def fit_bead(
     with gain and background solved inside the loss. First the Zernike modes, then the free phase
     and amplitude of the pupil on top (orthogonal to the modes, to piston, tilt and the true
     defocus, which is the position); both stages are the same compiled program. Valid as
-    :class:`~jaxwave.calibration.bead_model.BeadModel` says. Zernike errors take the free maps
+    :class:`~jaxwave.beads.model.BeadModel` says. Zernike errors take the free maps
     as known.
 
     Args:

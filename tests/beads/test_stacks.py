@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave.calibration.bead_model import SCALES, BeadModel, bead_stack, pupil_basis
-from jaxwave.calibration.stacks import fit_stacks, predict_stacks
+from jaxwave.beads.model import SCALES, BeadModel, bead_stack, pupil_basis
+from jaxwave.beads.stacks import fit_stacks, predict_stacks
 
 SMALL = BeadModel(
     na=0.8,

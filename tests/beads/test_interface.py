@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxwave import psf
-from jaxwave.calibration import bead_model
-from jaxwave.calibration.bead_model import BeadModel, pupil_basis
+from jaxwave.beads import model as bead_model
+from jaxwave.beads.model import BeadModel, pupil_basis
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 GLASS, PIXEL, WAVELENGTH = 1.518, 0.06, 0.52

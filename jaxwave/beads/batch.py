@@ -9,8 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxwave._check import JaxwaveWarning
-from jaxwave.calibration.bead_fit import BeadFit, Progress, fit_bead
-from jaxwave.calibration.bead_model import BeadModel
+from jaxwave.beads.fit import BeadFit, Progress, fit_bead
+from jaxwave.beads.model import BeadModel
 
 # What beads of one microscope share; position and drift are each bead's own.
 _SHARED = ("zernike", "amplitude", "phase_map", "amplitude_map", "pixel", "dz", "na", "blur")
@@ -105,12 +105,12 @@ def fit_beads(
         model: The microscope.
         names: Names of the beads; by default their numbers.
         weights: Further weights of every pixel, each ``(z, y, x)`` or None.
-        steps: Steps of a first bead, as in :func:`~jaxwave.calibration.fit_bead`.
+        steps: Steps of a first bead, as in :func:`~jaxwave.beads.fit_bead`.
         later_steps: Steps of a bead that starts from another one's pupil.
         start: What the first bead starts from, as from :func:`shared_start`.
         always: What every bead starts from, whatever the others gave, such as a known blur.
-        progress: As in :func:`~jaxwave.calibration.fit_bead`.
-        options: Further options of :func:`~jaxwave.calibration.fit_bead`.
+        progress: As in :func:`~jaxwave.beads.fit_bead`.
+        options: Further options of :func:`~jaxwave.beads.fit_bead`.
 
     Returns:
         An iterator over one :class:`BeadOutcome` for every stack, in their order.

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave.calibration import bead_model
-from jaxwave.calibration.bead_model import SCALES, BeadModel, pupil_basis
+from jaxwave.beads import model as bead_model
+from jaxwave.beads.model import SCALES, BeadModel, pupil_basis
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 POINT = BeadModel(

@@ -8,11 +8,11 @@ import pytest
 
 from jaxwave import io
 from jaxwave._check import JaxwaveWarning
-from jaxwave.calibration import bead_fit
-from jaxwave.calibration.bead_fit import fit_bead
-from jaxwave.calibration.bead_model import SCALES, BeadModel, bead_stack, pupil_basis
-from jaxwave.calibration.beads import cut_bead, mass_center
-from jaxwave.calibration.noise import noise_variance
+from jaxwave.beads import fit as bead_fit
+from jaxwave.beads.find import cut_bead, mass_center
+from jaxwave.beads.fit import fit_bead
+from jaxwave.beads.model import SCALES, BeadModel, bead_stack, pupil_basis
+from jaxwave.beads.noise import noise_variance
 
 SMALL = BeadModel(
     na=0.8,
