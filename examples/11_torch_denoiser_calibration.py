@@ -50,7 +50,7 @@ def photons(opd_um: jax.Array, sample: jax.Array) -> jax.Array:
     """Photons on the camera at each focus, (z, y, x)."""
     pupil = jw.objective_point_source(**PUPIL, **OBJECTIVE, z=FOCI_UM)
     rim_um = OBJECTIVE["f"] * OBJECTIVE["na"]
-    pupil = jw.opd_mask(pupil, jw.zernike_opd(opd_um, MODES, pupil.x / rim_um, pupil.y / rim_um))
+    pupil = jw.opd_mask(pupil, jw.zernike_opd(opd_um, MODES, pupil.y / rim_um, pupil.x / rim_um))
     image = jw.ff_lens(pupil, OBJECTIVE["f"] * MAGNIFICATION, spacing=PIXEL_UM, shape=(49, 49))
     psf = image.intensity * PIXEL_UM**2
     return jw.convolve_psf(PHOTONS * sample, psf, boundary="reflect") + BACKGROUND_PHOTONS

@@ -343,12 +343,12 @@ def _jacobi(degree: int, m: int, t: Array) -> list[Array]:
     return rows
 
 
-def _points(where: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    x, y = _check.real_array(where, "x", x), _check.real_array(where, "y", y)
+def _points(where: str, y: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
+    y, x = _check.real_array(where, "y", y), _check.real_array(where, "x", x)
     _check.broadcast(where, x=x.shape, y=y.shape)
-    kind = jnp.result_type(x, y)
-    xs, ys = jnp.broadcast_arrays(x.astype(kind), y.astype(kind))
-    return xs, ys
+    kind = jnp.result_type(y, x)
+    ys, xs = jnp.broadcast_arrays(y.astype(kind), x.astype(kind))
+    return ys, xs
 
 
 def zernike_radial(n: int, m: int, rho: ArrayLike) -> Array:
@@ -403,7 +403,7 @@ def _basis(modes: Sequence[Mode], x: Array, y: Array) -> list[Array]:
     return [found[mode] for mode in modes]
 
 
-def zernike_polynomials(modes: Sequence[Mode], x: ArrayLike, y: ArrayLike) -> Array:
+def zernike_polynomials(modes: Sequence[Mode], y: ArrayLike, x: ArrayLike) -> Array:
     r"""Zernike modes, orthonormal on the unit disk (unit RMS).
 
     .. math:: Z_n^m = \sqrt{(2 - \delta_{m0})(n + 1)}\;
@@ -419,9 +419,9 @@ def zernike_polynomials(modes: Sequence[Mode], x: ArrayLike, y: ArrayLike) -> Ar
 
     Args:
         modes: Pairs (n, m), ``(modes, 2)`` [none]; see :func:`zernike_modes` for numbers.
-        x: Normalized pupil coordinate to the right, broadcasts to ``(..., y, x)`` [pupil radii].
-        y: Normalized pupil coordinate along the rows, broadcasts to ``(..., y, x)``
+        y: Normalized pupil coordinate, counts the rows, broadcasts to ``(..., y, x)``
             [pupil radii].
+        x: Normalized pupil coordinate to the right, broadcasts to ``(..., y, x)`` [pupil radii].
 
     Returns:
         The modes, ``(..., modes, y, x)`` [none]; points of fewer than two axes have the modes in
@@ -432,8 +432,8 @@ def zernike_polynomials(modes: Sequence[Mode], x: ArrayLike, y: ArrayLike) -> Ar
         ValueError: If a pair is not a mode or the coordinates do not broadcast.
 
     Example:
-        >>> x, y = jnp.array([[0.0, 1.0]]), jnp.array([[0.0], [1.0]])
-        >>> zernike_polynomials([(1, 1), (1, -1)], x, y).tolist()
+        >>> y, x = jnp.array([[0.0], [1.0]]), jnp.array([[0.0, 1.0]])
+        >>> zernike_polynomials([(1, 1), (1, -1)], y, x).tolist()
         [[[0.0, 2.0], [0.0, 2.0]], [[0.0, 0.0], [2.0, 2.0]]]
 
     References:
@@ -441,12 +441,12 @@ def zernike_polynomials(modes: Sequence[Mode], x: ArrayLike, y: ArrayLike) -> Ar
         *Principles of Optics*, 7th ed., Sec. 9.2.1.
     """
     modes = _modes("zernike_polynomials", modes)
-    xs, ys = _points("zernike_polynomials", x, y)
+    ys, xs = _points("zernike_polynomials", y, x)
     return jnp.stack(_basis(modes, xs, ys), axis=max(xs.ndim - 2, 0))
 
 
 def zernike_opd(
-    coefficients: ArrayLike, modes: Sequence[Mode], x: ArrayLike, y: ArrayLike
+    coefficients: ArrayLike, modes: Sequence[Mode], y: ArrayLike, x: ArrayLike
 ) -> Array:
     r"""Optical path difference that is a sum of Zernike modes.
 
@@ -459,9 +459,9 @@ def zernike_opd(
     Args:
         coefficients: Path differences, ``(..., modes)`` [µm].
         modes: Pairs (n, m), ``(modes, 2)`` [none].
-        x: Normalized pupil coordinate to the right, broadcasts to ``(..., y, x)`` [pupil radii].
-        y: Normalized pupil coordinate along the rows, broadcasts to ``(..., y, x)``
+        y: Normalized pupil coordinate, counts the rows, broadcasts to ``(..., y, x)``
             [pupil radii].
+        x: Normalized pupil coordinate to the right, broadcasts to ``(..., y, x)`` [pupil radii].
 
     Returns:
         The path difference, ``(..., y, x)`` [µm]; the batch axes of the coefficients and of the
@@ -472,8 +472,8 @@ def zernike_opd(
         ValueError: If the numbers of coefficients and modes differ or a pair is not a mode.
 
     Example:
-        >>> x, y = jnp.array([[0.0, 1.0]]), jnp.array([[0.0], [1.0]])
-        >>> zernike_opd([0.05], [(1, 1)], x, y).round(6).tolist()
+        >>> y, x = jnp.array([[0.0], [1.0]]), jnp.array([[0.0, 1.0]])
+        >>> zernike_opd([0.05], [(1, 1)], y, x).round(6).tolist()
         [[0.0, 0.10000000149011612], [0.0, 0.10000000149011612]]
 
     References:
@@ -481,8 +481,8 @@ def zernike_opd(
     """
     modes = _modes("zernike_opd", modes)
     c = _coefficients("zernike_opd", coefficients, modes)
-    xs, ys = _points("zernike_opd", x, y)
-    basis = zernike_polynomials(modes, xs, ys)
+    ys, xs = _points("zernike_opd", y, x)
+    basis = zernike_polynomials(modes, ys, xs)
     axes = "yx"[2 - min(basis.ndim - 1, 2) :]
     return jnp.einsum(f"...j,...j{axes}->...{axes}", c, basis, precision="highest")
 

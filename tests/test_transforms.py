@@ -145,11 +145,11 @@ TABLE = {
     "zoom_ft2": transform(lambda u: jw.zoom_ft2(u, (0.11, 0.13), (5, 4))),
     "cis": Row(lambda p, s: jw.cis(p["t"]), {"t": noise(3)}),
     "zernike_polynomials": Row(
-        lambda p, s: jw.zernike_polynomials([(1, -1), (4, 0), (5, 3)], p["x"], p["y"]),
+        lambda p, s: jw.zernike_polynomials([(1, -1), (4, 0), (5, 3)], p["y"], p["x"]),
         {"x": noise(1), "y": noise(2)},
     ),
     "zernike_opd": Row(
-        lambda p, s: jw.zernike_opd(p["c"], [(2, 2), (4, 0)], p["x"], p["y"]),
+        lambda p, s: jw.zernike_opd(p["c"], [(2, 2), (4, 0)], p["y"], p["x"]),
         {"c": np.array([0.3, -0.2]), "x": noise(1), "y": noise(2)},
         batched=False,
     ),

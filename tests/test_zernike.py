@@ -150,7 +150,7 @@ def test_values_to_order_20_against_rational_arithmetic():
     exact = np.array([[exact_mode(n, m, *map(Fraction, p)) for p in POINTS] for n, m in ORDER_20])
     x, y = np.array(POINTS).T
     single, double = both_precisions(
-        lambda d: zernike_polynomials(ORDER_20, jnp.asarray(x, d), jnp.asarray(y, d))
+        lambda d: zernike_polynomials(ORDER_20, jnp.asarray(y, d), jnp.asarray(x, d))
     )
     # The largest values are sqrt(42) = 6.5. The rounding of rho^2 alone moves a mode by up to
     # n (n + 2) / 2 units in the last place, 220 * 6.5 * 1.2e-7 / 2 = 1e-4 at worst at the rim;
@@ -161,10 +161,10 @@ def test_values_to_order_20_against_rational_arithmetic():
 
 def test_float32_keeps_its_digits_over_the_whole_disk():
     axis = np.linspace(-1, 1, 65)
-    x, y = axis[None, :], axis[:, None]
+    x, y = axis[:, None], axis[None, :]
     inside = x * x + y * y <= 1
     single, double = both_precisions(
-        lambda d: zernike_polynomials(ORDER_20, jnp.asarray(x, d), jnp.asarray(y, d))
+        lambda d: zernike_polynomials(ORDER_20, jnp.asarray(y, d), jnp.asarray(x, d))
     )
     # 1e-5 of the largest value: about 100 rounding errors, the slope 220 at the rim halved.
     assert np.max(np.abs(single - double) * inside) < 1e-5 * np.sqrt(42)
@@ -176,7 +176,7 @@ def test_orthonormal_to_order_20_by_gauss_quadrature():
     rho = np.sqrt((nodes + 1) / 2)[:, None]
     phi = 2 * np.pi * np.arange(48) / 48
     with jax.enable_x64(True):
-        z = np.asarray(zernike_polynomials(ORDER_20, rho * np.cos(phi), rho * np.sin(phi)))
+        z = np.asarray(zernike_polynomials(ORDER_20, rho * np.sin(phi), rho * np.cos(phi)))
     gram = np.einsum("iab,jab,a->ij", z, z, weights / 2 / 48, optimize=True)
     # 231^2 sums of 1152 terms of size 40: rounding is below 1e-13.
     np.testing.assert_allclose(gram, np.eye(len(ORDER_20)), atol=1e-12)
@@ -193,7 +193,7 @@ def test_radial_polynomials_and_norms():
             angle = 0.7
             x, y = np.array(rho, float) * np.cos(angle), np.array(rho, float) * np.sin(angle)
             wave = np.sin(-m * angle) if m < 0 else np.cos(m * angle)
-            mode = polynomials(((n, m),), x, y)[0]
+            mode = polynomials(((n, m),), y, x)[0]
             np.testing.assert_allclose(mode, zernike_norm(n, m) * values * wave, atol=1e-12)
 
 
@@ -201,7 +201,7 @@ def test_orientation():
     # x grows along the columns and the azimuth runs from +x toward +y.
     axis = jnp.linspace(-1, 1, 5)
     modes = ((1, 1), (1, -1), (2, -2))
-    tilt_x, tilt_y, oblique = polynomials(modes, axis[None, :], axis[:, None])
+    tilt_x, tilt_y, oblique = polynomials(modes, axis[:, None], axis[None, :])
     assert tilt_x[2, 4] == 2
     assert tilt_y[4, 2] == 2
     assert oblique[4, 4] > 0
@@ -217,7 +217,7 @@ def test_gradients_to_order_20_against_finite_differences():
     with jax.enable_x64(True):
 
         def modes(a, b):
-            return zernike_polynomials(ORDER_20, a, b)
+            return zernike_polynomials(ORDER_20, b, a)
 
         _, gx = jax.jvp(modes, (x, y), (np.ones_like(x), np.zeros_like(y)))
         _, gy = jax.jvp(modes, (x, y), (np.zeros_like(x), np.ones_like(y)))
@@ -242,10 +242,12 @@ def test_derivatives_are_finite_at_the_center_and_at_the_rim():
         ((8, 8), jax.hessian),
         ((20, 20), jax.grad),
     ]:
-        rate = derivative(lambda q, mode=mode: zernike_polynomials([mode], *q)[0])
+        rate = derivative(lambda q, mode=mode: zernike_polynomials([mode], *q[::-1])[0])
         assert jnp.all(jnp.isfinite(jax.jit(jax.vmap(rate))(points)))
     # Closed form: the Laplacian of sqrt(3) (2 rho^2 - 1) is 8 sqrt(3).
-    hessian = jax.jit(jax.hessian(lambda q: zernike_polynomials([(2, 0)], *q)[0]))(jnp.zeros(2))
+    hessian = jax.jit(jax.hessian(lambda q: zernike_polynomials([(2, 0)], *q[::-1])[0]))(
+        jnp.zeros(2)
+    )
     assert jnp.trace(hessian) == pytest.approx(8 * math.sqrt(3), rel=1e-6)
 
 
@@ -264,18 +266,18 @@ def test_opd_is_the_weighted_sum():
         ]
     )
     expected = np.einsum("...j,jyx->...yx", c, basis)
-    result = opd_of(c, modes, x, y)
+    result = opd_of(c, modes, y, x)
     assert result.shape == (3, 2, 7, 9)
     np.testing.assert_allclose(result, expected, atol=2e-5)  # 15 terms of size 6 in float32
-    np.testing.assert_allclose(opd_of(c[0, 0], modes, x, y), expected[0, 0], atol=2e-5)
+    np.testing.assert_allclose(opd_of(c[0, 0], modes, y, x), expected[0, 0], atol=2e-5)
 
 
 def test_opd_of_a_large_grid_inside_jit():
     # jax 0.10.2 computed wrong weighted sums over more than 2^15 samples (jax issue 39103).
     modes, c = zernike_modes_up_to(3), jnp.arange(1.0, 11.0)
     axis = jnp.linspace(-1, 1, 256)
-    opd = jax.jit(lambda c: zernike_opd(c, modes, axis[None, :], axis[:, None]))(c)
-    basis = np.asarray(polynomials(modes, axis[None, :], axis[:, None]), np.float64)
+    opd = jax.jit(lambda c: zernike_opd(c, modes, axis[:, None], axis[None, :]))(c)
+    basis = np.asarray(polynomials(modes, axis[:, None], axis[None, :]), np.float64)
     expected = np.tensordot(np.asarray(c, np.float64), basis, 1)
     np.testing.assert_allclose(opd, expected, atol=1e-4)  # 10 terms of up to 80 in float32
 
@@ -286,10 +288,10 @@ def test_batches_of_coordinates_and_coefficients():
     axis = jnp.linspace(-1, 1, 6)
     x, y = axis * scale, axis[:5, None] * scale
     c = jnp.array([[1.0, 2.0, 3.0], [0.1, 0.2, 0.3], [-1.0, 0.0, 1.0]])
-    assert jax.eval_shape(lambda: zernike_polynomials(modes, x, y)).shape == (3, 3, 5, 6)
-    loop = jnp.stack([opd_of(c[k], modes, x[k], y[k]) for k in range(3)])
-    np.testing.assert_allclose(opd_of(c, modes, x, y), loop, atol=1e-5)  # rounding
-    mapped = jax.jit(jax.vmap(lambda a, b, d: zernike_opd(a, modes, b, d)))(c, x, y)
+    assert jax.eval_shape(lambda: zernike_polynomials(modes, y, x)).shape == (3, 3, 5, 6)
+    loop = jnp.stack([opd_of(c[k], modes, y[k], x[k]) for k in range(3)])
+    np.testing.assert_allclose(opd_of(c, modes, y, x), loop, atol=1e-5)  # rounding
+    mapped = jax.jit(jax.vmap(lambda a, b, d: zernike_opd(a, modes, b, d)))(c, y, x)
     np.testing.assert_allclose(mapped, loop, atol=1e-5)
 
 
@@ -297,8 +299,8 @@ def test_batches_of_coordinates_and_coefficients():
 def test_points_of_any_shape(shape):
     x, y = jnp.full(shape, 0.3), jnp.full(shape, -0.2)
     modes = ((2, 0), (3, 1))
-    assert polynomials(modes, x, y).shape == (*shape[:-2], 2, *shape[-2:])
-    opd = opd_of(jnp.array([[1.0, 2.0]]), modes, x, y)
+    assert polynomials(modes, y, x).shape == (*shape[:-2], 2, *shape[-2:])
+    opd = opd_of(jnp.array([[1.0, 2.0]]), modes, y, x)
     expected = exact_mode(2, 0, Fraction(3, 10), Fraction(-1, 5)) + 2 * exact_mode(
         3, 1, Fraction(3, 10), Fraction(-1, 5)
     )
@@ -312,7 +314,7 @@ def test_rms_wavefront_against_quadrature():
     nodes, weights = np.polynomial.legendre.leggauss(8)  # exact to degree 15 > 2 * 6
     rho, phi = np.sqrt((nodes + 1) / 2)[:, None], 2 * np.pi * np.arange(16) / 16
     with jax.enable_x64(True):
-        opd = np.asarray(opd_of(c, modes, rho * np.cos(phi), rho * np.sin(phi)))
+        opd = np.asarray(opd_of(c, modes, rho * np.sin(phi), rho * np.cos(phi)))
         mean = np.einsum("ab,a->", opd, weights / 2 / 16)
         variance = np.einsum("ab,a->", (opd - mean) ** 2, weights / 2 / 16)
         assert float(rms_wavefront(c, modes)) == pytest.approx(math.sqrt(variance), rel=1e-12)
@@ -334,9 +336,9 @@ def test_gradient_of_a_fit_finds_the_coefficients():
     rho, phi = np.sqrt((nodes + 1) / 2)[:, None], 2 * np.pi * np.arange(16) / 16
     target = np.linspace(-1, 1, len(modes))
     with jax.enable_x64(True):
-        x, y, w = rho * np.cos(phi), rho * np.sin(phi), weights[:, None] / 2 / 16
-        goal = opd_of(target, modes, x, y)
-        loss = jax.jit(jax.grad(lambda c: jnp.sum(w * (opd_of(c, modes, x, y) - goal) ** 2)))
+        x, y, w = rho * np.sin(phi), rho * np.cos(phi), weights[:, None] / 2 / 16
+        goal = opd_of(target, modes, y, x)
+        loss = jax.jit(jax.grad(lambda c: jnp.sum(w * (opd_of(c, modes, y, x) - goal) ** 2)))
         np.testing.assert_allclose(loss(jnp.zeros(len(modes))), -2 * target, atol=1e-13)
 
 
@@ -362,7 +364,7 @@ def test_gradient_of_a_fit_finds_the_coefficients():
         (lambda: zernike_polynomials(["defocus"], 0.0, 0.0), TypeError, "Pass zernike_mode"),
         (lambda: zernike_polynomials([], 0.0, 0.0), ValueError, "at least one"),
         (lambda: zernike_polynomials([(2, 0, 1)], 0.0, 0.0), ValueError, "two integers"),
-        (lambda: zernike_polynomials([(2, 0)], 1j, 0.0), TypeError, "`x` must be real"),
+        (lambda: zernike_polynomials([(2, 0)], 1j, 0.0), TypeError, "`y` must be real"),
         (lambda: zernike_polynomials([(2, 0)], np.ones(2), np.ones(3)), ValueError, "broadcast"),
         (lambda: zernike_opd([1.0], [(2, 0), (3, 1)], 0.0, 0.0), ValueError, "each of the 2 modes"),
         (lambda: zernike_opd(1.0, [(2, 0)], 0.0, 0.0), ValueError, r"got the shape \(\)"),

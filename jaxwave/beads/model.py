@@ -217,7 +217,7 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
     cosine = np.sqrt(np.maximum(1 - square / model.n**2, 0.05))
 
     def modes(which: list[tuple[int, int]]) -> np.ndarray:
-        return np.asarray(zernike_polynomials(which, sx / model.na, sy / model.na)) * near
+        return np.asarray(zernike_polynomials(which, sy / model.na, sx / model.na)) * near
 
     phase = modes(model.modes)
     gauge = np.stack([np.ones_like(sy), sy, sx, cosine]) * near

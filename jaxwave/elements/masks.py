@@ -153,7 +153,7 @@ class ZernikeMask(Element, function=zernike_opd):
     def opd(self, field: Field) -> Array:
         """Optical path on the samples of a field, ``(..., y, x)`` [µm]."""
         radius = self.radius[...][..., None, None]
-        return zernike_opd(self.coefficients[...], self.modes, field.x / radius, field.y / radius)
+        return zernike_opd(self.coefficients[...], self.modes, field.y / radius, field.x / radius)
 
     def __call__(self, field: AnyField) -> AnyField:
         return masks.opd_mask(field, self.opd(field))

@@ -108,7 +108,7 @@ def zernike_pupil(
     if convention is not None:
         pairs = zernike_modes(pairs, convention=convention)
     _check.finite_array(where, "coefficients", coefficients)
-    return cis(zernike_opd(coefficients, pairs, x, y) / jnp.asarray(wavelength))
+    return cis(zernike_opd(coefficients, pairs, y, x) / jnp.asarray(wavelength))
 
 
 def vortex(x: ArrayLike, y: ArrayLike, *, charge: int = 1) -> Array:

@@ -71,7 +71,7 @@ def test_the_twin_has_the_same_image_on_the_other_side_of_focus() -> None:
     inside = np.hypot(x, y) <= 1
 
     def image(c: jax.Array, defocus: float) -> jax.Array:
-        opd = jw.zernike_opd(c, modes, x, y) + defocus * (x**2 + y**2)
+        opd = jw.zernike_opd(c, modes, y, x) + defocus * (x**2 + y**2)
         return jnp.abs(jw.ft2(inside * jw.cis(opd / 0.5))) ** 2
 
     twin = twin_start(c, modes)
@@ -101,5 +101,5 @@ def test_the_gauge_is_the_position() -> None:
     again = remove_gauge(rest.opd, na=na, n=n, pupil_radius=radius, weight=weight)
     np.testing.assert_allclose(again.opd, rest.opd, atol=1e-5)
     # The Zernike mode (2, 0) is not defocus at this aperture.
-    zernike = jw.zernike_polynomials([(2, 0)], sx / na, sy / na)[0] * inside
+    zernike = jw.zernike_polynomials([(2, 0)], sy / na, sx / na)[0] * inside
     assert np.abs(remove_gauge(zernike, na=na, n=n, pupil_radius=radius).opd).max() > 0.1

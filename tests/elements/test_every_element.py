@@ -272,7 +272,7 @@ def test_a_number_is_fixed_and_prints(name):
 
 def test_zernike_mask_is_an_opd_mask_of_modes():
     modes, c, radius = [(2, 0), (3, 1)], jnp.array([0.05, -0.02]), 2.0
-    opd = jw.zernike_opd(c, modes, FIELD.x / radius, FIELD.y / radius)
+    opd = jw.zernike_opd(c, modes, FIELD.y / radius, FIELD.x / radius)
     mask = el.ZernikeMask(c, modes, "2 um")
     near(mask(FIELD), jw.opd_mask(FIELD, opd), 1e-6)
     batch = el.ZernikeMask(jnp.stack([c, 2 * c]), modes, radius)(FIELD)
