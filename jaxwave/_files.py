@@ -1,15 +1,17 @@
 """What every reader and writer needs: checks of the path, checksums, atomic writing."""
 
 import contextlib
+import glob
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.[0-9a-f]{8}(?P<old>-old)?\.tmp")
 
 
 def existing(where: str, path: str | os.PathLike) -> Path:
@@ -55,18 +57,18 @@ def atomic(where: str, path: str | os.PathLike, write: Callable[[BinaryIO], obje
         raise IsADirectoryError(f"{where}: `path` must be a file, got the folder {str(path)!r}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{where}: there is no folder {str(path.parent)!r}. Make it first.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    new = temporary(path)
     try:
-        with temporary.open("x+b") as stream:
+        with new.open("x+b") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        os.replace(new, path)
     except OSError as error:
         reason = error.strerror or error
         raise type(error)(error.errno, f"{where}: cannot write {str(path)!r}: {reason}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
     sync_folder(path.parent)
     return path
 
@@ -82,8 +84,76 @@ def sync_folder(path: Path) -> None:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Removes what :func:`atomic` left when it was killed; nobody else may be writing there."""
+    """Removes what was left when a writer was killed; nobody else may be writing there."""
     for path in folder.glob(".*.tmp"):
-        if _TEMPORARY.fullmatch(path.name):
-            with contextlib.suppress(OSError):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is None:
+            continue
+        with contextlib.suppress(OSError):
+            if path.is_dir() and match["old"] and not (folder / match["name"]).exists():
+                os.replace(path, folder / match["name"])
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink()
+
+
+def temporary(path: Path, *, old: bool = False) -> Path:
+    """A name beside a file for what becomes it, or for what it was until it is replaced."""
+    kind = "-old" if old else ""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{kind}.tmp")
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A new folder that takes the place of ``path`` when the block ends well.
+
+    A folder cannot be renamed over another one. The old one steps aside under a name that
+    :func:`rescue` and :func:`remove_temporary` know, so that no moment is without one of the two.
+    """
+    new, old = temporary(path), temporary(path, old=True)
+    try:
+        new.mkdir(parents=True)
+        yield new
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(new, path)
+        except OSError:
+            if old.exists():
+                os.rename(old, path)
+            raise
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def rescue(path: Path) -> None:
+    """Brings back the folder that a killed :func:`replacing_folder` had set aside."""
+    if path.exists() or not path.parent.is_dir():
+        return
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*-old.tmp"):
+        if _TEMPORARY.fullmatch(old.name):
+            os.rename(old, path)
+            return
+
+
+@contextlib.contextmanager
+def replacing_files(folder: Path, last: str) -> Iterator[Path]:
+    """A folder to write files into, which then replace those of ``folder`` in one go.
+
+    The file ``last`` tells that a set is whole: it is taken away first and comes back last, so
+    that a kill at any moment leaves the old set, the new set, or one that is not whole.
+    """
+    new = temporary(folder / "result")
+    try:
+        new.mkdir(parents=True)
+        yield new
+        (folder / last).unlink(missing_ok=True)
+        for part in sorted(new.iterdir(), key=lambda part: (part.name == last, part.name)):
+            os.replace(part, folder / part.name)
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _check, io, report
+from jaxwave._files import remove_temporary
 from jaxwave.beads import (
     BeadModel,
     BeadOutcome,
@@ -25,12 +27,12 @@ from jaxwave.beads import (
 from jaxwave.beads.model import SCALES
 from jaxwave.calibration.progress import Bar
 from jaxwave.calibration.run_folder import RunFolder
-from jaxwave.cli import batch, options
+from jaxwave.cli import batch, names, options, outputs
+from jaxwave.cli.outputs import JOB
 from jaxwave.cli.settings import Settings, UsageError, differences, gather, write_toml
 from jaxwave.compute import tune_cpu
 from jaxwave.units import length
 
-_JOB = "job.toml"
 _SMALLEST = 8  # pixels of a window
 _MOST_DEPTHS = 20  # of focus from plane to plane
 _NO_BLUR = 0.01  # pixels, as good as none
@@ -48,44 +50,67 @@ class _Task:
     z: np.ndarray
     model: BeadModel
     provenance: dict[str, str]
+    job: str
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
-    """Calibrates the beads of the files, into a folder that may hold nothing else."""
+    """Calibrates the beads of the files, into a folder of their results."""
     settings = gather(options.CALIBRATE, vars(arguments), arguments.config)
+    settings.values["files"] = names.expand(settings["files"] or [])
     _complete(settings)
-    folder = Path(settings["out"])
-    job = folder / _JOB
-    if job.is_file() and not arguments.force:
-        other = differences(options.CALIBRATE, job, settings)
-        if other:
-            raise UsageError(
-                f"{str(folder)!r} holds results of other settings: {'; '.join(other)}. Choose "
-                "another folder with -o, or replace them with --force."
-            )
+    folder, force = Path(settings["out"]), arguments.force
+    job = folder / JOB
+    own = arguments.config is not None and outputs.same(arguments.config, job)
+    if job.is_file() and (own or (outputs.is_ours(folder) and not force)):
+        _require_same(settings, job, own=own)
+    if not own:
+        outputs.claim(folder, [folder], settings["files"], force=force)
     report.prepare(folder)
     with RunFolder(folder) as run:
         rows, tasks = _find(settings, folder)
-        for old in (folder / "result.json", *folder.glob("*/result.json")):
-            old.unlink(missing_ok=True)  # what is there is finished, so it must be of this job
-        write_toml(job, options.CALIBRATE, settings)
+        _claim_beads(settings, folder, tasks, force=force)
+        if not own:
+            write_toml(job, options.CALIBRATE, settings)
+        for task in tasks:
+            task.row["status"] = "waiting"
         return _run(settings, folder, run, rows, tasks)
+
+
+def _require_same(settings: Settings, job: Path, *, own: bool) -> None:
+    """Requires that the settings of a folder are those of this run."""
+    other = differences(options.CALIBRATE, job, settings)
+    if other:
+        last = "." if own else ", or replace them with --force."
+        raise UsageError(
+            f"{str(job.parent)!r} holds results of other settings: {'; '.join(other)}. Choose "
+            f"another folder with -o{last}"
+        )
+
+
+def _claim_beads(settings: Settings, folder: Path, tasks: list[_Task], *, force: bool) -> None:
+    """Requires that the folders of the beads may be written, and clears what a kill left."""
+    places = [task.folder for task in tasks if task.folder != folder]
+    outputs.claim(folder, places, settings["files"], force=force)
+    for place in places:
+        remove_temporary(place)
 
 
 def resume(arguments: argparse.Namespace) -> int:
     """Goes on with the beads that are not done."""
     folder = Path(arguments.folder)
-    job = folder / _JOB
+    job = folder / JOB
     if not job.is_file():
         raise UsageError(
-            f"{str(folder)!r} holds no {_JOB}, so there is nothing to resume. Start with "
+            f"{str(folder)!r} holds no {JOB}, so there is nothing to resume. Start with "
             "jaxwave calibrate."
         )
     settings = gather(options.CALIBRATE, {"out": str(folder)}, str(job))
     _complete(settings)
+    outputs.claim(folder, [folder], settings["files"], force=not outputs.is_ours(folder))
     report.prepare(folder)
     with RunFolder(folder) as run:
         rows, tasks = _find(settings, folder)
+        _claim_beads(settings, folder, tasks, force=False)
         done = 0
         for task in tasks:
             finished = _finished(task)
@@ -204,9 +229,7 @@ def _find(settings: Settings, folder: Path) -> tuple[list[dict[str, Any]], list[
     """Reads the files and finds their beads: rows of the table, and what is to be fitted."""
     rows: list[dict[str, Any]] = []
     found: list[tuple[dict[str, Any], io.Stack, Any]] = []
-    stems = [Path(path).name.split(".")[0] or "stack" for path in settings["files"]]
-    for k, path in enumerate(settings["files"]):
-        stem = stems[k] if stems.count(stems[k]) == 1 else f"{stems[k]}-file{k + 1}"
+    for path, stem in zip(settings["files"], names.stems(settings["files"]), strict=True):
         try:
             stack, beads = _beads(settings, path)
         except (ValueError, TypeError, OSError, MemoryError) as error:
@@ -279,7 +302,19 @@ def _tasks(
         z = (np.arange(len(window.data)) - len(window.data) // 2) * dz
         z = -z if settings["stage"] == "reverse" else z  # the images alone cannot tell
         place = folder if alone else folder / row["bead"]
-        yield _Task(row["bead"], place, row, window, z, model, _provenance(settings, window))
+        known = _provenance(settings, window)
+        yield _Task(row["bead"], place, row, window, z, model, known, _job(settings, row, stack))
+
+
+# What does not change how one bead is fitted.
+_BESIDE = ("out", "pages", "files", "most", "threshold")
+
+
+def _job(settings: Settings, row: dict[str, Any], stack: io.Stack) -> str:
+    """Checksum of what one fit depends on: the settings, the file's content and the place in it."""
+    own = {name: value for name, value in settings.values.items() if name not in _BESIDE}
+    text = json.dumps([own, stack.sha256, row["z"], row["y"], row["x"]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _require_near_planes(settings: Settings, dz: float) -> None:
@@ -329,7 +364,7 @@ def _finished(task: _Task) -> dict[str, Any] | None:
     """The row of a bead that is done, or None."""
     try:
         result = json.loads((task.folder / "result.json").read_text(encoding="utf-8"))
-        return batch.numbers(result) if result.get("name") == task.name else None
+        return batch.numbers(result) if result["settings"]["job"] == task.job else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -395,6 +430,7 @@ def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool)
     task.row.update(status=outcome.status, reason=outcome.reason)
     if outcome.fit is None:
         return
+    _make_again(settings)
     page = alone or settings["pages"] == "all"
     shown = {k: v for k, v in settings.values.items() if v is not None}
     try:
@@ -403,7 +439,7 @@ def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool)
             outcome.fit,
             np.where(_weight(task.window) > 0, task.window.data, np.nan),
             task.z,
-            settings={**shown, "status": outcome.status, "reason": outcome.reason},
+            settings={**shown, "status": outcome.status, "reason": outcome.reason, "job": task.job},
             provenance=task.provenance,
             name=task.name,
             page=page,
@@ -414,6 +450,18 @@ def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool)
         return
     task.row.update(batch.numbers(result))
     task.row["folder"] = os.path.relpath(task.folder, settings["out"])
+
+
+def _make_again(settings: Settings) -> None:
+    """Says when somebody has removed the folder of results meanwhile, and makes it again."""
+    folder = Path(settings["out"])
+    if (folder / JOB).is_file():
+        return
+    text = f"{str(folder)!r} was removed while the fit was running; it is made again"
+    print(f"jaxwave: warning: {text}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # then saving the bead says what is wrong
+        report.prepare(folder)
+        write_toml(folder / JOB, options.CALIBRATE, settings)
 
 
 def _end(settings: Settings, folder: Path, rows: list[dict[str, Any]], tasks: list[_Task]) -> int:

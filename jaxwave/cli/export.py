@@ -9,7 +9,7 @@ import numpy as np
 from jaxwave import _check, io, report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.model import SCALES
-from jaxwave.cli import options
+from jaxwave.cli import options, outputs
 from jaxwave.cli.calibrate import chosen
 from jaxwave.cli.settings import Settings, UsageError, gather
 from jaxwave.report.folder import write_table
@@ -34,7 +34,11 @@ def export(arguments: argparse.Namespace) -> int:
     for kind, names in wanted.items():
         for name in names:
             _check_format(kind, name)
+    like = [settings["like"]] if settings["like"] else []
+    _spare(wanted, like)
     saved = report.load_bead_fit(arguments.folder)
+    own = [path for path in Path(arguments.folder).iterdir() if path.name != "psf.ome.tif"]
+    _spare(wanted, [*saved.result["settings"].get("files", []), *own])
     for name in wanted["coefficients"]:
         _write_rows(Path(name), saved.result["zernikes"])
     for name in wanted["pupil"]:
@@ -44,6 +48,13 @@ def export(arguments: argparse.Namespace) -> int:
         for name in wanted["psf"]:
             print(io.write_stack(name, psf / psf.sum(), spacing=spacing))
     return 0
+
+
+def _spare(wanted: dict[str, list[str]], inputs: list[Any]) -> None:
+    """Requires that no output replaces the image, a measured stack, or the result itself."""
+    for names in wanted.values():
+        for name in names:
+            outputs.spare(name, inputs, "Choose another name.")
 
 
 def _check_format(kind: str, name: str) -> None:

@@ -6,12 +6,18 @@ import difflib
 import json
 import os
 import tomllib
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxwave import units
 from jaxwave._files import atomic
+
+# How the file of settings that a calibration writes begins.
+MARK = "# Settings of this calibration."
+_ORIGINS = "origins"
+_URI = "file://"
 
 
 class UsageError(Exception):
@@ -88,7 +94,10 @@ def _text(option: Option, value: Any) -> str:
 
 
 def _path(option: Option, value: Any) -> str:
-    return os.path.abspath(os.path.expanduser(_text(option, value)))
+    text = _text(option, value)
+    if text.startswith(_URI):
+        text = os.fsdecode(urllib.parse.unquote_to_bytes(text.removeprefix(_URI)))
+    return os.path.abspath(os.path.expanduser(text))
 
 
 def _choice(option: Option, value: Any) -> str:
@@ -176,7 +185,10 @@ def gather(
     origins: dict[str, str] = {}
     if config is not None:
         path = Path(config)
-        for name, value in read_toml(path).items():
+        found = read_toml(path)
+        earlier = found.pop(_ORIGINS, {})  # of a job that is read again
+        earlier = earlier if isinstance(earlier, dict) else {}
+        for name, value in found.items():
             if name not in table:
                 near = difflib.get_close_matches(name.replace("-", "_"), table, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -188,7 +200,7 @@ def gather(
             if option.kind in ("path", "paths"):  # relative to the file that names them
                 value = _beside(path, value)
             values[name] = option.read(value, f"{path.name}: `{name}`")
-            origins[name] = path.name
+            origins[name] = str(earlier.get(name, path.name))
     for name, option in table.items():
         value = given.get(name)
         if value is not None and value != []:
@@ -201,7 +213,9 @@ def gather(
 def _beside(path: Path, value: Any) -> Any:
     if isinstance(value, list):
         return [_beside(path, v) for v in value]
-    return os.path.join(path.absolute().parent, value) if isinstance(value, str) else value
+    if not isinstance(value, str) or value.startswith((_URI, "~")):
+        return value
+    return os.path.join(path.absolute().parent, value)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -215,18 +229,40 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def toml_text(options: Sequence[Option], settings: Settings) -> str:
-    """The effective settings as a TOML file that gives them again."""
-    lines = ["# Settings of this calibration. Run it again: jaxwave calibrate --config job.toml"]
+    """The effective settings, and who gave each, as a TOML file that gives them again."""
+    lines = [f"{MARK} Run it again: jaxwave calibrate --config job.toml"]
+    origins = []
     for option in options:
         value = settings[option.name]
         if value is None:
             lines.append(f"# {option.name} = not given")
             continue
         if option.kind == "length":
-            value = f"{value:.12g} µm"
-        remark = settings.origins.get(option.name, "default")
-        lines.append(f"{option.name} = {json.dumps(value, ensure_ascii=False)}  # {remark}")
-    return "\n".join(lines) + "\n"
+            value = f"{value!r} µm"
+        lines.append(f"{option.name} = {_toml(value, option)}")
+        origins.append(f"{option.name} = {_quoted(settings.origins.get(option.name, 'default'))}")
+    return "\n".join([*lines, "", f"[{_ORIGINS}]", *origins]) + "\n"
+
+
+def _toml(value: Any, option: Option) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(part, option) for part in value)}]"
+    if isinstance(value, str):
+        return _quoted(_uri(value) if option.kind in ("path", "paths") else value)
+    return repr(value)  # TOML writes numbers, inf and nan as Python does
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _uri(path: str) -> str:
+    """A path as it is, or as ``file://`` where its bytes are no text that TOML could hold."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return _URI + urllib.parse.quote_from_bytes(os.fsencode(path))
+    return path
 
 
 def write_toml(path: Path, options: Sequence[Option], settings: Settings) -> None:

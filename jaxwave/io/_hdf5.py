@@ -39,10 +39,10 @@ def read_hdf5(where: str, path: Path, max_bytes: float, name: str | None) -> Raw
             found = sets[key]
             if found.dtype.kind not in "fiub":
                 raise ValueError(f"{where}: {key!r} of {path.name!r} must hold real numbers.")
-            if found.external:
+            if found.external or found.is_virtual:
                 raise ValueError(
-                    f"{where}: {key!r} of {path.name!r} keeps its data in another file, which is "
-                    "not read. Save it into one file."
+                    f"{where}: {key!r} of {path.name!r} keeps its data in other files or data "
+                    "sets, which are not read. Save it into one file as a plain data set."
                 )
             size = found.dtype.itemsize * float(np.prod(found.shape, dtype=object))
             _files.fits(where, path.name, size, max_bytes)

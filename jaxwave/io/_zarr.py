@@ -2,8 +2,6 @@
 
 import json
 import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ _NGFF = "0.5"
 
 def write(where: str, path: Path, data: np.ndarray, spacing: tuple[float, float, float]) -> Path:
     """Writes a group with one array and its NGFF attributes; the folder appears as a whole."""
+    _files.rescue(path)
     if path.is_file():
         raise FileExistsError(17, f"{where}: {str(path)!r} is a file. Choose another name")
     if path.exists() and not (path / "zarr.json").is_file():
@@ -27,25 +26,28 @@ def write(where: str, path: Path, data: np.ndarray, spacing: tuple[float, float,
         raise FileNotFoundError(
             2, f"{where}: there is no folder {str(path.parent)!r}. Make it first"
         )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        chunk = temporary / "0" / "c" / "0" / "0"
-        chunk.mkdir(parents=True)
-        (temporary / "zarr.json").write_text(json.dumps(_group(path, spacing), indent=2))
-        (temporary / "0" / "zarr.json").write_text(json.dumps(_array(data), indent=2))
-        with (chunk / "0").open("wb") as stream:
-            stream.write(np.ascontiguousarray(data, "<f4").tobytes())
-            stream.flush()
-            os.fsync(stream.fileno())
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        with _files.replacing_folder(path) as new:
+            chunk = new / "0" / "c" / "0" / "0"
+            chunk.mkdir(parents=True)
+            _store(new / "zarr.json", _text(_group(path, spacing)))
+            _store(new / "0" / "zarr.json", _text(_array(data)))
+            _store(chunk / "0", np.ascontiguousarray(data, "<f4").tobytes())
     except OSError as error:
         reason = error.strerror or error
         raise type(error)(error.errno, f"{where}: cannot write {str(path)!r}: {reason}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+def _text(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, indent=2).encode()
+
+
+def _store(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _group(path: Path, spacing: tuple[float, float, float]) -> dict[str, Any]:
@@ -77,6 +79,7 @@ def _array(data: np.ndarray) -> dict[str, Any]:
 
 def is_zarr(path: Path) -> bool:
     """Tells whether a folder is a Zarr group or array of format 2 or 3."""
+    _files.rescue(path)
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 

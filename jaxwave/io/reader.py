@@ -227,7 +227,7 @@ def read_stack(
     _check.choice(where, "nan", nan, ("error", "mask"))
     given = _user_lengths(where, pixel, dz)
     path = Path(path)
-    if not (path.is_dir() and _zarr.is_zarr(path)):
+    if not _zarr.is_zarr(path):
         path = _files.existing(where, path)
     raw = _load(where, path, max_bytes, axes, name)
     if raw.axes is None and axes is None:

@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxwave import io, plot
-from jaxwave._files import atomic
+from jaxwave._files import atomic, replacing_files
 from jaxwave.beads import BeadFit, BeadModel
 from jaxwave.io.results import versions
 from jaxwave.report.page import inside, shown, write_report
@@ -72,7 +72,8 @@ def save_bead_fit(
     ``calibration.npz`` (pupil, data, model, parameters), ``psf.ome.tif`` (calibrated PSF,
     centered, unit sum), ``zernikes.csv``, ``calibration.png``, ``report.html`` and, last,
     ``result.json`` (numbers, errors, settings, versions): a folder with a ``result.json`` is
-    complete. Each file is replaced as a whole or not at all. Valid for planes at equal distances.
+    complete. An earlier result is replaced when the new one is on the disk as a whole. Valid for
+    planes at equal distances.
 
     Args:
         folder: Where to write; made if it does not exist.
@@ -109,28 +110,31 @@ def save_bead_fit(
         "provenance": dict(provenance or {}),
     }
     summary = {**summary, "versions": versions()}
-    io.save_arrays(
-        folder / "calibration.npz",
-        {
-            "pupil_amplitude": fit.pupil_amplitude,
-            "pupil_opd_um": fit.pupil_opd,
-            "data": data,
-            "model": fit.image,
-            "z_um": z,
-            **{f"history_{k}": v for k, v in fit.history.items()},
-            **{f"parameter_{k}": v for k, v in fit.parameters.items()},
-        },
-    )
-    dz = float(np.mean(np.abs(np.diff(z))))
-    spacing = (dz, fit.model.pixel, fit.model.pixel)
-    planes = (np.arange(len(z)) - len(z) // 2) * dz * float(np.sign(z[-1] - z[0]))
-    psf = calibrated_psf(fit, planes)
-    io.write_stack(folder / "psf.ome.tif", psf / psf.sum(), spacing=spacing)
-    write_table(folder / "zernikes.csv", summary["zernikes"])
-    if page:
-        _picture(fit, data, spacing, folder / "calibration.png")
-        write_report(folder / "report.html", fit, data, z=z, result=summary)
-    io.write_result(folder / "result.json", summary)
+    with replacing_files(folder, last="result.json") as place:
+        io.save_arrays(
+            place / "calibration.npz",
+            {
+                "pupil_amplitude": fit.pupil_amplitude,
+                "pupil_opd_um": fit.pupil_opd,
+                "data": data,
+                "model": fit.image,
+                "z_um": z,
+                **{f"history_{k}": v for k, v in fit.history.items()},
+                **{f"parameter_{k}": v for k, v in fit.parameters.items()},
+            },
+        )
+        dz = float(np.mean(np.abs(np.diff(z))))
+        spacing = (dz, fit.model.pixel, fit.model.pixel)
+        planes = (np.arange(len(z)) - len(z) // 2) * dz * float(np.sign(z[-1] - z[0]))
+        psf = calibrated_psf(fit, planes)
+        io.write_stack(place / "psf.ome.tif", psf / psf.sum(), spacing=spacing)
+        write_table(place / "zernikes.csv", summary["zernikes"])
+        if page:
+            _picture(fit, data, spacing, place / "calibration.png")
+            write_report(place / "report.html", fit, data, z=z, result=summary)
+        io.write_result(place / "result.json", summary)
+    for name in () if page else ("report.html", "calibration.png"):
+        (folder / name).unlink(missing_ok=True)  # of the fit before
     return summary
 
 

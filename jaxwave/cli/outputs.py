@@ -1,0 +1,71 @@
+"""What a command may write: never a file that it reads, never one that it did not make."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from jaxwave.cli.settings import MARK, UsageError
+
+JOB = "job.toml"
+_LOCK = "run.lock"
+_RESULTS = ("beads.csv", "calibration.npz", "calibration.png", "psf.ome.tif", "report.html")
+_RESULTS += ("result.json", "zernikes.csv")
+
+
+def is_ours(folder: Path) -> bool:
+    """Tells whether a calibration has made the folder: it begins with its settings."""
+    try:
+        with (folder / JOB).open(encoding="utf-8") as stream:
+            return stream.readline().startswith(MARK)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def is_result_of_a_bead(folder: Path) -> bool:
+    """Tells whether a folder holds a bead that was calibrated here."""
+    try:
+        return '"versions"' in (folder / "result.json").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
+    """Tells whether two names mean one file, through links too."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def spare(path: str | os.PathLike, inputs: Iterable[str | os.PathLike], fix: str) -> None:
+    """Requires that an output is none of the files that are read."""
+    for source in inputs:
+        inside = Path(os.path.realpath(source)) in Path(os.path.realpath(path)).parents
+        if same(path, source) or (inside and Path(source).is_dir()):
+            raise UsageError(f"{str(path)!r} would replace {str(source)!r}, which is read. {fix}")
+
+
+def claim(folder: Path, places: Iterable[Path], inputs: Iterable[str], *, force: bool) -> None:
+    """Requires that results may be written to the places, which lie in one result folder."""
+    fix = "Choose another folder with -o."
+    inputs = list(inputs)
+    ours = is_ours(folder)
+    for place in places:
+        for name in (JOB, _LOCK, *_RESULTS):
+            path = place / name
+            if not path.exists():
+                continue
+            spare(path, inputs, fix)
+            known = ours and (place == folder or is_result_of_a_bead(place))
+            if not known and not force and not _may_stay(path, ours):
+                raise UsageError(
+                    f"{str(path)!r} is there already and was not written by this calibration. "
+                    f"{fix} (--force replaces it.)"
+                )
+
+
+def _may_stay(path: Path, ours: bool) -> bool:
+    """A lock of an earlier run, or what a killed run left in a folder of a bead."""
+    if path.name == _LOCK:
+        return path.stat().st_size == 0 or path.read_bytes().startswith(b"process ")
+    return ours and path.name != "result.json"

@@ -1,0 +1,262 @@
+"""No command removes or replaces what it did not make, and a kill leaves the old or the new."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxwave import _files
+from jaxwave import io as jio
+from jaxwave.cli import calibrate as command
+from jaxwave.cli import names, options, outputs
+from jaxwave.cli.main import main
+from jaxwave.cli.settings import UsageError, gather, toml_text
+
+FLAGS = ["--na", ".8", "--wavelength", ".5", "--pixel", ".13", "--dz", ".4", "--size", "16"]
+Z, Y, X = np.indices((7, 32, 32), float)
+
+
+def spot(y=16, x=16):
+    return 100 + 900 * np.exp(-((Y - y) ** 2 + (X - x) ** 2) / 6 - (Z - 3) ** 2 / 4)
+
+
+def cut_by_the_edge(folder):
+    """A stack in which nothing can be fitted, so that the command is quick."""
+    np.save(folder / "edge.npy", spot(y=2)[:, :24, :24])
+    return str(folder / "edge.npy")
+
+
+# -- the folder of results -----------------------------------------------------------------
+
+
+def test_foreign_results_stay(tmp_path, capsys):
+    for day in ("monday", "edge-001"):
+        (tmp_path / "out" / day).mkdir(parents=True)
+        (tmp_path / "out" / day / "result.json").write_text(json.dumps({"precious": day}))
+    assert main(["calibrate", cut_by_the_edge(tmp_path), *FLAGS, "-o", str(tmp_path / "out")]) == 1
+    for day in ("monday", "edge-001"):
+        text = (tmp_path / "out" / day / "result.json").read_text()
+        assert json.loads(text) == {"precious": day}
+
+
+@pytest.mark.parametrize("name", ["result.json", "psf.ome.tif", "job.toml", "beads.csv"])
+def test_files_of_others_are_not_replaced(tmp_path, capsys, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("precious")
+    assert main(["calibrate", cut_by_the_edge(tmp_path), *FLAGS, "-o", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert name in said and "was not written by this calibration" in said
+    assert [p.name for p in out.iterdir()] == [name] and (out / name).read_text() == "precious"
+
+
+def test_a_lock_of_others_is_not_emptied(tmp_path, capsys):
+    (tmp_path / "run.lock").write_text("precious")
+    assert main(["calibrate", cut_by_the_edge(tmp_path), *FLAGS, "-o", str(tmp_path)]) == 2
+    assert (tmp_path / "run.lock").read_text() == "precious"
+
+
+def test_no_output_replaces_an_input(tmp_path, capsys, monkeypatch):
+    stack = jio.write_stack(tmp_path / "psf.ome.tif", spot(), spacing=(0.4, 0.13, 0.13))
+    before = stack.read_bytes()
+    for force in ([], ["--force"]):
+        assert main(["calibrate", str(stack), *FLAGS, "-o", str(tmp_path), *force]) == 2
+        assert "would replace" in capsys.readouterr().err
+    link = tmp_path / "link.tif"
+    link.symlink_to(stack)
+    for target in (stack, link):
+        words = ["export", str(tmp_path), "--like", str(stack), "--psf", str(target)]
+        assert main(words) == 2
+        assert "which is read" in capsys.readouterr().err
+    assert stack.read_bytes() == before
+
+
+def test_an_output_inside_a_zarr_input_is_refused(tmp_path):
+    jio.write_stack(tmp_path / "a.zarr", spot(), spacing=(0.4, 0.13, 0.13))
+    with pytest.raises(UsageError, match="would replace"):
+        outputs.spare(tmp_path / "a.zarr" / "psf.tif", [tmp_path / "a.zarr"], "")
+
+
+def test_the_settings_that_were_given_are_not_rewritten(tmp_path, capsys):
+    job = tmp_path / "job.toml"
+    text = f'# mine\nfiles = ["{cut_by_the_edge(tmp_path)}"]\nna = 0.8\nwavelength = 0.5\n'
+    job.write_text(text + "pixel = 0.13\ndz = 0.4\nsize = 16\n")
+    before = job.read_text()
+    assert main(["calibrate", "--config", str(job), "-o", str(tmp_path)]) == 1
+    assert main(["calibrate", "--config", str(job), "-o", str(tmp_path), "--na", "0.7"]) == 2
+    assert "na (0.8 there, 0.7 now)" in capsys.readouterr().err
+    assert job.read_text() == before
+
+
+def test_results_are_replaced_when_the_new_ones_are_whole(tmp_path):
+    for text in ("one", "two"):
+        with _files.replacing_files(tmp_path, last="result.json") as place:
+            (place / "result.json").write_text(text)
+            (place / "psf.tif").write_text(text)
+    with (
+        pytest.raises(OSError, match="full"),
+        _files.replacing_files(tmp_path, last="result.json") as place,
+    ):
+        (place / "result.json").write_text("three")
+        raise OSError("the disk is full")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {
+        "result.json": "two",
+        "psf.tif": "two",
+    }
+
+
+def test_a_kill_between_two_files_leaves_no_whole_result(tmp_path, monkeypatch):
+    (tmp_path / "result.json").write_text("old")
+    moved = []
+
+    def killed(*names):
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(names)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        _files.replacing_files(tmp_path, last="result.json") as place,
+    ):
+        for name in ("a", "b", "result.json"):
+            (place / name).write_text("new")
+    assert not (tmp_path / "result.json").exists()
+
+
+# -- Zarr ----------------------------------------------------------------------------------
+
+
+def zarr(folder, value=1.0):
+    array = np.full((3, 8, 8), value)
+    return jio.write_stack(folder / "psf.zarr", array, spacing=(0.3, 0.1, 0.1))
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_zarr_folder_is_replaced_or_stays(tmp_path, monkeypatch, fails):
+    pytest.importorskip("zarr")
+    path, calls, replace = zarr(tmp_path), [], os.replace
+
+    def stale(*names):
+        calls.append(names)
+        if len(calls) == fails:
+            raise OSError(116, "Stale file handle")
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", stale)
+    with pytest.raises(OSError, match="Stale file handle"):
+        zarr(tmp_path, 2.0)
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.iterdir()] == ["psf.zarr"]
+    assert jio.read_stack(path).data.max() == 1
+    assert jio.read_stack(zarr(tmp_path, 2.0)).data.max() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("fails", [1, 2])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning", "ignore:.*fork.*:RuntimeWarning")
+def test_a_zarr_folder_survives_a_kill(tmp_path, fails):
+    pytest.importorskip("zarr")
+    path, calls, replace = zarr(tmp_path), [], os.replace
+    pid = os.fork()
+    if not pid:
+
+        def kill(*names):
+            calls.append(names)
+            if len(calls) == fails:
+                os.kill(os.getpid(), 9)
+            replace(*names)
+
+        os.replace = kill
+        zarr(tmp_path, 2.0)
+        os._exit(1)
+    os.waitpid(pid, 0)
+    assert path.exists() == (fails == 1)
+    assert jio.read_stack(path).data.max() == 1, "brought back where it is missed"
+    _files.remove_temporary(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["psf.zarr"]
+
+
+# -- names ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "stem"),
+    [
+        ("/d/poke_-0.0150.tif", "poke_-0.0150"),
+        ("/d/poke_-0.0150", "poke_-0.0150"),
+        ("/d/a.b.ome.tiff", "a.b"),
+        ("/d/a.OME.TIF", "a"),
+        ("/d/a.ome.zarr", "a"),
+        ("/d/a.ome.zarr.zip", "a"),
+        ("/d/a.ome.zarr/0", "a-0"),
+        ("/d/set.companion.ome", "set"),
+        ("/d/.tif", "stack"),
+        ("/d/2026.11.27 beads.npy", "2026.11.27 beads"),
+    ],
+)
+def test_a_name_keeps_its_dots(path, stem):
+    assert names.stem(path) == stem
+
+
+def test_no_two_beads_share_a_folder(tmp_path, capsys):
+    files = [f"{tmp_path}/{n}.npy" for n in ("a.x", "a.y", "a-file1", "sub/a.x", "A.X")]
+    (tmp_path / "sub").mkdir()
+    for file in files:
+        np.save(file, spot())
+    found = names.stems(files)
+    assert len({name.casefold() for name in found}) == len(files)
+    assert found[1:3] == ["a.y", "a-file1"]
+    given = dict(
+        files=files, na=0.8, wavelength=0.5, pixel=0.13, dz=0.4, size=16, out=str(tmp_path)
+    )
+    _, tasks = command._find(gather(options.CALIBRATE, given), tmp_path / "out")
+    assert len({task.folder for task in tasks}) == len(files)
+    assert len({task.job for task in tasks}) == 1, "the same data and settings"
+
+
+def test_patterns_and_folders(tmp_path, capsys):
+    for name in ("b.tif", "a.npy", "notes.txt", ".hidden.tif"):
+        (tmp_path / name).write_bytes(b"")
+    jio.write_stack(tmp_path / "c.zarr", spot(), spacing=(1, 0.5, 0.5))
+    listed = [str(tmp_path / name) for name in ("a.npy", "b.tif", "c.zarr")]
+    assert names.expand([str(tmp_path)]) == listed
+    assert names.expand([str(tmp_path / "*.npy"), str(tmp_path / "?.tif")]) == listed[:2]
+    assert names.expand([listed[0], listed[0]]) == listed[:1]
+    odd = tmp_path / "a[1].tif"
+    odd.touch()
+    assert names.expand([str(odd)]) == [str(odd)], "a file that is there is no pattern"
+    with pytest.raises(UsageError, match="no file matches"):
+        names.expand([str(tmp_path / "*.lsm")])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no stack"):
+        names.expand([str(tmp_path / "empty")])
+    assert main(["calibrate", str(tmp_path / "*.lsm"), *FLAGS]) == 2
+
+
+# -- what is written can be read -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plain.tif", 'quote".tif', "back\\slash.tif", "new\nline.tif", "\x7f\x01.tif", "µ 漢.tif"],
+)
+def test_settings_come_back_whatever_the_path(tmp_path, name):
+    _round_trip(tmp_path, name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_settings_come_back_with_a_path_that_is_no_text(tmp_path):
+    _round_trip(tmp_path, os.fsdecode(b"caf\xe9.tif"))
+
+
+def _round_trip(folder: Path, name: str) -> None:
+    given = {"files": [str(folder / name)], "out": str(folder), "na": 0.8, "threshold": "inf"}
+    given["wavelength"] = 0.1 + 0.2
+    settings = gather(options.CALIBRATE, given)
+    (folder / "job.toml").write_bytes(toml_text(options.CALIBRATE, settings).encode())
+    again = gather(options.CALIBRATE, {}, str(folder / "job.toml"))
+    assert again.values == settings.values
+    assert again.origin("na") == "user" and again.origin("n") == "default"
