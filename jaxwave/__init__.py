@@ -20,6 +20,18 @@ from jaxwave.lenses import ff_lens, thin_lens
 from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll, ssim
 from jaxwave.masks import amplitude_mask, circular_aperture, opd_mask, phase_mask
 from jaxwave.numerics import cis, fast_len
+from jaxwave.polarimetry import degree_of_polarization, mueller_matrix, stokes
+from jaxwave.polarization import (
+    jones_mask,
+    polarize,
+    polarizer,
+    polarizing_beam_splitter,
+    q_plate,
+    retarder,
+    retarder_mask,
+    rotator,
+    unpolarized,
+)
 from jaxwave.propagation import angular_spectrum, carrier, fresnel
 from jaxwave.sampling import Sampling, propagation_sampling
 from jaxwave.sensors import (
@@ -76,6 +88,19 @@ __all__ = [
     "amplitude_mask",
     "circular_aperture",
     "slm",
+    # Polarization
+    "polarize",
+    "unpolarized",
+    "polarizer",
+    "retarder",
+    "retarder_mask",
+    "rotator",
+    "q_plate",
+    "jones_mask",
+    "polarizing_beam_splitter",
+    "stokes",
+    "degree_of_polarization",
+    "mueller_matrix",
     # Zernike modes
     "zernike_polynomials",
     "zernike_opd",

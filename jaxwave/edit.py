@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, fourier, grid
+from jaxwave import _check, fourier, grid, numerics
 from jaxwave.field import AnyField, Field, VectorField, broadcast, with_parameters
 from jaxwave.numerics import cis
 
@@ -281,9 +281,7 @@ def normalize(field: AnyField, *, power: ArrayLike = 1.0) -> AnyField:
     now = field.power
     lit = now > 0
     ratio = jnp.where(lit, target / jnp.where(lit, now, 1), 0)
-    bright = ratio > 0
-    scale = jnp.where(bright, jnp.sqrt(jnp.where(bright, ratio, 1)), 0)
-    return field.replace(u=field.u * field.expand(scale))
+    return field.replace(u=field.u * field.expand(numerics.safe_sqrt(ratio)))
 
 
 def stack(fields: Sequence[Field]) -> Any:

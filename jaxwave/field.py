@@ -120,7 +120,7 @@ class Field:
     @property
     def amplitude(self) -> Array:
         """Modulus of the samples, shaped like ``u``; its gradient is zero at dark samples."""
-        return _safe_sqrt(_squared(self.u))
+        return numerics.safe_sqrt(_squared(self.u))
 
     @property
     def phase(self) -> Array:
@@ -433,11 +433,6 @@ def modulate(field: AnyField, transmission: ArrayLike) -> AnyField:
 
 def _squared(u: Array) -> Array:
     return jnp.real(u) ** 2 + jnp.imag(u) ** 2
-
-
-def _safe_sqrt(x: Array) -> Array:
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
 
 
 def _summary(value: Any, pair: bool = False) -> str:

@@ -146,6 +146,12 @@ def real_dtype(dtype: Any) -> np.dtype:
     return np.zeros(0, dtype).real.dtype
 
 
+def safe_sqrt(x: Array) -> Array:
+    """Square root of what is positive, else zero; its derivative there counts as zero."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
 # -- numbers of two words ------------------------------------------------------------------
 
 

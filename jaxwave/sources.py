@@ -165,7 +165,11 @@ def gaussian_beam(
     y, x = grid.coordinates(shape, pair)
     w, ratio, amplitude = (
         a[..., None, None]
-        for a in (waist, z * wavelength / (jnp.pi * n * waist**2), _root(2 * power / jnp.pi))
+        for a in (
+            waist,
+            z * wavelength / (jnp.pi * n * waist**2),
+            numerics.safe_sqrt(2 * power / jnp.pi),
+        )
     )
     one = 1 + ratio**2
     # exp(-r2/(w2 (1 + i s))) = exp(-r2/(w2 (1+s2))) cis(r2 s / (2 pi w2 (1 + s2))), separable
@@ -174,11 +178,6 @@ def gaussian_beam(
     curvature = cis(exponent_y * ratio / numerics.TAU) * cis(exponent_x * ratio / numerics.TAU)
     gouy = (1 - 1j * ratio).astype(kind) / one
     return Field((amplitude / w * envelope * curvature * gouy).astype(kind), pair, wavelength)
-
-
-def _root(x: Array) -> Array:
-    lit = x > 0
-    return jnp.where(lit, jnp.sqrt(jnp.where(lit, x, 1)), 0)
 
 
 # -- point sources -------------------------------------------------------------------------
@@ -292,7 +291,7 @@ def point_source(
     z, n, y0, x0, power = values
 
     u = _spherical_waves(shape, z, wavelength, n, pair, y0, x0)
-    amplitude = _root(power / (4 * jnp.pi))[..., None, None]
+    amplitude = numerics.safe_sqrt(power / (4 * jnp.pi))[..., None, None]
     return Field((amplitude * u).astype(kind), pair, wavelength)
 
 

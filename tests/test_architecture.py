@@ -26,8 +26,8 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         {"jaxlib"},
     ),
     "physics": (
-        "sampling sources propagation lenses masks slm polarization zernike materials samples "
-        "imaging sensors psf/ losses",
+        "sampling sources propagation lenses masks slm polarization polarimetry zernike materials "
+        "samples imaging sensors psf/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),

@@ -406,3 +406,33 @@ def test_a_vmapped_field_is_a_field():
     assert isinstance(fields, jw.Field) and fields.batch_shape == (3,)
     out = jax.vmap(lambda f, z: jw.angular_spectrum(f, z))(fields, jnp.arange(3.0))
     assert isinstance(out, jw.Field) and out.u.shape == (3, 4, 6) and out.spacing.shape == (3, 2)
+
+
+# -- polarization --------------------------------------------------------------------------
+
+
+def test_the_helicity_plus_one_turns_from_x_toward_y():
+    wave = jw.plane_wave((2, 2), spacing=0.5, wavelength=0.5)
+    light = jw.polarize(wave, np.array([1, 1j]) / 2**0.5)
+    # Fields vary as exp(-i omega t): a quarter of a period after it points along +x, the field
+    # points along +y: clockwise, y downward, for who looks along the light.
+    ex, ey = (np.asarray(light.u[k, 0, 0]) * np.exp(-1j * np.array([0, TAU / 4])) for k in (0, 1))
+    np.testing.assert_allclose(ex.real / np.abs(ex), [1, 0], atol=1e-6)
+    np.testing.assert_allclose(ey.real / np.abs(ey), [0, 1], atol=1e-6)
+    assert jw.stokes(light)[3, 0, 0] > 0
+    # A quarter-wave plate with its fast axis along x makes it of light at +45°.
+    diagonal = jw.polarize(wave, np.array([1, 1]) / 2**0.5)
+    made = jw.stokes(jw.retarder(diagonal, np.pi / 2, 0.0))
+    np.testing.assert_allclose(made, jw.stokes(light), atol=1e-6)
+    # A delay is a positive phase: light along the slow axis is behind.
+    slow = jw.retarder(jw.polarize(wave, (0, 1)), 0.4, 0.0)
+    np.testing.assert_allclose(slow.phase[1], 0.2, atol=1e-6)
+
+
+def test_angles_of_polarization_go_from_x_toward_y():
+    wave = jw.polarize(jw.plane_wave((2, 2), spacing=0.5, wavelength=0.5), (1, 0))
+    turned = jw.rotator(wave, 0.3).u[:2, 0, 0].real
+    assert turned[0] > 0 and turned[1] > 0
+    np.testing.assert_allclose(jw.polarizer(jw.rotator(wave, 0.3), 0.3).power, 1, rtol=1e-5)
+    s = jw.stokes(jw.rotator(wave, 0.3))[:, 0, 0]
+    np.testing.assert_allclose(np.arctan2(s[2], s[1]) / 2, 0.3, rtol=1e-5)

@@ -40,6 +40,12 @@ def lit(p):
     return jw.scalar_field(jax.lax.complex(p["re"], p["im"]), spacing=p["d"], wavelength=p["w"])
 
 
+def turning(p):
+    """Elliptically polarized light, whose state differs from sample to sample."""
+    u = jnp.stack([lit(p).u, lit(p).u * (0.3 + 0.7j) + 0.4, 0 * lit(p).u], axis=-3)
+    return jw.vector_field(u, spacing=p["d"], wavelength=p["w"])
+
+
 D = np.array([0.45, 0.5])
 GRID = {"d": D, "w": 0.53}
 LIGHT = {"re": noise(1), "im": noise(2), **GRID}
@@ -123,6 +129,49 @@ TABLE = {
         ),
         {"m": lambda s: light(3)((3, 5)), "pitch": 1.13 * D, "table": np.array([0.1, 2.0, 3.3])}
         | {"fill": 0.83, "gap": 0.7, "blur": 0.4, "y": 0.1, "x": -0.07, **LIGHT},
+    ),
+    "polarize": Row(
+        lambda p, s: jw.polarize(lit(p), jnp.stack([p["m"], 1j * p["e"] + 0 * p["m"]], -3)),
+        {"m": noise(3), "e": noise(4), **LIGHT},
+    ),
+    "unpolarized": Row(lambda p, s: jw.unpolarized(lit(p)), LIGHT, batched=False),
+    "polarizer": Row(
+        lambda p, s: jw.polarizer(turning(p), p["a"], leakage=p["l"]),
+        {"a": 0.7, "l": 0.01, **LIGHT},
+    ),
+    "retarder": Row(
+        lambda p, s: jw.retarder(turning(p), p["delta"], p["a"]),
+        {"delta": 1.3, "a": 0.7, **LIGHT},
+    ),
+    "retarder_mask": Row(
+        lambda p, s: jw.retarder_mask(turning(p), p["m"], p["a"]),
+        {"m": noise(3), "a": noise(4), **LIGHT},
+    ),
+    "rotator": Row(lambda p, s: jw.rotator(turning(p), p["a"]), {"a": 0.7, **LIGHT}),
+    "q_plate": Row(
+        lambda p, s: jw.q_plate(
+            turning(p), -0.5, retardance=p["delta"], angle=p["a"], y=p["y"], x=p["x"]
+        ),
+        {"delta": 1.3, "a": 0.7, "y": 0.1, "x": -0.07, **LIGHT},
+    ),
+    "jones_mask": Row(
+        lambda p, s: jw.jones_mask(
+            turning(p), jnp.stack([jnp.stack([p["m"], 1j * p["e"]], -3)] * 2, -3)
+        ),
+        {"m": noise(3), "e": noise(4), **LIGHT},
+    ),
+    "polarizing_beam_splitter": Row(
+        lambda p, s: jw.polarizing_beam_splitter(turning(p), angle=p["a"], leakage=p["l"]),
+        {"a": 0.7, "l": 0.01, **LIGHT},
+    ),
+    "stokes": Row(lambda p, s: jw.stokes(turning(p)), LIGHT),
+    "degree_of_polarization": Row(
+        lambda p, s: jw.degree_of_polarization(jnp.stack([p["m"] + 5, p["a"], p["b"], p["c"]], -3)),
+        {"m": light(1), "a": noise(2), "b": noise(3), "c": noise(4)},
+    ),
+    "mueller_matrix": Row(
+        lambda p, s: jw.mueller_matrix(lambda f: jw.retarder(f, p["delta"], p["a"]), lit(p)),
+        {"delta": 1.3, "a": 0.7, **LIGHT},
     ),
     "pad": Row(lambda p, s: jw.pad(lit(p), (s[0] + 3, s[1] + 2)), LIGHT),
     "crop": Row(lambda p, s: jw.crop(lit(p), (max(1, s[0] - 3), s[1])), LIGHT),

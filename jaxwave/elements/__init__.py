@@ -29,6 +29,18 @@ from jaxwave.elements.masks import (
     ZernikeMask,
 )
 from jaxwave.elements.names import freeze, learn, learned, parameters, replace, select
+from jaxwave.elements.polarization import (
+    JonesMask,
+    Polarize,
+    Polarizer,
+    PolarizingBeamSplitter,
+    QPlate,
+    Retarder,
+    RetarderMask,
+    Rotator,
+    Stokes,
+    Unpolarized,
+)
 from jaxwave.elements.propagation import AngularSpectrum, Carrier, Fresnel
 from jaxwave.elements.psf import (
     CoverslipLayers,
@@ -92,6 +104,17 @@ __all__ = [
     "CircularAperture",
     "Slm",
     "ZernikeMask",
+    # Polarization
+    "Polarize",
+    "Unpolarized",
+    "Polarizer",
+    "Retarder",
+    "RetarderMask",
+    "Rotator",
+    "QPlate",
+    "JonesMask",
+    "PolarizingBeamSplitter",
+    "Stokes",
     # Editing fields
     "Pad",
     "Crop",

@@ -14,7 +14,7 @@ _UNITS = {
         "µm": "spacing wavelength z f x y waist radius pitch opd coefficients sigma focus "
         "t_s t_g t_i t_g_design t_i_design diameter",
         "rad/µm": "kx ky",
-        "rad": "phase table",
+        "rad": "phase table angle retardance",
         "e": "full_well read_noise",
         "s": "exposure",
         "pixels": "crosstalk",

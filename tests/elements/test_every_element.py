@@ -36,6 +36,16 @@ def field():
     return jw.scalar_field(u, spacing=0.5, wavelength=0.53)
 
 
+def polarized():
+    u = np.stack([picture() * np.exp(1j * picture()) for _ in range(3)]) * [
+        [[1.0]],
+        [[1.0]],
+        [[0.0]],
+    ]
+    return jw.vector_field(u.astype(np.complex64), spacing=0.5, wavelength=0.53)
+
+
+POLARIZED = (polarized(),)
 FIELD, KEY = field(), jax.random.key(0)
 GRID = {"spacing": 0.5, "wavelength": 0.53}
 
@@ -83,6 +93,16 @@ TABLE = {
         | {"fill_factor": 0.83, "gap": 0.7, "crosstalk": 0.4, "y": 0.1, "x": -0.07}
     ),
     "CircularAperture": Row({"radius": 1.02, "y": 0.1, "x": -0.07}),
+    "Polarize": Row({"jones": np.array([0.6, 0.8], np.float32)}),
+    "Unpolarized": Row({}),
+    "Polarizer": Row({"angle": 0.7, "leakage": 0.01}, POLARIZED),
+    "Retarder": Row({"retardance": 1.3, "angle": 0.7}, POLARIZED),
+    "RetarderMask": Row({"retardance": picture(), "angle": picture()}, POLARIZED),
+    "Rotator": Row({"angle": 0.7}, POLARIZED),
+    "QPlate": Row({"retardance": 1.3, "angle": 0.7, "y": 0.1, "x": -0.07}, POLARIZED, {"q": 0.5}),
+    "JonesMask": Row({"jones": picture(2, 2)}, POLARIZED),
+    "PolarizingBeamSplitter": Row({"angle": 0.7, "leakage": 0.01}, POLARIZED),
+    "Stokes": Row({}, POLARIZED),
     "Pad": Row({}, static={"shape": (8, 9)}),
     "Crop": Row({}, static={"shape": (4, 3)}),
     "Resample": Row({"spacing": 0.6}, static={"shape": (5, 7)}),
