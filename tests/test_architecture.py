@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     "applications": ("beads/", set()),
     "edges": (
         "io/ plot/ report/ cli/ __main__",
-        {"tifffile", "matplotlib", "tqdm", "scipy", "h5py", "zarr", "nd2"},
+        {"tifffile", "matplotlib", "tqdm", "scipy", "h5py", "zarr", "nd2", "imagecodecs"},
     ),
 }
 ORDER = [name.rstrip("/") for names, _ in LAYERS.values() for name in names.split()]

@@ -1,6 +1,6 @@
 """Which axis is z: chosen by rule where the file is clear, an error where it is not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -96,6 +96,16 @@ def _drop_single(array: np.ndarray, letters: str, extra: list[str]) -> tuple[np.
         if single and (letter not in "ZYX" or (letter == "Z" and extra)):
             array, letters = array.squeeze(letters.index(letter)), letters.replace(letter, "")
     return array, letters
+
+
+def letters(names: Iterable[object], count: int) -> str | None:
+    """One letter for each named axis, or None where the names do not tell all of them apart."""
+    known = {"channel": "C", "time": "T", "position": "P", "depth": "Z", "row": "Y", "col": "X"}
+    known |= {"plane": "Z", "slice": "Z", "column": "X", "height": "Y", "width": "X", "frame": "T"}
+    texts = [str(name or "").strip().lower() for name in names]
+    found = "".join(known.get(text, text[:1].upper() or "?") for text in texts)
+    whole = len(found) == count and len(set(found)) == count and {"Y", "X"} <= set(found)
+    return found if whole and "?" not in found else None
 
 
 def guess(shape: tuple[int, ...]) -> str | None:

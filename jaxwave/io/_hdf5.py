@@ -1,14 +1,15 @@
 """HDF5, MATLAB and ND2 files: one stack out of what they hold."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _axes, _metadata, _optional
-
-Raw = tuple[np.ndarray, str | None, dict[str, _metadata.Length]]
+from jaxwave.io import _axes, _optional
+from jaxwave.io._lengths import Length, stated
+from jaxwave.io._raw import Raw, Request
 
 
 def _choose(where: str, path: Path, shapes: dict[str, tuple[int, ...]], name: str | None) -> str:
@@ -29,36 +30,148 @@ def _choose(where: str, path: Path, shapes: dict[str, tuple[int, ...]], name: st
     )
 
 
-def read_hdf5(where: str, path: Path, max_bytes: float, name: str | None) -> Raw:
+def read_hdf5(ask: Request, path: Path) -> Raw:
     """Reads a dataset of real numbers; links to other files and objects are not followed."""
+    where = ask.where
     h5py = _optional.require(where, "h5py", "hdf5", "HDF5 files and MATLAB files of version 7.3")
     try:
         with h5py.File(path, "r") as file:
+            if "DataSetInfo" in file and "DataSet" in file:
+                return _imaris(h5py, ask, path, file)
             sets = {key: file[key] for key in _datasets(h5py, file)}
-            key = _choose(where, path, {k: v.shape for k, v in sets.items()}, name)
+            key = _choose(where, path, {k: v.shape for k, v in sets.items()}, ask.name)
             found = sets[key]
-            if found.dtype.kind not in "fiub":
-                raise ValueError(f"{where}: {key!r} of {path.name!r} must hold real numbers.")
-            if found.external or found.is_virtual:
-                raise ValueError(
-                    f"{where}: {key!r} of {path.name!r} keeps its data in other files or data "
-                    "sets, which are not read. Save it into one file as a plain data set."
-                )
-            size = found.dtype.itemsize * float(np.prod(found.shape, dtype=object))
-            _files.fits(where, path.name, size, max_bytes)
-            array, attributes = np.asarray(found[...]), dict(found.attrs)
-    except OSError as error:
+            array, notes = _values(ask, path, key, found)
+            attributes = dict(found.attrs)
+            labels = [dimension.label for dimension in found.dims]
+    except (OSError, RuntimeError, KeyError, MemoryError) as error:
         raise ValueError(f"{where}: {path.name!r} is damaged ({error}). Copy it again.") from None
-    lengths = {}
-    size = np.asarray(attributes.get("element_size_um", ()))  # as ilastik and Fiji write it
-    if size.shape == (3,) and size.dtype.kind in "fiu":
-        for axis, value in zip(("dz", "dy", "dx"), size.tolist(), strict=True):
-            lengths[axis] = _metadata.Length(float(value), "element_size_um")
     with path.open("rb") as stream:
         matlab = stream.read(6) == b"MATLAB"
     if matlab:  # columns first: the file's last axis is MATLAB's first
-        return array.T, "YXZ" if array.ndim == 3 else None, lengths
-    return array, _axes.guess(array.shape), lengths
+        return Raw(array.T, "YXZ" if array.ndim == 3 else None, {}, notes)
+    axes, lengths = _tags(attributes, array.ndim)
+    axes = axes or _axes.letters(labels, array.ndim)
+    return Raw(array, axes or _axes.guess(array.shape), lengths | _element_size(attributes), notes)
+
+
+def _values(ask: Request, path: Path, key: str, found: Any) -> tuple[np.ndarray, list[str]]:
+    """The numbers of a dataset that lies in this file as a whole."""
+    where = ask.where
+    if found.dtype.kind not in "fiub":
+        raise ValueError(f"{where}: {key!r} of {path.name!r} must hold real numbers.")
+    if found.external or found.is_virtual:
+        raise ValueError(
+            f"{where}: {key!r} of {path.name!r} keeps its data in other files or data sets, which "
+            "are not read. Save it into one file as a plain data set."
+        )
+    chunk = found.chunks or (1,)
+    for shape in (found.shape, chunk):
+        size = found.dtype.itemsize * float(np.prod([float(n) for n in shape]))
+        _files.fits(where, path.name, size, ask.max_bytes)
+    stored, count = _stored(found)
+    if stored < count and ask.missing != "fill":
+        return _before_the_gap(ask, path, key, found, stored, count)
+    note = f"{count - stored} of {count} chunks were never written and read as {found.fillvalue}"
+    return np.asarray(found[...]), [note] * (stored < count)
+
+
+def _stored(found: Any) -> tuple[int, int]:
+    """How many chunks are in the file, and how many there should be."""
+    if found.chunks is None:
+        whole = found.id.get_storage_size() >= found.nbytes or found.nbytes == 0
+        return int(whole), 1
+    grid = [-(-n // c) for n, c in zip(found.shape, found.chunks, strict=True)]
+    return int(found.id.get_num_chunks()), int(np.prod(grid, dtype=object))
+
+
+def _before_the_gap(
+    ask: Request, path: Path, key: str, found: Any, stored: int, count: int
+) -> tuple[np.ndarray, list[str]]:
+    """The first entries of the first axis that are whole, where the user lets the others go."""
+    if ask.missing == "trim" and found.chunks is not None and stored:
+        step = found.chunks[0]
+        per = count // -(-found.shape[0] // step)
+        info = [found.id.get_chunk_info(k).chunk_offset[0] // step for k in range(stored)]
+        have = np.bincount(info, minlength=-(-found.shape[0] // step)) == per
+        whole = step * int(np.argmin(have) if not have.all() else len(have))
+        if whole:
+            note = f"{whole} of {found.shape[0]} planes are there (missing='trim')"
+            return np.asarray(found[:whole]), [note]
+    raise ValueError(
+        f"{ask.where}: {key!r} of {path.name!r} has {stored} of {count} chunks; the others were "
+        f"never written and would be read as {found.fillvalue}. Copy it again. If that is what "
+        "they hold, pass missing='fill'; if the acquisition was stopped, missing='trim'."
+    )
+
+
+def _element_size(attributes: dict[str, Any]) -> dict[str, Length]:
+    """Voxel size as ilastik and Fiji write it, for the axes z, y, x."""
+    size = np.asarray(attributes.get("element_size_um", ()))
+    if size.shape != (3,) or size.dtype.kind not in "fiu":
+        return {}
+    return {
+        axis: stated(value, "µm", "element_size_um")
+        for axis, value in zip(("dz", "dy", "dx"), size.tolist(), strict=True)
+    }
+
+
+def _tags(attributes: dict[str, Any], count: int) -> tuple[str | None, dict[str, Length]]:
+    """Axes and voxel size by the ``axistags`` of vigra and ilastik."""
+    try:
+        tags = json.loads(attributes["axistags"])["axes"]
+        axes = _axes.letters([tag["key"] for tag in tags], count)
+        lengths = {
+            f"d{tag['key']}": stated(tag["resolution"], tag.get("unit", ""), "axistags")
+            for tag in tags
+            if tag["key"] in ("z", "y", "x") and tag.get("resolution")
+        }
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None, {}
+    return axes, {k: v for k, v in lengths.items() if not v.problem}
+
+
+def _imaris(h5py: Any, ask: Request, path: Path, file: Any) -> Raw:
+    """Reads an Imaris file: its data are padded, and its extents run from edge to edge."""
+
+    def number(key: str) -> float:
+        raw = file["DataSetInfo/Image"].attrs[key]
+        return float(b"".join(np.asarray(raw).astype("S1").ravel().tolist()).decode("latin-1"))
+
+    base = file["DataSet/ResolutionLevel 0"]
+    times = [base[f"TimePoint {t}"] for t in range(len(base.keys()))]
+    channels = len(times[0].keys())
+    try:
+        sizes = tuple(int(number(axis)) for axis in "ZYX")
+        ends = [(number(f"ExtMin{k}"), number(f"ExtMax{k}")) for k in (2, 1, 0)]
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{ask.where}: {path.name!r} is an Imaris file without its sizes ({error}). Save it "
+            "again, or as TIFF."
+        ) from None
+    planes, notes = [], []
+    chosen = [(t, c) for t in ask.entries("T", len(times)) for c in ask.entries("C", channels)]
+    _files.fits(ask.where, path.name, 4.0 * len(chosen) * float(np.prod(sizes)), ask.max_bytes)
+    for t, c in chosen:
+        values, more = _values(ask, path, f"channel {c}", times[t][f"Channel {c}/Data"])
+        if any(n < size for n, size in zip(values.shape, sizes, strict=True)):
+            raise ValueError(
+                f"{ask.where}: {path.name!r} declares {sizes} values and holds {values.shape}. "
+                "Copy it again."
+            )
+        planes.append(values[tuple(slice(size) for size in sizes)])
+        notes += more
+    shape = (len(ask.entries("T", len(times))), -1, *sizes)
+    try:
+        unit = file["DataSetInfo/Image"].attrs.get("Unit", b"um")
+        unit = b"".join(np.asarray(unit).astype("S1").ravel().tolist()).decode("latin-1")
+    except ValueError:
+        unit = "um"
+    lengths = {
+        axis: stated((high - low) / size, unit, "Imaris extent")
+        for axis, (low, high), size in zip(("dz", "dy", "dx"), ends, sizes, strict=True)
+    }
+    return Raw(np.stack(planes).reshape(shape), "TCZYX", lengths, notes)
 
 
 def _datasets(h5py: Any, file: Any) -> list[str]:
@@ -73,8 +186,9 @@ def _datasets(h5py: Any, file: Any) -> list[str]:
     return names
 
 
-def read_matlab(where: str, path: Path, max_bytes: float, name: str | None) -> Raw:
+def read_matlab(ask: Request, path: Path) -> Raw:
     """Reads a MATLAB file before version 7.3: numeric arrays only, never objects."""
+    where, name, max_bytes = ask.where, ask.name, ask.max_bytes
     scipy = _optional.require(where, "scipy.io", "matlab", "MATLAB files")
     try:
         listed = {key: tuple(shape) for key, shape, _ in scipy.whosmat(str(path))}
@@ -94,11 +208,12 @@ def read_matlab(where: str, path: Path, max_bytes: float, name: str | None) -> R
             f"{where}: {key!r} of {path.name!r} is a MATLAB object or struct, which is not read. "
             "Save the numbers as a plain array."
         )
-    return array, "YXZ" if array.ndim == 3 else None, {}
+    return Raw(array, "YXZ" if array.ndim == 3 else None, {})
 
 
-def read_nd2(where: str, path: Path, max_bytes: float) -> Raw:
+def read_nd2(ask: Request, path: Path) -> Raw:
     """Reads an ND2 file with its voxel size."""
+    where, max_bytes = ask.where, ask.max_bytes
     nd2 = _optional.require(where, "nd2", "nd2", "ND2 files")
     try:
         with nd2.ND2File(path) as file:
@@ -113,8 +228,8 @@ def read_nd2(where: str, path: Path, max_bytes: float) -> Raw:
     except Exception as error:
         raise ValueError(f"{where}: {path.name!r} cannot be read as ND2 ({error}).") from None
     lengths = {
-        f"d{axis}": _metadata.Length(float(value), "ND2 voxel size")
+        f"d{axis}": stated(value, "µm", "ND2 voxel size")
         for axis, value in zip("xyz", voxel, strict=True)
         if value
     }
-    return array, "".join(k[0] for k in sizes), lengths
+    return Raw(array, "".join(k[0] for k in sizes), lengths)

@@ -1,181 +1,19 @@
-"""Reads TIFF files with tifffile, after checking what the header claims against the file.
-
-tifffile follows the chain of pages as far as it can and returns what it found: a truncated stack
-comes back as one plane. So the chain is walked here first.
-"""
+"""Reads TIFF files with tifffile, plane by plane where OME-XML says which page is which."""
 
 import contextlib
-import dataclasses
-import json
 import logging
-import re
-import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _metadata, _optional
+from jaxwave.io import _metadata, _ome, _optional, _pages
+from jaxwave.io._raw import Raw, Request
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_BYTES |= {16: 8, 17: 8, 18: 8}
-_LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_TAGS = {256: "width", 257: "height", 258: "bits", 259: "compression", 262: "photometric"}
-_TAGS |= {270: "description", 273: "offsets", 324: "offsets", 277: "samples"}
-_TAGS |= {279: "counts", 325: "counts"}
-_COLOR = {2: "RGB", 5: "CMYK", 6: "YCbCr", 8: "CIELab"}
-# Deflate packs 1032 to 1 at best; no lossless method of TIFF comes near this ratio.
-_RATIO = 2000
-
-
-@dataclasses.dataclass(frozen=True)
-class _Chain:
-    """The pages of a TIFF file, as far as they are whole; ``broken`` if more were announced."""
-
-    pages: list[dict[str, Any]]
-    broken: bool
-
-
-def _page(stream: BinaryIO, order: str, big: bool, size: int) -> tuple[dict[str, Any], int]:
-    """Reads one page's tags and the place of the next; EOFError where the file ends."""
-
-    def take(form: str) -> tuple[Any, ...]:
-        data = stream.read(struct.calcsize(order + form))
-        if len(data) < struct.calcsize(order + form):
-            raise EOFError
-        return struct.unpack(order + form, data)
-
-    tags: dict[str, Any] = {}
-    (entries,) = take("Q" if big else "H")
-    if entries * (20 if big else 12) > size:
-        raise EOFError
-    for code, kind, count, value in (take("HHQ8s" if big else "HHI4s") for _ in range(entries)):
-        name = _TAGS.get(code)
-        length = _BYTES.get(kind, 1) * count
-        if name is None:
-            continue
-        if length > len(value):
-            (place,) = struct.unpack(order + ("Q" if big else "I"), value)
-            if place + length > size:
-                raise EOFError
-            here = stream.tell()
-            stream.seek(place)
-            value = stream.read(length)
-            stream.seek(here)
-        if kind in _LETTERS:
-            tags[name] = struct.unpack(f"{order}{count}{_LETTERS[kind]}", value[:length])
-        elif name == "description":
-            tags[name] = value[:length].split(b"\0")[0].decode("utf-8", "replace")
-    (following,) = take("Q" if big else "I")
-    return tags, following
-
-
-def _walk(path: Path) -> _Chain:
-    size = path.stat().st_size
-    pages: list[dict[str, Any]] = []
-    with path.open("rb") as stream:
-        head = stream.read(16)
-        order, big = "<" if head[:1] == b"I" else ">", b"+" in head[:4]
-        if len(head) < (16 if big else 8):
-            return _Chain([], True)
-        place = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])[0]
-        seen = set()
-        while place:
-            if place >= size or place in seen:
-                return _Chain(pages, True)
-            seen.add(place)
-            stream.seek(place)
-            try:
-                tags, place = _page(stream, order, big, size)
-            except EOFError:
-                return _Chain(pages, True)
-            pages.append(tags)
-    return _Chain(pages, False)
-
-
-def _number(page: dict[str, Any], name: str, default: int) -> int:
-    values = page.get(name) or (default,)
-    return int(values[0])
-
-
-def _page_bytes(page: dict[str, Any]) -> int:
-    bits = _number(page, "bits", 1) * _number(page, "samples", 1)
-    return (_number(page, "width", 0) * bits + 7) // 8 * _number(page, "height", 0)
-
-
-def _readable(page: dict[str, Any], size: int) -> bool:
-    """Tells whether a page's pixels lie inside the file and can be as many as it claims."""
-    offsets, counts = page.get("offsets", ()), page.get("counts") or (_page_bytes(page),)
-    if not offsets or len(offsets) != len(counts):
-        return False
-    inside = all(o + c <= size for o, c in zip(offsets, counts, strict=True))
-    plain = _number(page, "compression", 1) == 1
-    return inside and _page_bytes(page) <= sum(counts) * (1 if plain else _RATIO)
-
-
-def _declared(description: str, page: dict[str, Any]) -> int | None:
-    """How many planes the description promises, if it says so."""
-    if description.startswith("ImageJ="):
-        match = re.search(r"^images=(\d+)", description, re.MULTILINE)
-        return int(match.group(1)) if match else None
-    if _metadata.is_ome(description):
-        return _metadata.ome_planes(description) // _number(page, "samples", 1)
-    if description.startswith('{"shape"'):
-        with contextlib.suppress(ValueError, TypeError, KeyError, ZeroDivisionError):
-            pixels = int(np.prod(json.loads(description)["shape"], dtype=object))
-            plane = _number(page, "width", 0) * _number(page, "height", 0)
-            return pixels // (plane * _number(page, "samples", 1))
-    return None
-
-
-def _check_pages(where: str, path: Path, max_bytes: float, trust_axes: bool) -> str:
-    """Requires that every declared plane is in the file; returns the first description."""
-    size, chain = path.stat().st_size, _walk(path)
-    damage = "the file is truncated or its header is wrong. Copy it again from its source."
-    if not chain.pages:
-        raise ValueError(f"{where}: {path.name!r} holds no readable TIFF page: {damage}")
-    first = chain.pages[0]
-    description = first.get("description", "")
-    kind = _COLOR.get(_number(first, "photometric", 1))
-    if not trust_axes and (kind or _number(first, "samples", 1) > 1):
-        raise ValueError(
-            f"{where}: {path.name!r} is a color image ({kind or 'several'}, "
-            f"{_number(first, 'samples', 1)} samples a pixel), and a measured stack has one "
-            "channel. Save the channel you want as a gray stack, or name the axes with `axes` if "
-            "the samples are planes."
-        )
-    _metadata.check_xml(where, path.name, description)
-    declared = _declared(description, first)
-    readable = sum(_readable(page, size) for page in chain.pages)
-    plane = _page_bytes(first)
-    if (
-        declared
-        and declared > len(chain.pages) == 1 == readable
-        and not chain.broken
-        and _number(first, "compression", 1) == 1
-    ):  # ImageJ stacks above 4 GB and tifffile's own have one page, then plain planes
-        readable = min(declared, (size - min(first["offsets"])) // max(plane, 1))
-    promised = max(declared or 0, len(chain.pages))
-    if readable < promised or chain.broken:
-        number = f"{promised}" if declared or not chain.broken else f"more than {promised}"
-        raise ValueError(
-            f"{where}: {path.name!r} declares {number} planes of {_files.size_text(plane)}, "
-            f"{readable} readable in a file of {_files.size_text(size)}: {damage}"
-        )
-    sizes = {(_number(p, "width", 0), _number(p, "height", 0)) for p in chain.pages}
-    if len(sizes) > 1:
-        listed = ", ".join(f"{width} x {height}" for width, height in sorted(sizes))
-        raise ValueError(
-            f"{where}: {path.name!r} holds pages of several sizes ({listed} pixels), not one "
-            "stack. Save the stack you want alone."
-        )
-    values = 8 * plane // max(_number(first, "bits", 8), 1)
-    _files.fits(where, path.name, promised * max(plane, 4 * values), max_bytes)
-    return description
 
 
 @contextlib.contextmanager
@@ -198,31 +36,259 @@ def require_tifffile(where: str) -> Any:
     return _optional.require(where, "tifffile", "files", "TIFF files")
 
 
-def read(
-    where: str, path: Path, max_bytes: float, *, trust_axes: bool = False
-) -> tuple[np.ndarray, str, dict[str, _metadata.Length]]:
+def read(ask: Request, path: Path) -> Raw:
     """Reads a TIFF file: the array, its axes as letters, and its voxel size as far as known.
 
     A writer may store three or four gray planes as the samples of a color; they are read if the
     user names the axes.
     """
-    tifffile = require_tifffile(where)
-    description = _check_pages(where, path, max_bytes, trust_axes)
+    tifffile = require_tifffile(ask.where)
+    where, trust = ask.where, ask.axes is not None
+    trim = ask.missing == "trim"
+    chain = _pages.walk(where, path)
+    description = chain.pages[0].get("description", "") if chain.pages else ""
+    images = []
+    if _ome.is_ome(description):
+        images = _ome.parse(where, path.name, description, len(chain.pages))
+        if not images:
+            _, companion = _ome.identity(where, path.name, description)
+            if companion:
+                raise ValueError(
+                    f"{where}: {path.name!r} is one part of a set that {companion!r} describes. "
+                    "Read that file."
+                )
+    pages = _pages.check(
+        where, path, ask.max_bytes, trust_axes=trust, ome=bool(images), trim=trim or bool(images)
+    )
     try:
-        with _quiet(), tifffile.TiffFile(path) as file:
-            many = [s for s in file.series if np.prod(s.shape[:-2]) > 1]
-            if len(many) > 1:
-                shapes = ", ".join(str(tuple(s.shape)) for s in many)
-                raise ValueError(f"it holds {len(many)} stacks of the shapes {shapes}, not one")
-            series = many[0] if many else file.series[0]
-            array, axes = np.asarray(series.asarray()), series.axes
+        shaped = None if _pages.is_shaped(description) else False
+        with _quiet(), tifffile.TiffFile(path, _multifile=False, is_shaped=shaped) as file:
             tags = {tag.name: tag.value for tag in file.pages[0].tags}
-    except MemoryError:
+            if images:
+                raw = _ome_stack(ask, path, images, {"": (file, pages)}, tifffile)
+            else:
+                raw = _plain_stack(ask, path, file, pages, tags)
+    except (MemoryError, ImportError):
         raise
     except Exception as error:
+        if str(error).startswith(where):
+            raise
+        if "imagecodecs" in str(error):
+            _optional.require(where, "imagecodecs", "compressed", "TIFF files of this compression")
         raise ValueError(
             f"{where}: {path.name!r} cannot be read ({type(error).__name__}: {error}). Save it "
             "again as an uncompressed TIFF stack."
         ) from error
-    planes = {letter: count for letter, count in zip(axes, array.shape, strict=True)}
-    return array, axes, _metadata.lengths(description, tags, planes)
+    return _with_resolution(raw, tags)
+
+
+def _with_resolution(raw: Raw, tags: Mapping[str, Any]) -> Raw:
+    """Adds what the resolution tags say about axes that nothing better is known of."""
+    for axis, one in _metadata.resolution(dict(tags)).items():
+        known = raw.lengths.get(axis)
+        if known is None or (known.problem and not one.problem and not known.default):
+            raw.lengths[axis] = one
+    return raw
+
+
+# -- without OME ---------------------------------------------------------------------------
+
+
+def _plain_stack(
+    ask: Request, path: Path, file: Any, pages: _pages.Pages, tags: dict[str, Any]
+) -> Raw:
+    sizes = {
+        (_pages.number(p, "width", 0), _pages.number(p, "height", 0)) for p in pages.chain.pages
+    }
+    if len(sizes) > 1:
+        listed = ", ".join(f"{width} x {height}" for width, height in sorted(sizes))
+        raise ValueError(
+            f"{ask.where}: {path.name!r} holds pages of several sizes ({listed} pixels), not one "
+            "stack. Save the stack you want alone."
+        )
+    notes: list[str] = []
+    if pages.readable < pages.promised or pages.chain.broken:
+        array = np.stack([file.pages[k].asarray() for k in range(pages.readable)])
+        axes = "ZYX"
+        notes.append(f"{pages.readable} of {pages.promised} planes are there (missing='trim')")
+    else:
+        array, axes = _series(file)
+    array, axes = _scifio_axes(array, axes, pages.description)
+    planes = dict(zip(axes, array.shape, strict=True))
+    calibrated = _metadata.calibration(pages.description)
+    if calibrated is not None:
+        offset, slope, unit = calibrated
+        if (offset, slope) == (-32768, 1) and array.dtype == np.uint16:
+            array = (array.astype(np.int32) - 32768).astype(np.int16)
+            notes.append("ImageJ stores signed numbers as unsigned: 32768 is taken off again")
+        else:
+            notes.append(
+                f"the file's calibration {offset:g} + {slope:g} v ({unit}) is not applied: the "
+                "values are those that the camera stored"
+            )
+    lengths = _metadata.lengths(pages.description, tags, planes)
+    return Raw(array, axes, lengths, notes=notes)
+
+
+def _series(file: Any) -> tuple[np.ndarray, str]:
+    many = [s for s in file.series if np.prod(s.shape[:-2]) > 1]
+    if len(many) > 1:
+        shapes = ", ".join(str(tuple(s.shape)) for s in many)
+        raise ValueError(f"it holds {len(many)} stacks of the shapes {shapes}, not one")
+    series = many[0] if many else file.series[0]
+    return np.asarray(series.asarray()), series.axes
+
+
+def _scifio_axes(array: np.ndarray, axes: str, description: str) -> tuple[np.ndarray, str]:
+    """The axes as SCIFIO lists them, fastest first, where they fit the pages."""
+    if not description.startswith("SCIFIO="):
+        return array, axes
+    keys = _metadata.pairs(description)
+    names = [name.strip()[:1].upper() for name in keys.get("axes", "").split(",")][::-1]
+    try:
+        shape = [int(n) for n in keys.get("lengths", "").split(",")][::-1]
+    except ValueError:
+        return array, axes
+    fits = len(names) == len(shape) == len(set(names)) and int(np.prod(shape)) == array.size
+    return (array.reshape(shape), "".join(names)) if fits else (array, axes)
+
+
+# -- OME -----------------------------------------------------------------------------------
+
+
+def _ome_stack(
+    ask: Request,
+    path: Path,
+    images: list[_ome.Image],
+    files: dict[str, tuple[Any, _pages.Pages]],
+    tifffile: Any,
+) -> Raw:
+    """Assembles one image, page by page; what is not there is an error, never zeros."""
+    image = ask.position(path.name, images, lambda i: i.count > 1, str)
+    t, c, z, y, x = image.sizes
+    times, channels = ask.entries("T", t), ask.entries("C", c)
+    wanted = [(i, j, k) for i in times for j in channels for k in range(z)]
+    others = {place[0] for place in image.planes.values()}
+    if "" in files and others and "" not in others:
+        raise ValueError(
+            f"{ask.where}: {path.name!r} holds none of the planes that it declares; they are in "
+            f"{', '.join(map(repr, sorted(others)[:3]))}. Read that file."
+        )
+    heights = z
+    gaps = [key for key in wanted if not _is_there(image, key, files)]
+    if gaps and all(image.planes.get(key, ("",))[0] == "" for key in gaps):
+        heights = _whole_planes(ask, path, image, gaps, files[""][1] if "" in files else None)
+        wanted = [key for key in wanted if key[2] < heights]
+    itemsize = 4
+    _files.fits(ask.where, path.name, float(len(wanted)) * y * x * itemsize, ask.max_bytes)
+    with contextlib.ExitStack() as stack:
+        first = _page(ask, path, image.planes[wanted[0]], files, tifffile, stack)
+        if first.ndim == 2 and first.shape != (y, x):
+            raise ValueError(
+                f"{ask.where}: the OME-XML of {path.name!r} declares planes of {y} x {x} pixels, "
+                f"its page has {first.shape[0]} x {first.shape[1]}. Save the stack again."
+            )
+        array = np.empty((len(wanted), *first.shape), first.dtype)
+        for n, key in enumerate(wanted):
+            plane = _page(ask, path, image.planes[key], files, tifffile, stack)
+            if plane.shape != first.shape or plane.dtype != first.dtype:
+                raise ValueError(
+                    f"{ask.where}: the planes of {path.name!r} differ: {first.dtype} "
+                    f"{first.shape} and {plane.dtype} {plane.shape}. Save the stack again."
+                )
+            array[n] = plane
+    array = array.reshape(len(times), len(channels), heights, *first.shape)
+    stack_axes = image.order[:3]
+    array = array.transpose(*("TCZ".index(k) for k in stack_axes), *range(3, array.ndim))
+    axes = stack_axes + "YX" + "S" * (first.ndim - 2)
+    for letter, count in (("C", c), ("T", t)):  # axes that the file does not have
+        if count == 1:
+            array, axes = array.squeeze(axes.index(letter)), axes.replace(letter, "")
+    notes = list(image.notes)
+    if heights < z:
+        notes.append(f"{heights} of {z} planes are there (missing='trim')")
+    return Raw(array, axes, dict(image.lengths), notes=notes)
+
+
+def _is_there(image: _ome.Image, key: _ome.Plane, files: dict[str, tuple[Any, Any]]) -> bool:
+    place = image.planes.get(key)
+    if place is None or (place[0] == "" and "" not in files):
+        return False
+    return place[0] != "" or place[2] < files[""][1].readable
+
+
+def _whole_planes(
+    ask: Request, path: Path, image: _ome.Image, gaps: list[_ome.Plane], pages: Any
+) -> int:
+    """How many planes every time and channel has, where the user lets the others go."""
+    whole = min(key[2] for key in gaps)
+    if ask.missing == "trim" and whole > 0:
+        return whole
+    size = _files.size_text(path.stat().st_size)
+    there = (
+        image.count - len(gaps) if pages is None else min(pages.readable, image.count - len(gaps))
+    )
+    plane = _files.size_text(pages.plane_bytes) if pages is not None else "unknown size"
+    raise ValueError(
+        f"{ask.where}: {path.name!r} declares {image.count} planes of {plane}, {there} readable in "
+        f"a file of {size}: the file is truncated or its header is wrong. Copy it again from its "
+        "source. If the acquisition was stopped, missing='trim' keeps the planes before the gap."
+    )
+
+
+def _page(
+    ask: Request,
+    path: Path,
+    place: _ome.Place,
+    files: dict[str, tuple[Any, _pages.Pages]],
+    tifffile: Any,
+    stack: contextlib.ExitStack,
+) -> np.ndarray:
+    name, uuid, page = place
+    if name not in files:
+        files[name] = _open_part(ask, path, name, uuid, tifffile, stack)
+    file, pages = files[name]
+    if page >= pages.readable:
+        raise ValueError(
+            f"{ask.where}: {name or path.name!r} holds {pages.readable} planes, {page + 1} are "
+            "needed: the file is truncated. Copy it again."
+        )
+    return np.asarray(file.pages[page].asarray())
+
+
+def _open_part(
+    ask: Request, path: Path, name: str, uuid: str, tifffile: Any, stack: contextlib.ExitStack
+) -> tuple[Any, _pages.Pages]:
+    """Opens another file of an OME set, if it lies beside the first and says who it is."""
+    where, part = ask.where, path.parent / name
+    if Path(name).name != name or name in (".", "..") or "\\" in name:
+        raise ValueError(
+            f"{where}: {path.name!r} takes planes from {name!r}, which does not lie beside it; it "
+            "is not read. Put the files of the set into one folder."
+        )
+    if not part.is_file():
+        raise ValueError(
+            f"{where}: {path.name!r} takes planes from {name!r}, which is missing. Copy the whole "
+            "set into one folder, or merge it into one file."
+        )
+    pages = _pages.check(
+        where, part, ask.max_bytes, trust_axes=ask.axes is not None, ome=True, trim=False
+    )
+    own = ("", "")
+    if _ome.is_ome(pages.description):
+        own = _ome.identity(where, name, pages.description)
+    if not uuid or own[0] != uuid:
+        raise ValueError(
+            f"{where}: {path.name!r} takes planes from {name!r}, but that is another file than the "
+            "one of its set (the UUIDs differ). Copy the set again, or merge it into one file."
+        )
+    return stack.enter_context(tifffile.TiffFile(part, _multifile=False)), pages
+
+
+def read_companion(ask: Request, path: Path) -> Raw:
+    """Reads the set of TIFF files that a companion file describes."""
+    tifffile = require_tifffile(ask.where)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    images = _ome.parse(ask.where, path.name, text, 0)
+    with _quiet():
+        return _ome_stack(ask, path, images, {}, tifffile)

@@ -2,15 +2,19 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _metadata, _optional
+from jaxwave.io import _axes, _optional
+from jaxwave.io._lengths import Length, stated, without_defaults
+from jaxwave.io._raw import Raw, Request
 
 _NGFF = "0.5"
+_MOST_CHUNKS = 1_000_000
 
 
 def write(where: str, path: Path, data: np.ndarray, spacing: tuple[float, float, float]) -> Path:
@@ -83,55 +87,224 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
-def read(
-    where: str, path: Path, max_bytes: float
-) -> tuple[np.ndarray, str | None, dict[str, _metadata.Length]]:
-    """Reads the full-resolution array of a group, or an array: values, axes, lengths."""
-    zarr = _optional.require(where, "zarr", "zarr", "Zarr folders")
+def read(ask: Request, path: Path, archive: zipfile.ZipFile | None = None) -> Raw:
+    """Reads the full-resolution array of an image, from a folder or a zip file."""
+    where = ask.where
+    zarr = _optional.require(where, "zarr", "zarr", "Zarr files")
     try:
-        node = zarr.open(str(path), mode="r")
-        attributes = dict(node.attrs)
-        attributes = attributes.get("ome", attributes)
-        images = attributes.get("multiscales") or [{}]
-        datasets = images[0].get("datasets") or [{}]
-        array, place = _pick(where, path, node, datasets[0].get("path"))
-        size = float(np.prod(array.shape, dtype=object)) * np.dtype(array.dtype).itemsize
-        _files.fits(where, path.name, size, max_bytes)
-        values = np.asarray(array[...])
+        store: Any = str(path)
+        if archive is not None:
+            _check_zip(where, path, archive, ask.max_bytes)
+            store = zarr.storage.ZipStore(path, mode="r")
+        return _read(ask, path, zarr.open(store, mode="r", path=_prefix(archive)))
     except (ImportError, MemoryError):
         raise
     except Exception as error:
-        text = " ".join(str(error).split()).removeprefix(f"{where}: ")
+        text = " ".join(str(error).split()) or type(error).__name__
+        if text.startswith(where):
+            raise ValueError(text) from None
         raise ValueError(f"{where}: {path.name!r} cannot be read as Zarr ({text}).") from None
-    names = [
-        axis.get("name", "?") if isinstance(axis, dict) else str(axis)
-        for axis in images[0].get("axes", [])
+
+
+def _check_zip(where: str, path: Path, archive: zipfile.ZipFile, max_bytes: float) -> None:
+    """Requires that the parts are not larger than the limit; they are stored or packed once."""
+    _files.fits(where, path.name, sum(part.file_size for part in archive.infolist()), max_bytes)
+
+
+def is_zip(archive: zipfile.ZipFile) -> bool:
+    """Tells whether a zip file holds a Zarr group or array."""
+    return _prefix(archive) is not None
+
+
+def _prefix(archive: zipfile.ZipFile | None) -> str | None:
+    """The folder of a zip file in which the Zarr lies, or None where there is none."""
+    if archive is None:
+        return ""
+    found = [
+        name.removesuffix(last).rstrip("/")
+        for name in archive.namelist()
+        for last in ("zarr.json", ".zgroup", ".zarray")
+        if name == last or name.endswith("/" + last)
     ]
-    axes = "".join(n[:1].upper() for n in names) if len(names) == values.ndim else None
-    return values, axes, (_lengths(images[0], datasets[0], axes) if place else {})
+    return min(found, key=lambda name: (name.count("/") if name else -1, name), default=None)
 
 
-def _pick(where: str, path: Path, node: Any, first: str | None) -> tuple[Any, bool]:
+def _read(ask: Request, path: Path, node: Any) -> Raw:
+    image: dict[str, Any] = {}
+    dataset: dict[str, Any] = {}
+    if not hasattr(node, "shape"):
+        node = _image(ask, path, node)
     if hasattr(node, "shape"):
-        return node, False
-    if first is not None:
-        return node[first], True
-    arrays = [name for name in node.array_keys()]
+        array = node
+    else:
+        image = _multiscales(node)[0] if _multiscales(node) else {}
+        array, dataset = _pick(ask, path, node, image)
+    _check_size(ask, path, array)
+    axes = _axis_names(image, array)
+    values, notes = _values(ask, path, array, axes)
+    lengths = _lengths_of(image, dataset, axes) if image else {}
+    return Raw(values, axes, lengths or _labels(array, axes), notes=notes)
+
+
+def _ome(node: Any) -> dict[str, Any]:
+    attributes = dict(node.attrs)
+    found = attributes.get("ome", attributes)
+    return found if isinstance(found, dict) else {}
+
+
+def _multiscales(node: Any) -> list[dict[str, Any]]:
+    found = _ome(node).get("multiscales") or []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _image(ask: Request, path: Path, node: Any) -> Any:
+    """The image of a group that holds several, as bioformats2raw and NGFF-Converter make them."""
+    if _multiscales(node):
+        return node
+    groups = sorted((name for name in node.group_keys()), key=lambda n: (len(n), n))
+    images = [name for name in groups if _multiscales(node[name])]
+    if ask.name is not None and ask.name in groups:
+        return node[ask.name]
+    if not images:
+        return node
+    chosen = ask.position(
+        path.name, images, lambda name: _is_stack(node[name]), lambda name: f"image {name!r}"
+    )
+    return node[chosen]
+
+
+def _is_stack(node: Any) -> bool:
+    image = _multiscales(node)[0]
+    place = (image.get("datasets") or [{}])[0].get("path")
+    return place is not None and place in node and sum(n > 1 for n in node[place].shape) >= 3
+
+
+def _pick(ask: Request, path: Path, node: Any, image: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The full-resolution array of an image, or the array of a group, and what is said of it."""
+    datasets = [d for d in image.get("datasets") or [] if isinstance(d, dict) and "path" in d]
+    if datasets and ask.name is None:
+        return node[str(datasets[0]["path"])], datasets[0]
+    arrays = list(node.array_keys())
+    if ask.name is not None:
+        if ask.name not in arrays:
+            raise ValueError(f"it holds no array {ask.name!r}; it holds {', '.join(arrays)}")
+        known = [d for d in datasets if d["path"] == ask.name]
+        return node[ask.name], known[0] if known else {}
     if len(arrays) != 1:
+        groups = ", ".join(repr(name) for name in node.group_keys())
+        inside = f"; read one of the folders in it ({groups})" if groups else ""
         raise ValueError(
-            f"it must hold one array or NGFF attributes, got {', '.join(arrays) or 'none'}"
+            f"it must hold one array or NGFF attributes, got the arrays "
+            f"{', '.join(arrays) or 'none'}{inside}"
         )
-    return node[arrays[0]], False
+    return node[arrays[0]], {}
 
 
-def _lengths(image: dict, dataset: dict, axes: str | None) -> dict[str, _metadata.Length]:
-    steps = dataset.get("coordinateTransformations", [])
-    scales = [step["scale"] for step in steps if step.get("type") == "scale"]
-    found = {}
-    if axes is None or not scales or len(scales[0]) != len(axes):
+def _check_size(ask: Request, path: Path, array: Any) -> None:
+    """Requires that the array, and each chunk that is decoded for it, are within the limit."""
+    item = np.dtype(array.dtype).itemsize
+    if np.dtype(array.dtype).kind not in "fiub":
+        raise ValueError(f"it must hold real numbers, got {array.dtype}")
+    chunk = array.shards or array.chunks
+    for part, shape in ((path.name, array.shape), (f"{path.name}: a chunk", chunk)):
+        size = float(np.prod([float(n) for n in shape])) * item
+        _files.fits(ask.where, part, size, ask.max_bytes)
+    if float(np.prod([float(n) for n in array.shape])) < 1:
+        raise ValueError(f"its shape is {array.shape}, without any value")
+
+
+def _values(ask: Request, path: Path, array: Any, axes: str | None) -> tuple[np.ndarray, list[str]]:
+    """The numbers; a chunk that is not there is an error, unless the user says what it means."""
+    gone = _lost(array)
+    if not gone or ask.missing == "fill":
+        note = f"{len(gone)} chunks are not there and read as {array.fill_value} (missing='fill')"
+        return np.asarray(array[...]), [note] * bool(gone)
+    planes = array.shape[axes.index("Z")] if axes and "Z" in axes else 0
+    if ask.missing == "trim" and planes and axes is not None:
+        z = axes.index("Z")
+        size = (array.shards or array.chunks)[z]
+        whole = min(chunk[z] for chunk in gone) * size
+        if whole > 0:
+            cut = tuple(slice(whole) if k == z else slice(None) for k in range(array.ndim))
+            note = f"{whole} of {planes} planes are there (missing='trim')"
+            return np.asarray(array[cut]), [note]
+    listed = ", ".join(".".join(map(str, chunk)) for chunk in gone[:3])
+    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+    raise ValueError(
+        f"{ask.where}: {path.name!r} lacks the chunk{'s' * (len(gone) > 1)} {listed}{more}, which "
+        f"would be read as {array.fill_value}. Copy it again. If its writer leaves out chunks of "
+        f"{array.fill_value}, pass missing='fill'; if the acquisition was stopped, missing='trim'."
+    )
+
+
+def _lost(array: Any) -> list[tuple[int, ...]]:
+    """Places of the chunks that are not stored, by the names that they would have."""
+    chunk = array.shards or array.chunks
+    grid = [-(-n // max(c, 1)) for n, c in zip(array.shape, chunk, strict=True)]
+    if float(np.prod([float(n) for n in grid])) > _MOST_CHUNKS:
+        raise ValueError(f"it has more than {_MOST_CHUNKS} chunks")
+    if array.nchunks_initialized == array.nchunks:
+        return []
+    stored = set(_stored(array))
+    encode = array.metadata.encode_chunk_key
+    return [place for place in np.ndindex(*grid) if encode(place) not in stored]
+
+
+def _stored(array: Any) -> list[str]:
+    from zarr.core.array import _shards_initialized
+    from zarr.core.sync import sync
+
+    return list(sync(_shards_initialized(array.async_array)))
+
+
+def _axis_names(image: dict[str, Any], array: Any) -> str | None:
+    """Letters of the axes: of NGFF, of Zarr's own dimension names, or of xarray."""
+    names = image.get("axes") or getattr(array.metadata, "dimension_names", None)
+    names = names or dict(array.attrs).get("_ARRAY_DIMENSIONS") or []
+    names = [axis.get("name", "") if isinstance(axis, dict) else axis for axis in names]
+    return _axes.letters(names, array.ndim)
+
+
+def _scale(steps: Any, count: int) -> list[float]:
+    """What the transformations multiply by, all of them one after the other."""
+    total = [1.0] * count
+    for step in steps if isinstance(steps, list) else []:
+        scale = (
+            step.get("scale") if isinstance(step, dict) and step.get("type") == "scale" else None
+        )
+        if scale is not None:
+            if len(scale) != count:
+                raise ValueError(f"its scale {scale} does not have {count} entries")
+            total = [a * float(b) for a, b in zip(total, scale, strict=True)]
+    return total
+
+
+def _lengths_of(
+    image: dict[str, Any], dataset: dict[str, Any], axes: str | None
+) -> dict[str, Length]:
+    """Voxel size: the dataset's scale times the image's, in the unit of each axis."""
+    if axes is None:
         return {}
-    for letter, axis, value in zip(axes, image["axes"], scales[0], strict=True):
-        factor = _metadata.unit_factor(axis.get("unit", "") if isinstance(axis, dict) else "")
-        if letter in "ZYX" and factor:
-            found[f"d{letter.lower()}"] = _metadata.Length(float(value) * factor, "NGFF scale")
-    return found
+    own, common = (part.get("coordinateTransformations") for part in (dataset, image))
+    if own is None and common is None:
+        return {}
+    factors = zip(_scale(own, len(axes)), _scale(common, len(axes)), strict=True)
+    found, numbers = {}, {}
+    for letter, axis, (one, other) in zip(axes, image.get("axes", axes), factors, strict=True):
+        if letter not in "ZYX":
+            continue
+        unit = axis.get("unit", "") if isinstance(axis, dict) else ""
+        numbers[f"d{letter.lower()}"] = one * other
+        found[f"d{letter.lower()}"] = stated(one * other, unit, "NGFF scale")
+    return without_defaults(found, numbers)
+
+
+def _labels(array: Any, axes: str | None) -> dict[str, Length]:
+    """Voxel size of an array that gives it as attributes, as HDF5 files of Fiji do."""
+    size = np.asarray(dict(array.attrs).get("element_size_um", ()))
+    if axes is None or size.shape != (3,) or size.dtype.kind not in "fiu":
+        return {}
+    return {
+        f"d{letter}": stated(value, "µm", "element_size_um")
+        for letter, value in zip("zyx", size.tolist(), strict=True)
+    }

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import os
+import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _check, _files, _npy
-from jaxwave.io import _axes, _hdf5, _metadata, _tiff, _values, _zarr
+from jaxwave.io import _axes, _hdf5, _lengths, _tiff, _values, _zarr
+from jaxwave.io._raw import Raw, Request
 from jaxwave.io.stack import Stack
 
 _LIMITS = {"pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
@@ -26,45 +29,54 @@ _FOREIGN = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class _Raw:
-    """What a format's reader returns: the array as stored, its axes, the lengths it states."""
-
-    array: np.ndarray
-    axes: str | None
-    lengths: dict[str, _metadata.Length]
+_SUFFIXES = "TIFF, npy, npz, Zarr, HDF5, Imaris, MATLAB or ND2"
 
 
-def _load(where: str, path: Path, max_bytes: float, axes: str | None, name: str | None) -> _Raw:
+def _load(ask: Request, path: Path) -> Raw:
     """Recognizes a file by its first bytes, never by its name, and reads it."""
+    where = ask.where
     if path.is_dir():
-        return _Raw(*_zarr.read(where, path, max_bytes))
+        return _zarr.read(ask, path)
     with path.open("rb") as stream:
-        magic = stream.read(10)
+        magic = stream.read(200)
         if magic[:6] == b"\x93NUMPY":
             stream.seek(0)
             size = path.stat().st_size
-            array = _npy.read_npy(where, path.name, stream, size, max_bytes)
-            return _Raw(array, _axes.guess(array.shape), {})
+            array = _npy.read_npy(where, path.name, stream, size, ask.max_bytes)
+            return Raw(array, _axes.guess(array.shape), {})
     if magic[:4] == b"PK\x03\x04":
-        return _from_npz(where, path, max_bytes, name)
+        return _from_zip(ask, path)
     if magic[:4] in _tiff.MAGIC:
-        return _Raw(*_tiff.read(where, path, max_bytes, trust_axes=axes is not None))
-    if magic[:4] == b"\x89HDF" or magic == b"MATLAB 7.3":
-        return _Raw(*_hdf5.read_hdf5(where, path, max_bytes, name))
+        return _tiff.read(ask, path)
+    if magic[:4] == b"\x89HDF" or magic[:10] == b"MATLAB 7.3":
+        return _hdf5.read_hdf5(ask, path)
     if magic[:6] == b"MATLAB":
-        return _Raw(*_hdf5.read_matlab(where, path, max_bytes, name))
+        return _hdf5.read_matlab(ask, path)
     if magic[:4] == b"\xda\xce\xbe\x0a":
-        return _Raw(*_hdf5.read_nd2(where, path, max_bytes))
+        return _hdf5.read_nd2(ask, path)
+    if re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml.*?\?>\s*)?(<!--.*?-->\s*)*<(\w+:)?OME\b", magic, re.S):
+        return _tiff.read_companion(ask, path)
     foreign = next((text for head, text in _FOREIGN.items() if magic.startswith(head)), None)
     raise ValueError(
-        f"{where}: {path.name!r} is not a TIFF, npy, npz, Zarr, HDF5, MATLAB or ND2 file; it "
+        f"{where}: {path.name!r} is not a {_SUFFIXES} file; it "
         + (f"is {foreign}" if foreign else f"begins with {magic[:8]!r}")
         + ". Save the stack as TIFF."
     )
 
 
-def _from_npz(where: str, path: Path, max_bytes: float, name: str | None) -> _Raw:
+def _from_zip(ask: Request, path: Path) -> Raw:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if _zarr.is_zip(archive):
+                return _zarr.read(ask, path, archive)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(
+            f"{ask.where}: {path.name!r} is damaged ({error}). Copy it again."
+        ) from None
+    return _from_npz(ask.where, path, ask.max_bytes, ask.name)
+
+
+def _from_npz(where: str, path: Path, max_bytes: float, name: str | None) -> Raw:
     arrays = _npy.read_npz(where, path, max_bytes)
     stacks = {key: array for key, array in arrays.items() if array.ndim >= 2}
     if name is not None and name not in stacks:
@@ -77,14 +89,14 @@ def _from_npz(where: str, path: Path, max_bytes: float, name: str | None) -> _Ra
     if not stacks or (len(stacks) > 1 and name != "data"):
         raise ValueError(
             f"{where}: {path.name!r} must hold one stack, or one with the name 'data', got the "
-            f"arrays {', '.join(arrays) or 'none'}."
+            f"arrays {', '.join(arrays) or 'none'}. Pass the one you mean as `name`."
         )
     lengths = {}
     spacing = arrays.get("spacing")
     if spacing is not None and spacing.shape == (3,) and spacing.dtype.kind in "fiu":
         for axis, value in zip(("dz", "dy", "dx"), spacing.tolist(), strict=True):
-            lengths[axis] = _metadata.Length(float(value), "npz spacing")
-    return _Raw(stacks[name], _axes.guess(stacks[name].shape), lengths)
+            lengths[axis] = _lengths.stated(value, "µm", "npz spacing")
+    return Raw(stacks[name], _axes.guess(stacks[name].shape), lengths)
 
 
 def _user_length(where: str, name: str, value: Any) -> float:
@@ -117,42 +129,68 @@ def _user_lengths(where: str, pixel: Any, dz: Any) -> dict[str, float]:
     return given
 
 
+@dataclasses.dataclass
+class _Spacing:
+    """The voxel size with its provenance, and what has to be said about it."""
+
+    values: dict[str, float] = dataclasses.field(default_factory=dict)
+    provenance: dict[str, str] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    conflicts: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
 def _spacing(
-    where: str, name: str, given: dict[str, float], stated: dict[str, _metadata.Length]
-) -> tuple[tuple[float, float, float], dict[str, str], list[str], list[str]]:
-    """Voxel size, provenance, notes and warnings: the user's value wins over the file's."""
-    values: dict[str, float] = {}
-    provenance: dict[str, str] = {}
-    notes: list[str] = []
-    conflicts: dict[str, str] = {}
+    where: str, name: str, given: dict[str, float], stated: dict[str, _lengths.Length]
+) -> _Spacing:
+    """Voxel size: the user's value wins over the file's; one that neither has is asked for."""
+    found = _Spacing()
     for axis in ("dz", "dy", "dx"):
         option = "dz" if axis == "dz" else "pixel"
-        file = stated.get(axis)
-        if file and not _LIMITS[option][0] <= abs(file.value) <= _LIMITS[option][1]:
-            notes.append(f"{axis} = {file.value:.4g} µm ({file.source}) is absurd and ignored")
-            file = None
-        if file and file.value < 0:
-            notes.append(f"{axis} is negative in the file ({file.source}); its size is used")
-            file = dataclasses.replace(file, value=-file.value)
+        file = _usable(axis, option, stated.get(axis), found.notes)
         if axis in given:
-            values[axis], provenance[axis] = given[axis], f"{given[axis]:.6g} µm, user"
-            if file:
-                provenance[axis] += f"; the file says {file.value:.6g} µm ({file.source})"
-            if file and abs(file.value / given[axis] - 1) > _TOLERANCE:
-                conflicts[option] = (
-                    f"`{option}` is {given[axis]:.4g} µm by your argument and {file.value:.4g} µm "
-                    f"by the file ({file.source}). Yours is used."
-                )
-        elif file:
-            values[axis] = file.value
-            provenance[axis] = f"{file.value:.6g} µm, file ({file.source})"
+            found.values[axis], found.provenance[axis] = given[axis], f"{given[axis]:.6g} µm, user"
+            if file and not file.problem:
+                _compare(axis, given[axis], file, found)
+        elif file and not file.problem:
+            found.values[axis] = file.value
+            found.provenance[axis] = f"{file.value:.6g} µm, file ({file.source})"
         else:
             example = "'300 nm'" if option == "dz" else "'130 nm'"
+            why = file.problem if file else "does not state it"
             raise ValueError(
-                f"{where}: `{option}` is needed, because {name!r} does not state it. Pass it "
+                f"{where}: `{option}` is needed, because {name!r} {why}. Pass it "
                 f"in micrometers or as text, such as {option}={example}."
             )
-    return (values["dz"], values["dy"], values["dx"]), provenance, notes, list(conflicts.values())
+    return found
+
+
+def _usable(
+    axis: str, option: str, file: _lengths.Length | None, notes: list[str]
+) -> _lengths.Length | None:
+    """The file's length with a positive sign, or what is wrong with it; also said in the notes."""
+    if file is None:
+        return None
+    low, high = _LIMITS[option]
+    if not file.problem and not low <= abs(file.value) <= high:
+        problem = f"states {file.value:.4g} µm ({file.source}), which is absurd"
+        file = dataclasses.replace(file, problem=problem)
+    if file.problem:
+        notes.append(f"{axis} is not that of the file: it {file.problem}")
+    elif file.value < 0:
+        notes.append(f"{axis} is negative in the file ({file.source}); its size is used")
+        file = dataclasses.replace(file, value=-file.value)
+    return file
+
+
+def _compare(axis: str, mine: float, file: _lengths.Length, found: _Spacing) -> None:
+    """Says what the file says, and loudly where the user's number differs; that one is used."""
+    found.provenance[axis] += f"; the file says {file.value:.6g} µm ({file.source})"
+    if abs(file.value / mine - 1) > _TOLERANCE:
+        option = "dz" if axis == "dz" else "pixel"
+        found.conflicts[option] = (
+            f"`{option}` is {mine:.4g} µm by your argument and {file.value:.4g} µm "
+            f"by the file ({file.source}). Yours is used."
+        )
 
 
 def _checksum(path: Path) -> str:
@@ -174,6 +212,7 @@ def read_stack(
     name: str | None = None,
     max_bytes: float = 2**32,
     nan: str = "error",
+    missing: str = "error",
 ) -> Stack:
     r"""Reads a measured z stack and says where every number came from.
 
@@ -191,11 +230,16 @@ def read_stack(
         dz: Distance of the planes, positive [µm], or text as ``"300 nm"``.
         axes: Letters of the stored axes, such as ``"ZYX"`` or ``"CZYX"``, if the file is silent
             or wrong.
-        select: Which entry of an axis to keep, such as ``{"C": 0}``.
+        select: Which entry of an axis to keep, such as ``{"C": 0}``; P chooses the image
+            (position, series) of a file that holds several.
         name: Which array to read where an npz, HDF5 or MATLAB file holds several.
         max_bytes: Largest size in memory that is accepted [bytes].
         nan: ``"error"`` refuses NaN and infinity, ``"mask"`` fills them with the median and
             marks them in ``Stack.mask``.
+
+        missing: What to do where planes or chunks are not in the file: ``"error"``, ``"trim"``
+            keeps the planes before the gap (of a stopped acquisition), and ``"fill"`` takes the
+            value that Zarr and HDF5 files name for chunks that they leave out.
 
     Returns:
         The stack, ``(z, y, x)``, with spacing, provenance, saturation level, mask and checksum.
@@ -225,30 +269,36 @@ def read_stack(
     """
     where = "read_stack"
     _check.choice(where, "nan", nan, ("error", "mask"))
+    _check.choice(where, "missing", missing, ("error", "trim", "fill"))
     given = _user_lengths(where, pixel, dz)
     path = Path(path)
     if not _zarr.is_zarr(path):
         path = _files.existing(where, path)
-    raw = _load(where, path, max_bytes, axes, name)
+    chosen = {str(letter).upper(): int(index) for letter, index in (select or {}).items()}
+    ask = Request(where, max_bytes, axes, name, chosen, missing)
+    raw = _load(ask, path)
     if raw.axes is None and axes is None:
         raise ValueError(
             f"{where}: `axes` are needed, because {path.name!r} has the shape {raw.array.shape} "
             "and does not name them. Pass them in the stored order, such as axes='YXZ'."
         )
-    array, order, doubt = _axes.to_zyx(where, path.name, raw.array, raw.axes or "", axes, select)
-    spacing, provenance, notes, warnings = _spacing(where, path.name, given, raw.lengths)
+    stored = raw.axes or ""
+    array, order, doubt = _axes.to_zyx(where, path.name, raw.array, stored, axes, ask.select)
+    size = _spacing(where, path.name, given, raw.lengths)
     data, mask, remarks = _values.to_float32(where, path.name, array, nan)
     level, origin, more = _values.saturation(np.where(mask, data, array) if mask.any() else array)
-    for text in [*warnings, *([doubt + " Pass axes='ZYX' if that is right."] if doubt else [])]:
+    doubts = [doubt + " Pass axes='ZYX' if that is right."] if doubt else []
+    for text in [*size.conflicts.values(), *doubts]:
         _check.warn(where, text)
+    saturation = f"{level:g} counts, {origin}"
     return Stack(
         data,
-        spacing,
-        provenance={**provenance, "axes": order, "saturation": f"{level:g} counts, {origin}"},
+        (size.values["dz"], size.values["dy"], size.values["dx"]),
+        provenance={**size.provenance, "axes": order, "saturation": saturation},
         file_dtype=str(array.dtype),
         saturation=level,
         mask=mask,
         path=str(path),
         sha256=_checksum(path),
-        notes=(*notes, *remarks, *more, *([doubt] if doubt else [])),
+        notes=(*raw.notes, *size.notes, *remarks, *more, *([doubt] if doubt else [])),
     )

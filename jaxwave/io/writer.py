@@ -10,6 +10,8 @@ import numpy as np
 from jaxwave import _check, _files
 from jaxwave.io import _tiff, _zarr, results
 
+_ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".npz")
+
 
 def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> Path:
     r"""Writes a stack as float32 with its voxel size, atomically.
@@ -17,8 +19,8 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
     .. math:: d(z, y, x) \;\to\; \text{file},\qquad (\Delta z, \Delta y, \Delta x)\ \text{[µm]}
 
     Valid for one channel. The name chooses the format: ``.ome.tif`` is an OME-TIFF, ``.zarr`` an
-    OME-NGFF 0.5 group (Zarr 3, one chunk), ``.npz`` holds ``data`` and ``spacing``, and any other
-    name gives an ImageJ TIFF; :func:`read_stack` reads all of them back without loss.
+    OME-NGFF 0.5 group (Zarr 3, one chunk), ``.npz`` holds ``data`` and ``spacing``, and ``.tif``
+    is an ImageJ TIFF; :func:`read_stack` reads all of them back without loss.
 
     Args:
         path: File to write; its folder must exist.
@@ -31,7 +33,8 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
     Raises:
         ImportError: If a TIFF is asked for and tifffile is not installed.
         TypeError: If the numbers are not real.
-        ValueError: If the array is not (z, y, x) or the voxel size is missing or not positive.
+        ValueError: If the array is not (z, y, x), the voxel size is missing or not positive, or
+            the name ends in no format that is written.
         OSError: If the file cannot be written.
 
     Example:
@@ -60,6 +63,11 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
     if data.ndim != 3 or 0 in data.shape:
         raise ValueError(f"{where}: `stack` must have the axes (z, y, x), got {data.shape}.")
     name = str(path).lower()
+    if not name.endswith(_ENDINGS):
+        raise ValueError(
+            f"{where}: the name must end in {', '.join(_ENDINGS)}, which are the formats that are "
+            f"written, got {Path(path).name!r}."
+        )
     if name.endswith(".zarr"):
         return _zarr.write(where, Path(path), data.astype(np.float32), (dz, dy, dx))
     if name.endswith(".npz"):
