@@ -1,6 +1,8 @@
 """Reads .npy and .npz files without ever unpickling and without trusting their headers."""
 
 import errno
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,7 +13,13 @@ import numpy as np
 from jaxwave import _files
 
 # What zipfile raises for damaged bytes; RuntimeError covers a bit that says "encrypted".
-_DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, RuntimeError)
+_DAMAGED: tuple[type[Exception], ...] = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error)
+_DAMAGED += (EOFError, RuntimeError, NotImplementedError, struct.error, UnicodeError, IndexError)
+# What numpy's reader of headers raises beside ValueError.
+_UNREADABLE = (SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError)
+_UNREADABLE += (MemoryError, struct.error, IndexError, KeyError)
+_MOST_AXES = 32
+_END, _END_BYTES = b"PK\x05\x06", 22  # of a zip file
 
 
 def read_npy(where: str, name: str, stream: BinaryIO, size: int, max_bytes: float) -> np.ndarray:
@@ -21,8 +29,10 @@ def read_npy(where: str, name: str, stream: BinaryIO, size: int, max_bytes: floa
         read = {(1, 0): np.lib.format.read_array_header_1_0}
         header = read.get(version, np.lib.format.read_array_header_2_0)
         shape, fortran, dtype = header(stream)
-    except (ValueError, EOFError) as error:
+    except (*_UNREADABLE, ValueError, EOFError) as error:
         raise ValueError(f"{where}: {name!r} has no readable npy header ({error}).") from None
+    if any(isinstance(n, bool) or n < 0 for n in shape) or len(shape) > _MOST_AXES:
+        raise ValueError(f"{where}: {name!r} declares the shape {shape}; its header is damaged.")
     if dtype.hasobject:
         raise ValueError(
             f"{where}: {name!r} holds pickled Python objects, which could run any program when "
@@ -48,6 +58,8 @@ def read_npz(where: str, path: Path, max_bytes: float) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            if len(members) != _members(path, len(members)):
+                raise zipfile.BadZipFile("its directory is not whole")
             _files.fits(where, path.name, sum(m.file_size for m in members), max_bytes)
             for member in members:
                 if not member.filename.endswith(".npy"):
@@ -64,6 +76,17 @@ def read_npz(where: str, path: Path, max_bytes: float) -> dict[str, np.ndarray]:
             raise
         raise ValueError(f"{where}: {path.name!r} is damaged ({error}). Copy it again.") from None
     return arrays
+
+
+def _members(path: Path, found: int) -> int:
+    """How many files the end of a zip file announces; zipfile does not compare."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(max(size - _END_BYTES - 0xFFFF, 0))
+        tail = stream.read()
+    place = tail.rfind(_END)
+    count = int.from_bytes(tail[place + 10 : place + 12], "little")
+    return found if place < 0 or count == 0xFFFF else count
 
 
 def write_npz(stream: BinaryIO, arrays: dict[str, Any], *, comment: bytes = b"") -> None:

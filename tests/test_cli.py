@@ -201,7 +201,7 @@ def test_report_writes_the_pages_again(several, capsys):
 
 def test_nothing_to_fit_is_said(files, tmp_path, capsys):
     assert main(["calibrate", str(files / "edge.npy"), *FLAGS, *VOXEL, "-o", str(tmp_path)]) == 1
-    assert "0 of 1 beads kept, because: cut by the edge" in capsys.readouterr().err
+    assert "0 of 1 bead kept, because: cut by the edge" in capsys.readouterr().err
     assert table(tmp_path)[0]["status"] == "rejected"
 
 
@@ -260,12 +260,12 @@ def test_other_settings_do_not_mix_in_a_folder(files, single, capsys):
         (["calibrate", "a.tif", "--na", "1.2", "--wavelength", "500 nm"], 2, "Pass the immersion"),
         (["calibrate", "a.tif", "--na", "0.8", "--wavelength", "500"], 2, "looks like nanometres"),
         (["calibrate", "a.tif", "--na", "0.8", "--wavelength", "5 ft"], 2, "`--wavelength`"),
-        (["calibrate", "no.tif", "--na", "0.8", "--wavelength", "0.5"], 1, "there is no file"),
+        (["calibrate", "no.tif", "--na", "0.8", "--wavelength", "0.5"], 2, "there is no file"),
         (["calibrate", "a.tif", *OPTICS, "--steps", "0", "0"], 2, "not both zero"),
-        (["calibrate", "a.tif", *OPTICS, "--size", "1"], 2, "`size` must be at least 8, got 1"),
-        (["calibrate", "a.tif", *OPTICS, "--most", "0"], 2, "`most` must be at least 1"),
+        (["calibrate", "a.tif", *OPTICS, "--size", "1"], 2, "--size must be at least 8, got 1"),
+        (["calibrate", "a.tif", *OPTICS, "--most", "0"], 2, "--most must be at least 1"),
         (["calibrate", "a.tif", *OPTICS, "--blur", "-60 nm"], 2, "must not be negative"),
-        (["calibrate", "--modle", "scalar"], 2, "unrecognized arguments"),
+        (["calibrate", "--modle", "scalar"], 2, "Did you mean --model?"),
         (["calibrate", "--config", "no.toml"], 2, "there is no file 'no.toml'"),
         (["resume", "."], 2, "nothing to resume"),
         (["report", "."], 2, "holds no calibrated bead"),
@@ -273,7 +273,7 @@ def test_other_settings_do_not_mix_in_a_folder(files, single, capsys):
         (["export", ".", "--psf", "a.png"], 2, "must end in .tif"),
         (["export", ".", "--psf", "a.tif"], 1, "no result.json"),
         (["psf", "--na", "0.8"], 2, "--wavelength, --pixel, --dz must be given"),
-        (["psf", *OPTICS, *VOXEL, "--na", "0"], 1, "`na` must be positive, got 0.0"),
+        (["psf", *OPTICS, *VOXEL, "--na", "0"], 2, "--na must be positive, got 0"),
         (["psf", *OPTICS, *VOXEL, "--zernike", "2,1=3 nm"], 2, "n >= |m| and n - m even"),
         (["psf", *OPTICS, *VOXEL, "--zernike", "2,0=3 nm"], 2, "is position or defocus"),
         ([], 2, ""),
@@ -284,8 +284,7 @@ def test_errors_are_one_sentence_and_a_code(tmp_path, monkeypatch, capsys, words
     assert main(words) == code
     err = capsys.readouterr().err
     assert message in err and "Traceback" not in err
-    if "unrecognized" not in message:
-        assert len(err.strip().splitlines()) <= 1
+    assert len(err.strip().splitlines()) <= 1
 
 
 def test_debug_shows_the_traceback(tmp_path, monkeypatch, capsys):
@@ -321,12 +320,6 @@ def test_every_option_has_a_help_and_no_flag_is_abbreviated_away():
         for option in table_:
             assert isinstance(option, Option) and option.help and not option.help.endswith(".")
     assert parser().prog == "jaxwave"
-
-
-def test_importing_the_parser_loads_no_jax():
-    program = "import sys, jaxwave.cli.settings as s; print('matplotlib' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.stdout.strip() == "False", run.stderr
 
 
 # -- exports -------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from jaxwave import io, report
+from jaxwave.cli.terminal import count
 from jaxwave.plot import fits
 from jaxwave.report import charts, page
-from jaxwave.report.folder import write_table
+from jaxwave.report.folder import is_guarded, write_table
 
 _NUMBERS = ("heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "seconds")
 _SHOWN = ("bead", "status", "heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_z_nm", "reason")
@@ -48,6 +49,8 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
 
 def value(text: str) -> float | str:
     """A cell of the CSV file as it was before."""
+    if is_guarded(text):
+        return text[1:]
     try:
         return float(text)
     except ValueError:
@@ -72,7 +75,7 @@ def text(rows: list[dict[str, Any]]) -> str:
     lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
     states = [r["status"] for r in rows]
     counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
-    return "\n".join([*(line.rstrip() for line in lines), f"{len(rows)} beads: {counts}"])
+    return "\n".join([*(line.rstrip() for line in lines), f"{count(len(rows), 'bead')}: {counts}"])
 
 
 def line(r: dict[str, Any]) -> str:
@@ -136,7 +139,7 @@ def _write_page(
     for r in rows:
         cells = [_cell(name, r[name]) for name in names]
         if r["folder"] and (folder / r["folder"] / "report.html").is_file():
-            cells[0] = f'<a href="{r["folder"]}/report.html">{page.escape(r["bead"])}</a>'
+            cells[0] = page.link(f"{r['folder']}/report.html", r["bead"])
         lines.append(cells)
     score = result["heldout_nmse"]
     cards = [
@@ -144,11 +147,12 @@ def _write_page(
         page.card(page.fixed(score, 4), "error on planes not fitted (NMSE), median"),
     ]
     body = [
-        f'<h1>{len(rows)} beads</h1><div class="cards">{"".join(cards)}</div>',
+        f'<h1>{count(len(rows), "bead")}</h1><div class="cards">{"".join(cards)}</div>',
         page.section(
             "Every bead", f'<div class="wide">{page.table(names, lines, range(2, 8))}</div>'
         ),
         chart,
     ]
-    text = page.document(f"{len(rows)} beads", "\n".join(body)).encode()
-    page.atomic("report", folder / "report.html", lambda stream: stream.write(text))
+    text = page.document(count(len(rows), "bead"), "\n".join(body))
+    data = text.encode(errors="backslashreplace")
+    page.atomic("report", folder / "report.html", lambda stream: stream.write(data))

@@ -6,14 +6,14 @@ import dataclasses
 import hashlib
 import json
 import os
-import sys
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxwave import _check, io, report
+from jaxwave import io, report
 from jaxwave._files import remove_temporary
 from jaxwave.beads import (
     BeadModel,
@@ -25,15 +25,13 @@ from jaxwave.beads import (
     shared_start,
 )
 from jaxwave.beads.model import SCALES
-from jaxwave.calibration.progress import Bar
 from jaxwave.calibration.run_folder import RunFolder
-from jaxwave.cli import batch, names, options, outputs
+from jaxwave.cli import batch, checks, names, options, outputs, progress
 from jaxwave.cli.outputs import JOB
-from jaxwave.cli.settings import Settings, UsageError, differences, gather, write_toml
+from jaxwave.cli.settings import Settings, UsageError, differences, write_toml
+from jaxwave.cli.terminal import count, in_flags, say, warn
 from jaxwave.compute import tune_cpu
-from jaxwave.units import length
 
-_SMALLEST = 8  # pixels of a window
 _MOST_DEPTHS = 20  # of focus from plane to plane
 _NO_BLUR = 0.01  # pixels, as good as none
 _DRIFT = ("drift_y", "drift_x", "drift_z")
@@ -55,9 +53,7 @@ class _Task:
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Calibrates the beads of the files, into a folder of their results."""
-    settings = gather(options.CALIBRATE, vars(arguments), arguments.config)
-    settings.values["files"] = names.expand(settings["files"] or [])
-    _complete(settings)
+    settings = arguments.settings
     folder, force = Path(settings["out"]), arguments.force
     job = folder / JOB
     own = arguments.config is not None and outputs.same(arguments.config, job)
@@ -97,15 +93,7 @@ def _claim_beads(settings: Settings, folder: Path, tasks: list[_Task], *, force:
 
 def resume(arguments: argparse.Namespace) -> int:
     """Goes on with the beads that are not done."""
-    folder = Path(arguments.folder)
-    job = folder / JOB
-    if not job.is_file():
-        raise UsageError(
-            f"{str(folder)!r} holds no {JOB}, so there is nothing to resume. Start with "
-            "jaxwave calibrate."
-        )
-    settings = gather(options.CALIBRATE, {"out": str(folder)}, str(job))
-    _complete(settings)
+    folder, settings = Path(arguments.folder), arguments.settings
     outputs.claim(folder, [folder], settings["files"], force=not outputs.is_ours(folder))
     report.prepare(folder)
     with RunFolder(folder) as run:
@@ -117,65 +105,15 @@ def resume(arguments: argparse.Namespace) -> int:
             if finished is not None:
                 task.row.update(finished, folder=os.path.relpath(task.folder, folder))
                 done += 1
-        print(f"{done} of {len(tasks)} beads are done already")
+        say(f"{done} of {count(len(tasks), 'bead')} {'is' if done == 1 else 'are'} done already")
         return _run(settings, folder, run, rows, tasks)
-
-
-def _complete(settings: Settings) -> None:
-    """Requires the settings without which nothing can start."""
-    if not settings["files"]:
-        raise UsageError("no files: name the stacks of beads, or give `files` in the TOML file.")
-    missing = [name for name in ("na", "wavelength") if settings[name] is None]
-    if missing:
-        example = {"na": "--na 0.85", "wavelength": '--wavelength "520 nm"'}
-        listed = " ".join(example[name] for name in missing)
-        raise UsageError(f"{' and '.join(missing)} must be given, such as {listed}.")
-    try:
-        _check.wavelength("--wavelength", settings["wavelength"])
-        for name in ("na", "n"):
-            _check.positive(f"--{name}", name, settings[name])
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    if settings["na"] >= settings["n"]:
-        hint = " Pass the immersion medium's index with --n."
-        raise UsageError(
-            f"the numerical aperture {settings['na']:g} must be below the refractive index "
-            f"{settings['n']:g} ({settings.origin('n')}).{hint}"
-        )
-    steps = settings["steps"]
-    if len(steps) != 2 or min(steps) < 0 or max(steps) < 1:
-        raise UsageError(f"`steps` must be two counts, not both zero, got {steps}.")
-    for name, least in (("size", _SMALLEST), ("most", 1), ("order", 2)):
-        if settings[name] is not None and settings[name] < least:
-            raise UsageError(f"`{name}` must be at least {least}, got {settings[name]}.")
-    _blur(settings, 1.0)
-    chosen(settings["select"])
-
-
-def chosen(texts: list[str] | None) -> dict[str, int]:
-    """Entries of other axes, from texts such as ``C=0``."""
-    result = {}
-    for text in texts or []:
-        axis, _, number = text.partition("=")
-        if not number.strip().lstrip("-").isdigit():
-            raise UsageError(f"`--select` must look like C=0, got {text!r}.")
-        result[axis.strip()] = int(number)
-    return result
 
 
 def _blur(settings: Settings, pixel: float) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the blur starts from, and whether it stays there."""
-    text = settings["blur"]
-    if text == "fit":
+    sigma = checks.blur(settings["blur"])
+    if sigma is None:
         return {}, ()
-    try:
-        sigma = 0.0 if text == "none" else float(length(text))
-    except (ValueError, TypeError):
-        raise UsageError(
-            f"`--blur` must be fit, none, or a length such as '60 nm', got {text!r}."
-        ) from None
-    if sigma < 0:
-        raise UsageError(f"`--blur` must not be negative, got {text!r}.")
     pixels = np.full(2, np.log(max(sigma / pixel, _NO_BLUR)) / SCALES["blur"])
     return {"blur": pixels}, ("blur",)
 
@@ -192,23 +130,18 @@ def _run(
 ) -> int:
     if not tasks:
         batch.write(folder, rows)
-        print(batch.text(rows))
+        say(batch.text(rows))
         raise RuntimeError(_nothing(rows))
     tune_cpu()
     waiting = [task for task in tasks if task.row["status"] == "waiting"]
-    with _shown() as bar:
+    with progress.shown() as bar:
         for task, outcome in _fit(settings, waiting, _first_start(tasks), _Stopper(run, bar)):
             _keep(settings, task, outcome, alone=len(tasks) == 1)
             with contextlib.suppress(OSError):  # tried again after the next bead and at the end
                 batch.write(folder, rows)
             if len(tasks) > 1:
-                print(batch.line(task.row), flush=True)
+                say(batch.line(task.row))
     return _end(settings, folder, rows, tasks)
-
-
-def _shown() -> Any:
-    """A progress bar where somebody can see it."""
-    return Bar() if sys.stderr.isatty() else contextlib.nullcontext()
 
 
 class _Stopper:
@@ -218,10 +151,9 @@ class _Stopper:
         self._run, self._bar = run, bar
 
     def __call__(self, *parts: Any) -> None:
-        if self._bar is not None:
-            self._bar(*parts)
+        self._bar(*parts)
         if self._run.stop_signal is not None:
-            print("stopped; go on with: jaxwave resume " + str(self._run.path), file=sys.stderr)
+            warn(f"stopped; go on with: jaxwave resume {shlex.quote(str(self._run.path))}")
             raise SystemExit(self._run.exit_code)
 
 
@@ -235,10 +167,12 @@ def _find(settings: Settings, folder: Path) -> tuple[list[dict[str, Any]], list[
         except (ValueError, TypeError, OSError, MemoryError) as error:
             if len(settings["files"]) == 1:
                 raise
-            rows.append(batch.row(stem, path, status="failed", reason=str(error)))
+            reason = in_flags(str(error), options.CALIBRATE)
+            rows.append(batch.row(stem, path, status="failed", reason=reason))
             continue
-        print(stack.describe())
-        print(f"  beads: {len(beads)} found, {sum(b.ok for b in beads)} of them good", flush=True)
+        say(stack.describe())
+        good = sum(b.ok for b in beads)
+        say(f"  beads: {len(beads)} found, {good} of them good")
         kept = 0
         for number, bead in enumerate(beads, 1):
             row = batch.row(f"{stem}-{number:03d}", path, bead=bead)
@@ -257,8 +191,11 @@ def _beads(settings: Settings, path: str) -> tuple[io.Stack, list[Any]]:
         pixel=settings["pixel"],
         dz=settings["dz"],
         axes=settings["axes"],
-        select=chosen(settings["select"]),
+        select=checks.chosen(settings["select"]),
+        name=settings["name"],
+        max_bytes=settings["max_bytes"],
         nan=settings["nan"],
+        missing=settings["missing"],
     )
     size = min(settings["size"], *stack.shape[1:])
     beads = find_beads(stack, size=size, threshold=settings["threshold"])
@@ -297,7 +234,7 @@ def _tasks(
         except ValueError as error:
             if len({r["file"] for r in rows}) == 1:
                 raise
-            row.update(status="failed", reason=str(error))
+            row.update(status="failed", reason=in_flags(str(error), options.CALIBRATE))
             continue
         z = (np.arange(len(window.data)) - len(window.data) // 2) * dz
         z = -z if settings["stage"] == "reverse" else z  # the images alone cannot tell
@@ -427,7 +364,8 @@ def _weight(window: io.Stack) -> np.ndarray:
 
 def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool) -> None:
     """Writes what a bead gave, and fills its row."""
-    task.row.update(status=outcome.status, reason=outcome.reason)
+    reason = in_flags(outcome.reason, options.CALIBRATE)
+    task.row.update(status=outcome.status, reason=reason)
     if outcome.fit is None:
         return
     _make_again(settings)
@@ -439,7 +377,7 @@ def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool)
             outcome.fit,
             np.where(_weight(task.window) > 0, task.window.data, np.nan),
             task.z,
-            settings={**shown, "status": outcome.status, "reason": outcome.reason, "job": task.job},
+            settings={**shown, "status": outcome.status, "reason": reason, "job": task.job},
             provenance=task.provenance,
             name=task.name,
             page=page,
@@ -457,8 +395,7 @@ def _make_again(settings: Settings) -> None:
     folder = Path(settings["out"])
     if (folder / JOB).is_file():
         return
-    text = f"{str(folder)!r} was removed while the fit was running; it is made again"
-    print(f"jaxwave: warning: {text}", file=sys.stderr)
+    warn(f"warning: {str(folder)!r} was removed while the fit was running; it is made again")
     with contextlib.suppress(OSError):  # then saving the bead says what is wrong
         report.prepare(folder)
         write_toml(folder / JOB, options.CALIBRATE, settings)
@@ -466,7 +403,7 @@ def _make_again(settings: Settings) -> None:
 
 def _end(settings: Settings, folder: Path, rows: list[dict[str, Any]], tasks: list[_Task]) -> int:
     """The table, the page of the batch, and the exit code."""
-    print(batch.text(rows))
+    say(batch.text(rows))
     batch.write(folder, rows)
     done = [task for task in tasks if task.row["status"] in ("ok", "poor")]
     if len(tasks) > 1 and done:
@@ -477,10 +414,10 @@ def _end(settings: Settings, folder: Path, rows: list[dict[str, Any]], tasks: li
                 batch.page_of(task.folder)
         batch.summary(folder, rows)
     unsaved = [task for task in tasks if str(task.row["reason"]).startswith("cannot be saved")]
-    print(f"results in {folder}")
+    say(f"results in {folder}")
     return 0 if done and not unsaved else 1
 
 
 def _nothing(rows: list[dict[str, Any]]) -> str:
     reasons = sorted({str(row["reason"]) for row in rows if row["reason"]})
-    return f"0 of {len(rows)} beads kept, because: {'; '.join(reasons[:5])}"
+    return f"0 of {count(len(rows), 'bead')} kept, because: {'; '.join(reasons[:5])}"

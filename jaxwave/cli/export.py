@@ -6,34 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import _check, io, report
+from jaxwave import io, report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.model import SCALES
-from jaxwave.cli import options, outputs
-from jaxwave.cli.calibrate import chosen
-from jaxwave.cli.settings import Settings, UsageError, gather
+from jaxwave.cli import checks, outputs
+from jaxwave.cli.settings import Settings, UsageError
+from jaxwave.cli.terminal import say
 from jaxwave.report.folder import write_table
 from jaxwave.report.quality import model_psf
 from jaxwave.units import length
 from jaxwave.zernike import zernike_mode, zernike_name
 
-_FORMATS = {
-    "psf": (".tif", ".tiff", ".zarr", ".npz"),
-    "pupil": (".npz", ".csv", ".json"),
-    "coefficients": (".csv", ".json"),
-}
 _MARGIN = 8  # pixels that the model needs around the window
 
 
 def export(arguments: argparse.Namespace) -> int:
     """Writes the PSF, the pupil and the modes of a calibrated bead."""
-    settings = gather(options.EXPORT, vars(arguments))
-    wanted = {kind: settings[kind] or [] for kind in _FORMATS}
-    if not any(wanted.values()):
-        raise UsageError("nothing to write: pass --psf, --pupil or --coefficients with a file.")
-    for kind, names in wanted.items():
-        for name in names:
-            _check_format(kind, name)
+    settings = arguments.settings
+    wanted = {kind: settings[kind] or [] for kind in checks.FORMATS}
     like = [settings["like"]] if settings["like"] else []
     _spare(wanted, like)
     saved = report.load_bead_fit(arguments.folder)
@@ -46,7 +36,7 @@ def export(arguments: argparse.Namespace) -> int:
     if wanted["psf"]:
         psf, spacing = _psf(settings, saved)
         for name in wanted["psf"]:
-            print(io.write_stack(name, psf / psf.sum(), spacing=spacing))
+            say(io.write_stack(name, psf / psf.sum(), spacing=spacing))
     return 0
 
 
@@ -55,12 +45,6 @@ def _spare(wanted: dict[str, list[str]], inputs: list[Any]) -> None:
     for names in wanted.values():
         for name in names:
             outputs.spare(name, inputs, "Choose another name.")
-
-
-def _check_format(kind: str, name: str) -> None:
-    if not name.lower().endswith(_FORMATS[kind]):
-        listed = ", ".join(_FORMATS[kind])
-        raise UsageError(f"--{kind}: the name must end in {listed}, got {name!r}.")
 
 
 def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float, float]]:
@@ -74,7 +58,7 @@ def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float
             pixel=settings["pixel"],
             dz=settings["dz"],
             axes=settings["axes"],
-            select=chosen(settings["select"]),
+            select=checks.chosen(settings["select"]),
             nan="mask",
         )
         step, dy, dx = image.spacing
@@ -84,16 +68,11 @@ def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float
     else:
         pixel, step = _given(settings["pixel"], pixel), _given(settings["dz"], step)
     extent = len(z) * dz
-    for name in ("planes", "size"):
-        if settings[name] is not None and settings[name] < 1:
-            raise UsageError(f"--{name} must be at least 1, got {settings[name]}.")
-    _check.positive("export", "pixel", pixel, unit="µm")
-    _check.positive("export", "dz", step, unit="µm")
     planes = _given(settings["planes"], _odd(extent / step))
     size = _given(settings["size"], _odd(min(model.shape) * model.pixel / pixel))
     heights = (np.arange(planes) - planes // 2) * step * float(np.sign(z[-1] - z[0]))
     if planes * step > 1.01 * extent + step:
-        print(f"note: {planes * step:.3g} µm of z are asked for, {extent:.3g} µm were measured")
+        say(f"note: {planes * step:.3g} µm of z are asked for, {extent:.3g} µm were measured")
     return report.calibrated_psf(saved.fit, heights, pixel=pixel, shape=size), (step, pixel, pixel)
 
 
@@ -107,7 +86,7 @@ def _odd(count: float) -> int:
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    print(write_table(path, rows) if path.suffix.lower() == ".csv" else io.write_json(path, rows))
+    say(write_table(path, rows) if path.suffix.lower() == ".csv" else io.write_json(path, rows))
 
 
 def _write_pupil(path: Path, saved: Any) -> None:
@@ -117,7 +96,7 @@ def _write_pupil(path: Path, saved: Any) -> None:
     place = (np.arange(count) - count // 2) * fit.model.step
     if path.suffix.lower() == ".npz":
         arrays = {"sy": place, "sx": place, "amplitude": fit.pupil_amplitude}
-        print(io.save_arrays(path, {**arrays, "opd_um": fit.pupil_opd}))
+        say(io.save_arrays(path, {**arrays, "opd_um": fit.pupil_opd}))
         return
     lit = np.argwhere(fit.pupil_amplitude > 0)
     rows = [
@@ -137,15 +116,8 @@ def _write_pupil(path: Path, saved: Any) -> None:
 
 def psf(arguments: argparse.Namespace) -> int:
     """Computes the PSF of a microscope from its numbers."""
-    settings = gather(options.PSF, vars(arguments))
-    needed = ("na", "wavelength", "pixel", "dz")
-    missing = [f"--{name}" for name in needed if settings[name] is None]
-    if missing:
-        raise UsageError(f"{', '.join(missing)} must be given; jaxwave psf --help has an example.")
-    _check_format("psf", settings["out"])
+    settings = arguments.settings
     modes = _modes(settings["zernike"])
-    for name in needed:
-        _check.positive("psf", name, settings[name])
     fine = min(settings["pixel"], settings["wavelength"] / (4 * settings["na"]))
     width = (settings["size"] + 1) * settings["pixel"] + 4 * _MARGIN * fine
     samples = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
@@ -172,7 +144,7 @@ def psf(arguments: argparse.Namespace) -> int:
     heights = (np.arange(planes) - planes // 2) * settings["dz"]
     image = model_psf(model, parameters, heights, pixel=settings["pixel"], shape=settings["size"])
     spacing = (settings["dz"], settings["pixel"], settings["pixel"])
-    print(io.write_stack(settings["out"], image / image.sum(), spacing=spacing))
+    say(io.write_stack(settings["out"], image / image.sum(), spacing=spacing))
     return 0
 
 

@@ -1,6 +1,7 @@
 """The parser of the command line, and what happens to errors and signals."""
 
 import argparse
+import difflib
 import importlib
 import os
 import signal
@@ -8,10 +9,10 @@ import sys
 import textwrap
 import traceback
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
-from jaxwave.cli import options
+from jaxwave.cli import cache, checks, options, terminal
 from jaxwave.cli.settings import Option, UsageError, add_options
 
 _DESCRIPTION = "Calibrates microscopes from measured beads, and writes the PSFs that come out."
@@ -21,6 +22,9 @@ example:
 
 Lengths carry their unit ("520 nm", "0.52 um"); a bare number is micrometers.
 Exit codes: 0 done, 1 failed, 2 wrong settings, 130 interrupted, 143 terminated.
+Compiled programs are kept in {cache} and make the next
+run faster; JAX_COMPILATION_CACHE_DIR names another folder, JAX_ENABLE_COMPILATION_CACHE=false
+keeps none.
 """
 _COMMANDS: dict[str, tuple[str, str, tuple[Option, ...], str]] = {
     "calibrate": (
@@ -88,12 +92,24 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30, width=92)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with the flag that may be meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2."""
+        flags = [option.flag for _, _, table, _ in _COMMANDS.values() for option in table]
+        wrong = [word for word in message.split() if word.startswith("--")]
+        near = difflib.get_close_matches(wrong[0], flags, n=1) if wrong else []
+        hint = f" Did you mean {near[0]}?" if near and near[0] not in wrong else ""
+        terminal.warn(f"{message}.{hint} {self.prog} --help lists the flags.")
+        raise SystemExit(2)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     style = _Formatter
-    top = argparse.ArgumentParser(
-        "jaxwave", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=style
-    )
+    epilog = _EPILOG.format(cache=cache.folder())
+    top = _Parser("jaxwave", description=_DESCRIPTION, epilog=epilog, formatter_class=style)
     top.add_argument("--version", action="store_true", help="print the versions and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, (short, long, table, epilog) in _COMMANDS.items():
@@ -118,35 +134,54 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code."""
+def main(words: Sequence[str] | None = None, *, load: Callable[[], None] | None = None) -> int:
+    """Runs a command and returns its exit code; ``load`` is called when the arguments are right."""
     top = parser()
     try:
         arguments = top.parse_args(words)
     except SystemExit as stop:  # argparse has said what is wrong, or printed the help
         return int(stop.code or 0)
-    if arguments.version:
-        from jaxwave.io.results import versions
-
-        print(", ".join(f"{name} {text}" for name, text in versions().items()))
-        return 0
-    if arguments.command is None:
+    if arguments.command is None and not arguments.version:
         top.print_help()
         return 2
-    return _guarded(arguments)
+    return _guarded(arguments, load or _nothing)
 
 
-def _guarded(arguments: argparse.Namespace) -> int:
+def _nothing() -> None:
+    """Everything is loaded already."""
+
+
+def _run(arguments: argparse.Namespace, load: Callable[[], None]) -> int:
+    """Checks the arguments, then loads what computes, then runs the command."""
+    if arguments.version:
+        load()
+        results = importlib.import_module("jaxwave.io.results")
+        terminal.say(", ".join(f"{name} {text}" for name, text in results.versions().items()))
+        return 0
+    arguments.settings = checks.CHECKS[arguments.command](arguments)
+    cache.use()
+    load()
+    warned = importlib.import_module("jaxwave._check").JaxwaveWarning
+    warnings.simplefilter("default", warned)
+    module = {"resume": "calibrate", "psf": "export"}.get(arguments.command, arguments.command)
+    run = getattr(importlib.import_module(f"jaxwave.cli.{module}"), arguments.command)
+    return int(run(arguments) or 0)
+
+
+def _guarded(arguments: argparse.Namespace, load: Callable[[], None]) -> int:
     """Runs a command; what goes wrong becomes one sentence and an exit code."""
-    module = "calibrate" if arguments.command in ("calibrate", "resume") else "export"
-    module = "report" if arguments.command == "report" else module
+    table = _COMMANDS[arguments.command][2] if arguments.command else ()
+    table = table or options.CALIBRATE
+
+    def show_warning(message: Any, *_: Any, **__: Any) -> None:
+        terminal.warn(f"warning: {terminal.in_flags(str(message), table)}")
+
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning  # type: ignore[assignment]
-            run = getattr(importlib.import_module(f"jaxwave.cli.{module}"), arguments.command)
-            return int(run(arguments) or 0)
+            warnings.showwarning = show_warning  # type: ignore[assignment]
+            return _run(arguments, load)
     except KeyboardInterrupt:
-        _say("interrupted")
+        terminal.warn("interrupted")
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of the output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -154,27 +189,25 @@ def _guarded(arguments: argparse.Namespace) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     except Exception as error:
-        if arguments.debug:
+        if getattr(arguments, "debug", False):
             traceback.print_exc()
         else:
-            _say(_sentence(error))
+            terminal.warn(_sentence(error, table))
         return 2 if isinstance(error, UsageError) else 1
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: BaseException, table: tuple[Option, ...]) -> str:
     expected = UsageError | ValueError | TypeError | OSError | ImportError | RuntimeError
     text = str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return (
+            f"the command line needs {error.name.split('.')[0]}, which is not installed. Run "
+            'pip install "jaxwave[all]".'
+        )
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror + (f": {error.filename}" if error.filename else "")
     text = " ".join(text.split()) or type(error).__name__
-    if not isinstance(error, expected) or len(text) > 1000:
-        text = f"{type(error).__name__}: {text[:600]} (--debug shows where)"
-    return text
-
-
-def _say(text: str) -> None:
-    print(f"jaxwave: {text}", file=sys.stderr)
-
-
-def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    _say(f"warning: {message}")
+    exhausted = "RESOURCE_EXHAUSTED" in text
+    if not exhausted and (not isinstance(error, expected) or len(text) > 1000):
+        return f"{type(error).__name__}: {text[:600]} (--debug shows where)"
+    return terminal.in_flags(text, table)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from jaxwave.cli import batch
 from jaxwave.cli.settings import UsageError
+from jaxwave.cli.terminal import say
 
 
 def report(arguments: argparse.Namespace) -> int:
     """Writes the page of a bead, or of a batch and of all its beads."""
     folder = Path(arguments.folder)
     if (folder / "calibration.npz").is_file():
-        print(batch.page_of(folder))
+        say(batch.page_of(folder))
         return 0
     beads = sorted(path.parent for path in folder.glob("*/calibration.npz"))
     if not beads:
@@ -20,11 +21,11 @@ def report(arguments: argparse.Namespace) -> int:
             f"{str(folder)!r} holds no calibrated bead. Pass the folder of a calibration."
         )
     for bead in beads:
-        print(batch.page_of(bead))
+        say(batch.page_of(bead))
     table = folder / "beads.csv"
     if table.is_file():
         with table.open(encoding="utf-8", newline="") as stream:
             rows = [{k: batch.value(v) for k, v in row.items()} for row in csv.DictReader(stream)]
         batch.summary(folder, rows)
-        print(folder / "report.html")
+        say(folder / "report.html")
     return 0

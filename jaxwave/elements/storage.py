@@ -247,10 +247,13 @@ def load_model(path: str | os.PathLike) -> Any:
     try:
         arrays = _arrays(where, path, content["arrays"]) if "arrays" in content else {}
         return _Reader(where, path.name, arrays).module(content["model"], ())
-    except (KeyError, AttributeError, TypeError) as error:
-        raise ValueError(
-            f"{where}: {path.name!r} is incomplete: {error}. Was it edited by hand?"
-        ) from None
+    except (KeyError, AttributeError, TypeError, IndexError, ArithmeticError, RecursionError) as e:
+        text = f"{where}: {path.name!r} is incomplete: {e}. Was it edited by hand?"
+        raise ValueError(text) from None
+    except ValueError as error:
+        if str(error).startswith(where):
+            raise
+        raise ValueError(f"{where}: {path.name!r} holds no model that is right: {error}") from None
 
 
 def _arrays(where: str, path: Path, entry: dict[str, str]) -> dict[str, np.ndarray]:
@@ -263,7 +266,7 @@ def _arrays(where: str, path: Path, entry: dict[str, str]) -> dict[str, np.ndarr
             f"{where}: {name!r} is damaged or belongs to another model (its checksum differs). "
             "Copy it again, together with the JSON file."
         )
-    return _npy.read_npz(where, beside, np.inf)
+    return _npy.read_npz(where, beside, beside.stat().st_size)  # they are stored as they are
 
 
 class _Reader:
@@ -310,7 +313,7 @@ class _Reader:
             radial, azimuthal, breaks = entry["polar_nodes"]
             return psf.PolarNodes(radial, azimuthal, tuple(breaks))
         if "dtype" in entry:
-            return np.dtype(entry["dtype"])
+            return _dtype(entry["dtype"])
         name = entry["function"].removeprefix("psf.")
         _check.choice(self.where, "function", name, psf.__all__)
         return getattr(psf, name)
@@ -322,7 +325,7 @@ class _Reader:
             array = np.asarray(entry["real"]) + 1j * np.asarray(entry["imag"])
         else:
             array = np.asarray(entry["value"])
-        return jnp.asarray(array.astype(np.dtype(entry["dtype"])))
+        return jnp.asarray(array.astype(_dtype(entry["dtype"])))
 
     def _class(self, name: str, module: str) -> type[Element]:
         found = [cls for cls in _element_classes(Element) if cls.__name__ == name]
@@ -340,6 +343,16 @@ class _Reader:
             f"{self.where}: {self.file!r} needs the element {name!r} of {module!r}, which is not "
             f"defined. Import the file that defines it first.{hint}"
         )
+
+
+def _dtype(name: str) -> np.dtype:
+    """A type of single numbers; text, records and arrays of any length are none."""
+    found = jnp.dtype(name)
+    if not isinstance(name, str) or not (
+        jnp.issubdtype(found, jnp.number) or jnp.issubdtype(found, jnp.bool_)
+    ):
+        raise ValueError(f"{name!r} is no type of numbers")
+    return found
 
 
 def _element_classes(cls: type[Element]) -> list[type[Element]]:

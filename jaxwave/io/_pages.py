@@ -208,10 +208,14 @@ def _inflates(method: int, data: bytes, most: int) -> bool:
 def require_codec(where: str, path: Path, page: dict[str, Any]) -> None:
     """Requires the package that decodes a compression beyond the built-in ones."""
     method = number(page, "compression", 1)
-    if method not in _BUILT_IN:
-        name = _COMPRESSIONS.get(method, f"method {method}")
-        what = f"TIFF files compressed with {name}, such as {path.name!r},"
+    if method in _COMPRESSIONS:
+        what = f"TIFF files compressed with {_COMPRESSIONS[method]}, such as {path.name!r},"
         _optional.require(where, "imagecodecs", "compressed", what)
+    elif method not in _BUILT_IN:
+        raise ValueError(
+            f"{where}: {path.name!r} is compressed with method {method}, which is unknown: its "
+            "header is wrong, or it is of a program of its own. Save the stack uncompressed."
+        )
 
 
 def is_shaped(description: str) -> bool:

@@ -74,7 +74,8 @@ def write_json(path: str | os.PathLike, value: Any) -> Path:
     """
     plain = _plain("write_json", value, "value")
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return _files.atomic("write_json", path, lambda stream: stream.write(text.encode()))
+    data = text.encode(errors="backslashreplace")  # file names may be no text
+    return _files.atomic("write_json", path, lambda stream: stream.write(data))
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Writes stacks as OME-TIFF, ImageJ TIFF, Zarr or npz."""
 
+import hashlib
 import io
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,11 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
     if name.endswith((".ome.tif", ".ome.tiff")):
         sizes = {f"PhysicalSize{a}": v for a, v in (("Z", dz), ("Y", dy), ("X", dx))}
         units = {f"{name}Unit": "µm" for name in sizes}
-        options: dict[str, Any] = {"ome": True, "metadata": {"axes": "ZYX", **sizes, **units}}
+        content = hashlib.sha256(data.astype("<f4").tobytes() + repr((dz, dy, dx)).encode())
+        # tifffile would take the address of the network card, and another number every time.
+        own = str(uuid.UUID(bytes=content.digest()[:16], version=5))
+        metadata = {"axes": "ZYX", **sizes, **units, "UUID": own}
+        options: dict[str, Any] = {"ome": True, "metadata": metadata}
     else:
         metadata = {"axes": "ZYX", "spacing": dz, "unit": "um"}
         options = {"imagej": True, "metadata": metadata, "resolution": (1 / dx, 1 / dy)}

@@ -143,9 +143,26 @@ def write_table(path: str | os.PathLike, rows: list[dict[str, Any]]) -> Path:
     stream = text_io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=[*rows[0]] if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
-    text = stream.getvalue().encode()
+    writer.writerows({name: _guarded(value) for name, value in row.items()} for row in rows)
+    text = stream.getvalue().encode(errors="backslashreplace")
     return atomic("write_table", path, lambda file: file.write(text))
+
+
+# How a cell begins that a spreadsheet would compute.
+_FORMULA = ("=", "+", "-", "@", "\t")
+
+
+def _guarded(value: Any) -> Any:
+    """A cell; text that a spreadsheet would take for a formula gets a quote in front."""
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r", "\\r")  # would end the row
+    return f"'{value}" if value.startswith((*_FORMULA, "'")) else value
+
+
+def is_guarded(text: str) -> bool:
+    """Tells whether a cell of :func:`write_table` has the quote that keeps it text."""
+    return text.startswith("'") and text[1:].startswith((*_FORMULA, "'"))
 
 
 def load_bead_fit(folder: str | os.PathLike) -> SavedBead:

@@ -2,6 +2,7 @@
 
 import html
 import os
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,21 @@ details summary { cursor: pointer; color: var(--blue); margin-bottom: 10px; }
 """
 
 
+class Html(str):
+    """Text that is HTML already; everything else is escaped."""
+
+    __slots__ = ()
+
+
 def escape(value: Any) -> str:
     """Text that HTML takes as text."""
     return html.escape(str(value))
+
+
+def link(folder: str, text: str) -> Html:
+    """A link to a file beside the page, whatever its name."""
+    address = escape(urllib.parse.quote(os.fsencode(folder)))
+    return Html(f'<a href="{address}">{escape(text)}</a>')
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -76,12 +89,12 @@ def fixed(value: Any, places: int) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[int] = ()) -> str:
-    """An HTML table; cells that are already HTML begin with ``<``."""
+    """An HTML table; cells are escaped unless they are :class:`Html`."""
     right = set(numbers)
 
     def cell(tag: str, k: int, value: Any) -> str:
         kind = ' class="number"' if k in right else ""
-        text = str(value) if str(value).startswith("<") else escape(value)
+        text = value if isinstance(value, Html) else escape(value)
         return f"<{tag}{kind}>{text}</{tag}>"
 
     top = "".join(cell("th", k, v) for k, v in enumerate(head))
@@ -163,7 +176,7 @@ def write_report(
             _origin(result),
         ]
     )
-    text = document(f"{title}: calibrated PSF", body).encode()
+    text = document(f"{title}: calibrated PSF", body).encode(errors="backslashreplace")
     return atomic("write_report", path, lambda stream: stream.write(text))
 
 
@@ -276,7 +289,7 @@ def _modes(fit: BeadFit, result: Mapping[str, Any]) -> str:
             row["fringe"],
             f"{fixed(row['opd_nm'], 2)} ± {fixed(row['error_nm'], 2)}",
             fixed(1e-3 * row["opd_nm"] / fit.model.wavelength, 4),
-            f'<i class="bar" style="width:{40 * abs(row["opd_nm"]) / largest:.0f}px"></i>',
+            Html(f'<i class="bar" style="width:{40 * abs(row["opd_nm"]) / largest:.0f}px"></i>'),
         )
         for row in result["zernikes"]
     ]
@@ -372,7 +385,9 @@ def _origin(result: Mapping[str, Any]) -> str:
         rows
     )
     settings = {**result["settings"], **{f"model.{k}": v for k, v in result["model"].items()}}
-    lines = [(k, f"<code>{escape(v)}</code>") for k, v in settings.items() if v not in ("", None)]
+    lines = [
+        (k, Html(f"<code>{escape(v)}</code>")) for k, v in settings.items() if v not in ("", None)
+    ]
     versions = ", ".join(f"{k} {v}" for k, v in result.get("versions", {}).items())
     body = table(("setting", "value"), lines) + f'<p class="soft"><br>{escape(versions)}</p>'
     return "\n".join([*parts, section("Exact settings and versions", body)])

@@ -1,0 +1,47 @@
+"""Compiled programs are kept between runs, in the folder that the system has for such things."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+_MOST = 2_000_000_000  # bytes
+
+
+def folder() -> Path:
+    """Where compiled programs are kept."""
+    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if given:
+        return Path(given)
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "jaxwave" / "compiled"
+
+
+def use() -> None:
+    """Tells JAX where to keep programs; its own settings win."""
+    environment = os.environ
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's alarms are not for users
+    if environment.get("JAX_ENABLE_COMPILATION_CACHE", "").lower() in ("0", "false", "off"):
+        return
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # no home: then without
+        return
+    wanted = {"jax_compilation_cache_dir": str(folder())}
+    wanted["jax_persistent_cache_min_compile_time_secs"] = "0.1"
+    wanted["jax_persistent_cache_min_entry_size_bytes"] = "-1"
+    if importlib.util.find_spec("filelock") is not None:  # JAX needs it to count the bytes
+        wanted["jax_compilation_cache_max_size"] = str(_MOST)
+    for name, value in wanted.items():
+        environment.setdefault(name.upper(), value)
+    jax = sys.modules.get("jax")
+    if jax is not None and jax.config.jax_compilation_cache_dir is None:  # python -m jaxwave
+        jax.config.update("jax_compilation_cache_dir", str(folder()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

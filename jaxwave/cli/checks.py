@@ -1,0 +1,207 @@
+"""What can be said about the arguments before JAX is loaded, in the words of the command line."""
+
+import argparse
+import difflib
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxwave.cli import names, options
+from jaxwave.cli.outputs import JOB
+from jaxwave.cli.settings import Settings, UsageError, gather
+from jaxwave.units import length
+
+FORMATS = {
+    "psf": (".tif", ".tiff", ".zarr", ".npz"),
+    "pupil": (".npz", ".csv", ".json"),
+    "coefficients": (".csv", ".json"),
+}
+# Range of each length [µm]: microscopes have no others.
+_RANGES = {"wavelength": (0.1, 20.0), "pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
+_SMALLEST = 8  # pixels of a window
+
+
+def calibrate(arguments: argparse.Namespace) -> Settings:
+    """Settings of a new calibration."""
+    settings = gather(options.CALIBRATE, vars(arguments), arguments.config)
+    settings.values["files"] = names.expand(settings["files"] or [])
+    _complete(settings)
+    return settings
+
+
+def resume(arguments: argparse.Namespace) -> Settings:
+    """Settings of a calibration that goes on."""
+    folder = Path(arguments.folder)
+    if not (folder / JOB).is_file():
+        raise UsageError(
+            f"{str(folder)!r} holds no {JOB}, so there is nothing to resume. Start with "
+            "jaxwave calibrate."
+        )
+    settings = gather(options.CALIBRATE, {"out": str(folder)}, str(folder / JOB))
+    _complete(settings)
+    return settings
+
+
+def report(arguments: argparse.Namespace) -> Settings:
+    """A report has no settings; its folder has to be there."""
+    _folder(arguments.folder)
+    return Settings({}, {})
+
+
+def export(arguments: argparse.Namespace) -> Settings:
+    """Settings of an export."""
+    settings = gather(options.EXPORT, vars(arguments))
+    if not any(settings[kind] for kind in FORMATS):
+        raise UsageError("nothing to write: pass --psf, --pupil or --coefficients with a file.")
+    for kind in FORMATS:
+        for name in settings[kind] or []:
+            _format(kind, name)
+    for name in ("planes", "size"):
+        _least(settings, name, 1)
+    for name in ("pixel", "dz"):
+        _length(settings, name)
+    chosen(settings["select"])
+    _folder(arguments.folder)
+    if settings["like"] is not None:
+        _exist([settings["like"]])
+    return settings
+
+
+def psf(arguments: argparse.Namespace) -> Settings:
+    """Settings of a PSF from numbers."""
+    settings = gather(options.PSF, vars(arguments))
+    needed = ("na", "wavelength", "pixel", "dz")
+    missing = [f"--{name}" for name in needed if settings[name] is None]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} must be given; jaxwave psf --help has an example.")
+    _format("psf", settings["out"])
+    _optics(settings)
+    for name in ("pixel", "dz"):
+        _length(settings, name)
+    for name in ("planes", "size"):
+        _least(settings, name, 1)
+    return settings
+
+
+CHECKS: dict[str, Callable[[argparse.Namespace], Settings]] = {
+    "calibrate": calibrate,
+    "resume": resume,
+    "report": report,
+    "export": export,
+    "psf": psf,
+}
+
+
+def chosen(texts: list[str] | None) -> dict[str, int]:
+    """Entries of other axes, from texts such as ``C=0``."""
+    result = {}
+    for text in texts or []:
+        axis, _, number = text.partition("=")
+        if not number.strip().removeprefix("-").isdecimal() or len(axis.strip()) != 1:
+            raise UsageError(f"--select must look like C=0, got {text!r}.")
+        result[axis.strip()] = int(number)
+    return result
+
+
+def blur(text: str) -> float | None:
+    """The fixed blur [µm], or None where it is fitted."""
+    if text == "fit":
+        return None
+    try:
+        sigma = 0.0 if text == "none" else float(length(text))
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"--blur must be fit, none, or a length such as '60 nm', got {text!r}."
+        ) from None
+    if not 0 <= sigma < math.inf:
+        raise UsageError(f"--blur must not be negative, got {text!r}.")
+    return sigma
+
+
+def _complete(settings: Settings) -> None:
+    """Requires the settings without which nothing can start."""
+    if not settings["files"]:
+        raise UsageError("no files: name the stacks of beads, or give `files` in the TOML file.")
+    missing = [name for name in ("na", "wavelength") if settings[name] is None]
+    if missing:
+        example = {"na": "--na 0.85", "wavelength": '--wavelength "520 nm"'}
+        listed = " ".join(example[name] for name in missing)
+        raise UsageError(f"{' and '.join(missing)} must be given, such as {listed}.")
+    _optics(settings)
+    for name in ("pixel", "dz"):
+        _length(settings, name)
+    steps = settings["steps"]
+    if len(steps) != 2 or min(steps) < 0 or max(steps) < 1:
+        listed = " ".join(map(str, steps))
+        raise UsageError(f"--steps must be two counts, not both zero, got {listed}.")
+    for name, least in (("size", _SMALLEST), ("most", 1), ("order", 2)):
+        _least(settings, name, least)
+    for name in ("bead", "depth"):
+        if not 0 <= settings[name] < math.inf:
+            raise UsageError(f"--{name} must be zero or more, got {settings[name]:g} µm.")
+    blur(settings["blur"])
+    chosen(settings["select"])
+    _exist(settings["files"])
+
+
+def _optics(settings: Settings) -> None:
+    for name in ("na", "n"):
+        if not 0 < settings[name] < math.inf:
+            raise UsageError(f"--{name} must be positive, got {settings[name]:g}.")
+    _length(settings, "wavelength")
+    if settings["na"] >= settings["n"]:
+        raise UsageError(
+            f"the numerical aperture {settings['na']:g} must be below the refractive index "
+            f"{settings['n']:g} ({settings.origin('n')}). Pass the immersion medium's index with "
+            "--n."
+        )
+
+
+def _length(settings: Settings, name: str) -> None:
+    """Requires a length that microscopes have, and sees other units in one that is not."""
+    value = settings[name]
+    low, high = _RANGES[name]
+    if value is None or low <= value <= high:
+        return
+    if not 0 < value < math.inf:
+        raise UsageError(f"--{name} must be positive, got {value:g} µm.")
+    for factor, unit, word in ((1e-3, "nm", "nanometres"), (1e6, "m", "metres")):
+        if low <= value * factor <= high:
+            raise UsageError(
+                f"--{name} is in micrometers without a unit; {value:g} looks like {word}. Pass "
+                f"--{name} '{value:g} {unit}'."
+            )
+    raise UsageError(
+        f"--{name} must lie between {low:g} and {high:g} µm, got {value:g} µm. Check its unit."
+    )
+
+
+def _least(settings: Settings, name: str, least: int) -> None:
+    if settings[name] is not None and settings[name] < least:
+        raise UsageError(f"--{name} must be at least {least}, got {settings[name]}.")
+
+
+def _format(kind: str, name: str) -> None:
+    if not name.lower().endswith(FORMATS[kind]):
+        listed = ", ".join(FORMATS[kind])
+        raise UsageError(f"--{kind}: the name must end in {listed}, got {name!r}.")
+
+
+def _folder(path: str) -> None:
+    if not os.path.isdir(path):
+        raise UsageError(f"there is no folder {path!r}. Pass the folder of a calibration.")
+
+
+def _exist(paths: list[str]) -> None:
+    """Requires that a file is there; one of many may be missing, which the batch tells."""
+    gone = [path for path in paths if not os.path.exists(path)]
+    if len(gone) < len(paths):
+        return
+    path = Path(gone[0])
+    try:
+        near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
+    except OSError:
+        raise UsageError(f"there is no folder {str(path.parent)!r}. Check the path.") from None
+    hint = f"Did you mean {near[0]!r}?" if near else "Check the path."
+    raise UsageError(f"there is no file {str(path)!r}. {hint}")

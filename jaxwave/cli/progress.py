@@ -1,0 +1,90 @@
+"""What a long fit shows: a bar for people, lines for the logs of clusters."""
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from jaxwave.calibration.progress import Bar
+from jaxwave.cli.terminal import warn
+
+_EVERY = 30.0  # seconds between two lines of a log
+_TICK = 0.2
+_SIGNS = "|/-\\"
+
+
+def shown() -> Any:
+    """Progress for the stream of errors: a terminal or a file."""
+    return Live() if sys.stderr.isatty() else Log()
+
+
+class Live:
+    """Seconds while the fit compiles, then a bar over its steps."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._first = threading.Event()
+        self._spinner = threading.Thread(target=self._spin, daemon=True)
+
+    def _spin(self) -> None:
+        start, turn = time.monotonic(), 0
+        while not self._first.wait(_TICK):
+            turn += 1
+            seconds = time.monotonic() - start
+            sys.stderr.write(f"\r{_SIGNS[turn % 4]} compiling, {seconds:.0f} s ")
+            sys.stderr.flush()
+        sys.stderr.write("\r" + " " * 30 + "\r")
+        sys.stderr.flush()
+
+    def _stop(self) -> None:
+        self._first.set()
+        if self._spinner.is_alive():
+            self._spinner.join()
+
+    def __call__(self, *parts: Any) -> None:
+        """Shows a report."""
+        if self._bar is None:
+            self._stop()
+            self._bar = Bar()
+            self._bar.__enter__()
+        self._bar(*parts)
+
+    def __enter__(self) -> Self:
+        self._spinner.start()
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+        if self._bar is not None:
+            self._bar.__exit__(kind, error, trace)
+
+
+class Log:
+    """A line where the fit begins to compile, and at times how far it is."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, stage: str, step: int, steps: int, loss: float, heldout: float) -> None:
+        """Shows a report if the last one is a while ago."""
+        now = time.monotonic()
+        if stage == self._stage and now - self._last < _EVERY:
+            return
+        self._stage, self._last = stage, now
+        warn(
+            f"{now - self._start:.0f} s: {stage}, step {step} of {steps}, loss {loss:.4g}, "
+            f"held-out {heldout:.4g}"
+        )
+
+    def __enter__(self) -> Self:
+        warn("compiling the fit; the first bead of a shape takes longer than the others")
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is left to close."""

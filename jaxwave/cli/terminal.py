@@ -1,0 +1,72 @@
+"""What people read in a terminal or a log: flags instead of arguments, no control characters."""
+
+import re
+import sys
+import unicodedata
+from typing import TextIO
+
+from jaxwave.cli.settings import Option
+
+_WHERE = re.compile(r"^(?:[A-Za-z_][A-Za-z0-9_]*: )+")
+_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def count(number: int, word: str) -> str:
+    """A number and its noun: 1 bead, 2 beads."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def printable(text: str) -> str:
+    """Text whose control characters, which could steer a terminal, are spelled out."""
+
+    def spelled(letter: str) -> str:
+        if letter == "\n" or unicodedata.category(letter) not in _HIDDEN:
+            return letter
+        code = ord(letter)
+        return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+    return "".join(map(spelled, text))
+
+
+def say(text: object) -> None:
+    """Prints a line of results."""
+    _print(str(text), sys.stdout)
+
+
+def warn(text: object) -> None:
+    """Prints a line about the run, to the stream of errors."""
+    _print(f"jaxwave: {text}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    text = printable(text)
+    code = stream.encoding or "utf-8"  # a terminal that lacks a letter gets its number
+    print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
+
+
+def in_flags(text: str, options: tuple[Option, ...]) -> str:
+    """A message of a function in the words of the command line.
+
+    The name of the function goes, and what is to be passed becomes flags, as far as there are
+    flags for it: ``select={'C': 0}`` is ``--select C=0``.
+    """
+    if "RESOURCE_EXHAUSTED" in text:
+        return "there is not enough memory for this fit. Pass a smaller --size or --order."
+    text = _WHERE.sub("", text)
+    flags = {option.name: option.flag for option in options if option.kind != "paths"}
+    if "select" in flags:
+        text = re.sub(r"select=(\{[^}]*\})", lambda m: _select(m.group(1)), text)
+    for name, flag in flags.items():
+        text = re.sub(rf"\b{name}='([^']*)'", lambda m, f=flag: f"{f} {_word(m.group(1))}", text)
+        text = re.sub(rf"`{name}=([^`']+)`", rf"{flag} \1", text)
+        text = re.sub(rf"`{name}`", flag, text)
+    return text
+
+
+def _select(text: str) -> str:
+    pairs = re.findall(r"'(\w)': (-?\d+)", text)
+    return "--select " + " ".join(f"{axis}={number}" for axis, number in pairs)
+
+
+def _word(text: str) -> str:
+    return f"'{text}'" if " " in text else text

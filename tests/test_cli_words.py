@@ -1,0 +1,238 @@
+"""What the command line says: its own flags, at once, in one line, on any terminal."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxwave import io as jio
+from jaxwave.cli import batch, cache, options, progress, terminal
+from jaxwave.cli.main import main
+
+ROOT = Path(__file__).parents[1]
+OPTICS = ["--na", "0.8", "--wavelength", "500 nm"]
+VOXEL = ["--pixel", "130 nm", "--dz", "0.35 um"]
+
+
+# -- before JAX ----------------------------------------------------------------------------
+
+WRONG = [
+    ["calibrate", "--modle", "scalar"],
+    ["calibrate", "no.tif", *OPTICS],
+    ["calibrate", "a.tif", "--na", "1.2", "--wavelength", "500 nm"],
+    ["calibrate", "a.tif", "--na", "0.8", "--wavelength", "520 m"],
+    ["calibrate", "a.tif", *OPTICS, "--pixel", "130"],
+    ["calibrate", "*.tif", *OPTICS],
+    ["resume", "."],
+    ["export", ".", "--psf", "a.png"],
+    ["psf", "--na", "0.8"],
+]
+
+
+@pytest.mark.slow
+def test_wrong_arguments_are_told_before_jax_is_loaded(tmp_path):
+    """One process makes all the mistakes; 0.3 s of CPU time are for the first one."""
+    program = f"""
+        import io, sys, time
+        sys.path.insert(0, {str(ROOT)!r})
+        import jaxwave_start
+        codes = []
+        for words in {WRONG!r}:
+            sys.argv = ["jaxwave", *words]
+            sys.modules.pop("jaxwave", None)
+            codes.append(jaxwave_start.main())
+            if len(codes) == 1:
+                first = time.process_time()
+        print(codes, "jax" in sys.modules, "numpy" in sys.modules, first < 0.3)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert run.stdout.split("] ")[1].strip() == "False False True", run.stdout + run.stderr
+    assert run.stdout.startswith(str([2] * len(WRONG)))
+    assert len(run.stderr.splitlines()) == len(WRONG)
+
+
+@pytest.mark.slow
+def test_the_command_starts_and_names_a_missing_package(tmp_path):
+    """JAX is loaded in the middle of the command; what is not installed is named."""
+    program = f"""
+        import sys
+        sys.path.insert(0, {str(ROOT)!r})
+        sys.modules["flax"] = None
+        import jaxwave_start
+        sys.argv = ["jaxwave", "psf", *{[*OPTICS, *VOXEL]!r}]
+        code = jaxwave_start.main()
+        import jaxwave
+        print(code, jaxwave.thin_lens.__name__, jaxwave.__version__ != "")
+    """
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert run.stdout == "1 thin_lens True\n", run.stderr
+    assert run.stderr.count("\n") == 1
+    assert 'needs flax, which is not installed. Run pip install "jaxwave[all]".' in run.stderr
+    assert (tmp_path / "jaxwave" / "compiled").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a.tif", "--na", "0.8", "--wavelength", "520 m"], "between 0.1 and 20 µm"),
+        (["a.tif", "--na", "0.8", "--wavelength", "520e-9"], "--wavelength '5.2e-07 m'"),
+        (["a.tif", *OPTICS, "--pixel", "130"], "looks like nanometres. Pass --pixel '130 nm'"),
+        (["a.tif", *OPTICS, "--dz", "-0.3"], "--dz must be positive"),
+        (["a.tif", *OPTICS, "--depth", "-1"], "--depth must be zero or more"),
+        (["a.tif", *OPTICS, "--select", "C"], "--select must look like C=0, got 'C'"),
+        (["a.tif", *OPTICS, "--na", "nan"], "--na must be positive"),
+        (["beds.npy", *OPTICS], "Did you mean 'beads.npy'?"),
+        (["nowhere/beads.npy", *OPTICS], "there is no folder"),
+        (["a.tif", *OPTICS, "--max-bytes"], "--max-bytes: expected one argument"),
+        (["a.tif", *OPTICS, "--wavelenth", "1"], "Did you mean --wavelength?"),
+    ],
+)
+def test_flags_are_named(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.tif").touch()
+    (tmp_path / "beads.npy").touch()
+    assert main(["calibrate", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+# -- messages of the functions -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "read_stack: `pixel` is needed. Pass it as text, such as pixel='130 nm'.",
+            "--pixel is needed. Pass it as text, such as --pixel '130 nm'.",
+        ),
+        ("find_beads: x. Pass nan='mask' to leave", "x. Pass --nan mask to leave"),
+        ("A: B: choose select={'C': 0, 'T': -1}.", "choose --select C=0 T=-1."),
+        ("x; missing='trim' keeps", "x; --missing trim keeps"),
+        ("Pass a larger `max_bytes` if", "Pass a larger --max-bytes if"),
+        ("Pass axes='ZYX' if", "Pass --axes ZYX if"),
+        ("job.toml: `na`: must be", "job.toml: --na: must be"),
+        ("its image differs from its pixel", "its image differs from its pixel"),
+    ],
+)
+def test_messages_speak_of_flags(said, shown):
+    assert terminal.in_flags(said, options.CALIBRATE) == shown
+
+
+def test_a_whole_message_of_the_reader(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.ones((5, 16, 16), np.float32) * np.nan)
+    np.save(tmp_path / "b.npy", np.ones((2, 5, 16, 16)))
+    out = ["-o", str(tmp_path / "out")]
+    assert main(["calibrate", str(tmp_path / "a.npy"), *OPTICS, *out]) == 1
+    assert "such as --dz '300 nm'" in capsys.readouterr().err
+    words = [str(tmp_path / "b.npy"), *OPTICS, *VOXEL, "--axes", "CZYX", *out]
+    assert main(["calibrate", *words]) == 1
+    said = capsys.readouterr().err
+    assert "choose one entry of the others with --select, such as --select C=0" in said
+    assert "read_stack" not in said
+    assert main(["calibrate", *words, "--select", "C=0"]) == 1, "it is constant"
+    capsys.readouterr()
+    words = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
+    assert main(["calibrate", *words, *OPTICS, "-o", str(tmp_path / "many")]) == 1
+    table = (tmp_path / "many" / "beads.csv").read_text()
+    assert "--dz '300 nm'" in table and "read_stack" not in table
+
+
+def test_a_warning_speaks_of_flags(tmp_path, capsys):
+    path = jio.write_stack(tmp_path / "a.tif", np.ones((5, 16, 16)), spacing=(0.3, 0.1, 0.1))
+    words = [str(path), *OPTICS, "--pixel", "130 nm", "-o", str(tmp_path / "out")]
+    assert main(["calibrate", *words]) == 1
+    said = capsys.readouterr().err
+    assert "warning: --pixel is 0.13 µm by your argument and 0.1 µm by the file" in said
+
+
+# -- the terminal --------------------------------------------------------------------------
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys):
+    terminal.say("a\x1b]0;title\x07b\x9bc\u202ed\udce9\r\nµ 漢")
+    out = capsys.readouterr().out
+    assert out == "a\\x1b]0;title\\x07b\\x9bc\\u202ed\\udce9\\x0d\nµ 漢\n"
+
+
+def test_a_file_with_a_hostile_name(tmp_path, capsys):
+    path = tmp_path / "a\x1bc.npy"
+    np.save(path, np.ones((5, 16, 16)))
+    words = [str(path), str(path) + "x", *OPTICS, *VOXEL, "-o", str(tmp_path / "out")]
+    assert main(["calibrate", *words]) == 1
+    text = "".join(capsys.readouterr())
+    assert "\x1b" not in text and "a\\x1bc" in text
+
+
+def test_a_terminal_that_lacks_letters(monkeypatch):
+    class Stream:
+        encoding = "ascii"
+        text = ""
+
+        def write(self, text):
+            text.encode(self.encoding)
+            self.text += text
+
+        def flush(self):
+            pass
+
+    stream = Stream()
+    monkeypatch.setattr(sys, "stdout", stream)
+    terminal.say("\u00b5 \u6f22")
+    assert stream.text == "\\xb5 \\u6f22\n"
+
+
+def test_one_bead_is_not_beads():
+    assert [terminal.count(n, "bead") for n in (0, 1, 2)] == ["0 beads", "1 bead", "2 beads"]
+    row = batch.row("a-001", "a.tif", status="failed", reason="x")
+    assert batch.text([row]).endswith("\n1 bead: 1 failed")
+
+
+# -- progress ------------------------------------------------------------------------------
+
+
+def test_a_log_tells_that_it_compiles_and_each_stage(capsys, monkeypatch):
+    clock = iter(range(0, 10_000, 11))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    with progress.shown() as log:
+        assert isinstance(log, progress.Log)
+        for step in range(6):
+            log("zernike", step, 60, 0.5, 0.25)
+        log("pupil", 1, 80, 0.5, 0.25)
+    lines = capsys.readouterr().err.splitlines()
+    assert "compiling the fit" in lines[0]
+    assert [line.split(": ")[2].split(",")[0] for line in lines[1:]] == ["zernike"] * 2 + ["pupil"]
+    assert "step 1 of 80, loss 0.5, held-out 0.25" in lines[-1]
+
+
+def test_a_terminal_shows_the_seconds_and_then_the_steps(capsys):
+    with progress.Live() as live:
+        time.sleep(0.5)
+        live("zernike", 3, 60, 0.5, 0.25)
+    said = capsys.readouterr().err
+    assert "compiling, 0 s" in said and "3/60" in said
+    with progress.Live():
+        pass  # an error before the first step: nothing hangs
+
+
+# -- the cache -----------------------------------------------------------------------------
+
+
+def test_the_cache_is_in_the_users_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert cache.folder() == tmp_path / "jaxwave" / "compiled"
+    assert main(["--help"]) == 0
+    assert str(tmp_path / "jaxwave" / "compiled") in capsys.readouterr().out
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
+    assert cache.folder() == tmp_path / "mine"
