@@ -8,7 +8,7 @@ import difflib
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -236,6 +236,8 @@ def real_array(where: str, name: str, array: Any, *, fix: str = "") -> jax.Array
     tail = f" {fix}" if fix else ""
     if isinstance(array, str):
         raise TypeError(f"{where}: `{name}` must be real, got the text {array!r}.{tail}")
+    if isinstance(array, int | float) and not isinstance(array, bool | np.generic):
+        return cast(jax.Array, np.asarray(array, jax.numpy.result_type(float)))  # stays known
     result = jax.numpy.asarray(array)
     if jax.numpy.issubdtype(result.dtype, jax.numpy.floating):
         return result

@@ -52,7 +52,12 @@ def pad(field: AnyField, shape: tuple[int, int]) -> AnyField:
             f"pad: `shape` must be at least the field's {field.shape}, got {new}. "
             "Use crop to make it smaller."
         )
-    margins = [_margins(o, n) for o, n in zip(field.shape, new, strict=True)]
+    return _pad(field, new)
+
+
+@numerics.program("shape")
+def _pad(field: AnyField, shape: tuple[int, int]) -> AnyField:
+    margins = [_margins(o, n) for o, n in zip(field.shape, shape, strict=True)]
     widths = [(0, 0)] * (field.u.ndim - 2) + margins
     return field.replace(u=jnp.pad(field.u, widths))
 
@@ -90,8 +95,13 @@ def crop(field: AnyField, shape: tuple[int, int]) -> AnyField:
             f"crop: `shape` must be at most the field's {field.shape}, got {new}. "
             "Use pad to make it larger."
         )
-    starts = [_margins(n, o)[0] for o, n in zip(field.shape, new, strict=True)]
-    window = tuple(slice(s, s + n) for s, n in zip(starts, new, strict=True))
+    return _crop(field, new)
+
+
+@numerics.program("shape")
+def _crop(field: AnyField, shape: tuple[int, int]) -> AnyField:
+    starts = [_margins(n, o)[0] for o, n in zip(field.shape, shape, strict=True)]
+    window = tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))
     return field.replace(u=field.u[(..., *window)])
 
 
@@ -149,10 +159,15 @@ def resample(field: AnyField, spacing: ArrayLike | str, shape: tuple[int, int]) 
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.4 (Whittaker-Shannon).
     """
     _check.is_field("resample", field, Field)
-    my, mx = _check.grid_shape("resample", shape)
+    shape = _check.grid_shape("resample", shape)
     spacing = _check.length("resample", "spacing", spacing)
     _check.positive("resample", "spacing", spacing, unit="µm")
-    new = grid.spacing_pair(spacing, field.real_dtype)
+    return _resample(field, grid.spacing_pair(spacing, field.real_dtype), shape)
+
+
+@numerics.program("shape")
+def _resample(field: AnyField, new: Array, shape: tuple[int, int]) -> AnyField:
+    my, mx = shape
     batch = _check.broadcast("resample", field=field.batch_shape, spacing=new.shape[:-1])
     field, new = broadcast(field, batch), jnp.broadcast_to(new, (*batch, 2))
     ny, nx = field.shape
@@ -199,6 +214,11 @@ def shift(field: AnyField, *, y: ArrayLike | str = 0.0, x: ArrayLike | str = 0.0
     y, x = _check.length("shift", "y", y), _check.length("shift", "x", x)
     for name, value in (("y", y), ("x", x)):
         _check.finite("shift", name, value, unit="µm")
+    return _shift(field, *(numerics.number(a, field.real_dtype) for a in (y, x)))
+
+
+@numerics.program()
+def _shift(field: AnyField, y: Array, x: Array) -> AnyField:
     field, (sy, sx) = with_parameters("shift", field, y=y, x=x)
     ramp_y = cis(-field.fy * sy[..., None, None])
     ramp_x = cis(-field.fx * sx[..., None, None])
@@ -237,6 +257,11 @@ def flip(field: AnyField, *, axis: str) -> AnyField:
     """
     _check.is_field("flip", field, Field)
     _check.choice("flip", "axis", axis, ("x", "y", "xy"))
+    return _flip(field, axis)
+
+
+@numerics.program("axis")
+def _flip(field: AnyField, axis: str) -> AnyField:
     u = field.u
     for name, place in (("y", -2), ("x", -1)):
         if name in axis:
@@ -277,6 +302,11 @@ def normalize(field: AnyField, *, power: ArrayLike = 1.0) -> AnyField:
     """
     _check.is_field("normalize", field, Field)
     _check.nonnegative("normalize", "power", power)
+    return _normalize(field, numerics.number(power, field.real_dtype))
+
+
+@numerics.program()
+def _normalize(field: AnyField, power: Array) -> AnyField:
     field, (target,) = with_parameters("normalize", field, power=power)
     now = field.power
     lit = now > 0
@@ -319,6 +349,11 @@ def stack(fields: Sequence[Field]) -> Any:
     shapes = [f.u.shape for f in fields]
     if len(set(shapes)) > 1:
         raise ValueError(f"stack: the fields must have equal shapes, got {shapes}.")
+    return _stack(fields)
+
+
+@numerics.program()
+def _stack(fields: list[Field]) -> Field:
     return fields[0].replace(
         u=jnp.stack([f.u for f in fields]),
         spacing=jnp.stack([f.spacing for f in fields]),

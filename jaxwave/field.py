@@ -115,25 +115,22 @@ class Field:
     @property
     def intensity(self) -> Array:
         """Squared modulus, summed over vector components, ``(..., y, x)`` [power/µm²]."""
-        return _squared(self.u)
+        return _intensity(self)
 
     @property
     def amplitude(self) -> Array:
         """Modulus of the samples, shaped like ``u``; its gradient is zero at dark samples."""
-        return numerics.safe_sqrt(_squared(self.u))
+        return _amplitude(self.u)
 
     @property
     def phase(self) -> Array:
         """Phase of the samples in (-pi, pi], shaped like ``u`` [rad]; zero at dark samples."""
-        lit = _squared(self.u) > 0
-        safe = jnp.where(lit, self.u, jnp.ones_like(self.u))
-        return jnp.where(lit, jnp.angle(safe), 0)
+        return _phase(self.u)
 
     @property
     def power(self) -> Array:
         """Power in the window, ``(...)`` [power]."""
-        axes = tuple(range(-self._rank, 0))
-        return jnp.sum(_squared(self.u), axis=axes) * jnp.prod(self.spacing, axis=-1)
+        return _power(self)
 
     # -- editing --------------------------------------------------------------------------
 
@@ -272,11 +269,6 @@ class VectorField(Field):
     def _rank(self) -> int:
         return 3
 
-    @property
-    def intensity(self) -> Array:
-        """Squared modulus summed over the components, ``(..., y, x)`` [power/µm²]."""
-        return jnp.sum(_squared(self.u), axis=-3)
-
     def on_grid(self, array: ArrayLike) -> Array:
         """Shapes an array ``(..., y, x)`` so that it broadcasts against ``u``."""
         return jnp.asarray(array)[..., None, :, :]
@@ -318,14 +310,13 @@ def _make(kind: type, where: str, u: Any, spacing: Any, wavelength: Any, rank: i
     wavelength = _check.wavelength(where, wavelength)
     spacing = _check.length(where, "spacing", spacing)
     _check.positive(where, "spacing", spacing, unit="µm")
-    u = u.astype(jnp.result_type(u.dtype, jnp.complex64))
-    real = numerics.real_dtype(u.dtype)
+    real = numerics.real_dtype(jnp.result_type(u.dtype, jnp.complex64))
     pair = grid.spacing_pair(spacing, real)
-    wavelength = jnp.asarray(wavelength, real)
+    wavelength = numerics.number(wavelength, real)
     batch = _check.broadcast(
         where, u=u.shape[:-rank], spacing=pair.shape[:-1], wavelength=wavelength.shape
     )
-    return broadcast(kind(u, pair, wavelength), batch)
+    return _broadcast(kind(u, jnp.asarray(pair), jnp.asarray(wavelength)), batch)
 
 
 def scalar_field(u: ArrayLike, *, spacing: ArrayLike | str, wavelength: ArrayLike | str) -> Field:
@@ -431,8 +422,40 @@ def modulate(field: AnyField, transmission: ArrayLike) -> AnyField:
     return field.replace(u=(field.u * field.on_grid(t)).astype(field.dtype))
 
 
+@numerics.program("batch")
+def _broadcast(field: AnyField, batch: tuple[int, ...]) -> AnyField:
+    u = field.u.astype(jnp.result_type(field.u.dtype, jnp.complex64))
+    return broadcast(field.replace(u=u), batch)
+
+
+# -- what the properties compute -----------------------------------------------------------
+
+
 def _squared(u: Array) -> Array:
     return jnp.real(u) ** 2 + jnp.imag(u) ** 2
+
+
+@numerics.program()
+def _intensity(field: Field) -> Array:
+    square = _squared(field.u)
+    return jnp.sum(square, axis=-3) if isinstance(field, VectorField) else square
+
+
+@numerics.program()
+def _amplitude(u: Array) -> Array:
+    return numerics.safe_sqrt(_squared(u))
+
+
+@numerics.program()
+def _phase(u: Array) -> Array:
+    lit = _squared(u) > 0
+    return jnp.where(lit, jnp.angle(jnp.where(lit, u, jnp.ones_like(u))), 0)
+
+
+@numerics.program()
+def _power(field: Field) -> Array:
+    axes = tuple(range(-field._rank, 0))
+    return jnp.sum(_squared(field.u), axis=axes) * jnp.prod(field.spacing, axis=-1)
 
 
 def _summary(value: Any, pair: bool = False) -> str:

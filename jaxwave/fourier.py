@@ -19,9 +19,12 @@ from jaxwave.numerics import cis, fast_len, word
 _AXES = (-2, -1)
 
 
-def _complex(where: str, u: ArrayLike) -> Array:
+def _array(where: str, u: ArrayLike) -> Array:
     _check.at_least(where, "u", u, 2, "(..., y, x)")
-    u = jnp.asarray(u)
+    return jnp.asarray(u)
+
+
+def _complex(u: Array) -> Array:
     return u.astype(jnp.result_type(u.dtype, jnp.complex64))
 
 
@@ -49,8 +52,7 @@ def ft2(u: ArrayLike) -> Array:
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.1.
     """
-    u = jnp.fft.ifftshift(_complex("ft2", u), axes=_AXES)
-    return jnp.fft.fftshift(jnp.fft.fft2(u, norm="ortho"), axes=_AXES)
+    return _transform(_array("ft2", u), False)
 
 
 def ift2(u: ArrayLike) -> Array:
@@ -76,8 +78,14 @@ def ift2(u: ArrayLike) -> Array:
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.1.
     """
-    u = jnp.fft.ifftshift(_complex("ift2", u), axes=_AXES)
-    return jnp.fft.fftshift(jnp.fft.ifft2(u, norm="ortho"), axes=_AXES)
+    return _transform(_array("ift2", u), True)
+
+
+@numerics.program("inverse")
+def _transform(u: Array, inverse: bool) -> Array:
+    fft2 = jnp.fft.ifft2 if inverse else jnp.fft.fft2
+    u = jnp.fft.ifftshift(_complex(u), axes=_AXES)
+    return jnp.fft.fftshift(fft2(u, norm="ortho"), axes=_AXES)
 
 
 # -- zooms ---------------------------------------------------------------------------------
@@ -113,14 +121,16 @@ def _index_turns(shape: tuple[int, int], alpha: Array) -> Array:
     return numerics.product_turns(a, word(_index_products(shape), alpha.dtype))
 
 
-def _kernel(shape: tuple[int, int], alpha: Any, inverse: bool, dtype: np.dtype) -> Array:
+def _known_kernel(shape: tuple[int, int], alpha: Any, inverse: bool, dtype: np.dtype) -> np.ndarray:
+    """The matrix of :func:`_kernel` for a known zoom, in float64 while the program is traced."""
+    alpha = np.asarray(alpha, np.float64)[..., None, None]
+    turns = np.remainder((1 if inverse else -1) * _index_products(shape) * alpha, 1.0)
+    return (np.sqrt(alpha) * np.exp(2j * np.pi * turns)).astype(dtype)
+
+
+def _kernel(shape: tuple[int, int], alpha: Array, inverse: bool) -> Array:
     """Matrix sqrt(alpha) exp(-+ 2 pi i alpha j k), ``(..., *shape)``."""
     sign = 1 if inverse else -1
-    if _check.is_concrete(alpha) and not isinstance(alpha, Array):
-        alpha = np.asarray(alpha, np.float64)[..., None, None]
-        turns = np.remainder(sign * _index_products(shape) * alpha, 1.0)
-        return jnp.asarray((np.sqrt(alpha) * np.exp(2j * np.pi * turns)).astype(dtype))
-    alpha = jnp.asarray(alpha, numerics.real_dtype(dtype))
     return jnp.sqrt(alpha)[..., None, None] * cis(sign * _index_turns(shape, alpha))
 
 
@@ -157,12 +167,30 @@ def matrix_ft2(
         R. Soummer et al., "Fast computation of Lyot-style coronagraph propagation",
         Opt. Express 15, 15935 (2007), Eq. 10.
     """
-    u = _complex("matrix_ft2", u)
-    my, mx = _check.grid_shape("matrix_ft2", shape)
+    u = _array("matrix_ft2", u)
+    my, mx = shape = _check.grid_shape("matrix_ft2", shape)
     ay, ax = _pair("matrix_ft2", alpha)
+    if isinstance(ay, Array):
+        return _matrix_transform(u, ay, ax, shape, inverse)
+    dtype = jnp.result_type(u.dtype, jnp.complex64)
     ny, nx = u.shape[-2:]
-    right = _kernel((nx, mx), ax, inverse, u.dtype)
-    left = _kernel((ny, my), ay, inverse, u.dtype)
+    left = _known_kernel((ny, my), ay, inverse, dtype)
+    return _products(u, left, _known_kernel((nx, mx), ax, inverse, dtype))
+
+
+@numerics.program("shape", "inverse")
+def _matrix_transform(
+    u: Array, ay: Array, ax: Array, shape: tuple[int, int], inverse: bool
+) -> Array:
+    real = numerics.real_dtype(jnp.result_type(u.dtype, jnp.complex64))
+    (ny, nx), (my, mx) = u.shape[-2:], shape
+    left = _kernel((ny, my), ay.astype(real), inverse)
+    return _products(u, left, _kernel((nx, mx), ax.astype(real), inverse))
+
+
+@numerics.program()
+def _products(u: Array, left: Array, right: Array) -> Array:
+    u = _complex(u)
     u = jnp.swapaxes(_contract(u, right), -1, -2)
     return jnp.swapaxes(_contract(u, left), -1, -2)
 
@@ -238,17 +266,21 @@ def chirp_ft2(
             "chirp_ft2: `alpha` must be known when the program is traced. Use matrix_ft2 (or "
             "zoom_ft2, which chooses) for a zoom that is swept or learned."
         )
-    u = _complex("chirp_ft2", u)
-    my, mx = _check.grid_shape("chirp_ft2", shape)
+    u = _array("chirp_ft2", u)
+    shape = _check.grid_shape("chirp_ft2", shape)
     ay, ax = (np.asarray(a, np.float64) for a in _pair("chirp_ft2", alpha))
     if ay.ndim:
         raise ValueError(
             f"chirp_ft2: `alpha` must be one number or a pair, got the shape {np.shape(alpha)}. "
             "Use matrix_ft2 for a batch of zooms."
         )
-    sign = 1 if inverse else -1
-    u = jnp.swapaxes(_chirp_axis(u, float(ax), mx, sign), -1, -2)
-    return jnp.swapaxes(_chirp_axis(u, float(ay), my, sign), -1, -2)
+    return _chirps(u, float(ay), float(ax), shape, 1 if inverse else -1)
+
+
+@numerics.program("ay", "ax", "shape", "sign")
+def _chirps(u: Array, ay: float, ax: float, shape: tuple[int, int], sign: int) -> Array:
+    u = jnp.swapaxes(_chirp_axis(_complex(u), ax, shape[1], sign), -1, -2)
+    return jnp.swapaxes(_chirp_axis(u, ay, shape[0], sign), -1, -2)
 
 
 def zoom_ft2(

@@ -5,7 +5,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 
 
 def indices(n: int) -> np.ndarray:
@@ -14,10 +14,14 @@ def indices(n: int) -> np.ndarray:
 
 
 def spacing_pair(spacing: ArrayLike | str, dtype: jnp.dtype | None = None) -> Array:
-    """Turns one number or (dy, dx) into an array ``(..., 2)``."""
-    array = jnp.asarray(_check.length("spacing", "spacing", spacing), dtype)
+    """Turns one number or (dy, dx) into an array ``(..., 2)``; a known one is a numpy array."""
+    value = _check.length("spacing", "spacing", spacing)
+    if dtype is None:
+        known = isinstance(value, Array) and jnp.issubdtype(value.dtype, jnp.floating)
+        dtype = value.dtype if known else jnp.result_type(float)
+    array = numerics.number(value, dtype)
     if array.ndim == 0:
-        return jnp.stack([array, array])
+        return (np if isinstance(array, np.ndarray) else jnp).stack([array, array])
     if array.shape[-1] != 2:
         raise ValueError(
             f"spacing: `spacing` must be one number or (..., 2) as (dy, dx) [µm], got the shape "
@@ -51,8 +55,12 @@ def coordinates(shape: tuple[int, int], spacing: ArrayLike) -> tuple[Array, Arra
     References:
         A. V. Oppenheim and R. W. Schafer, *Discrete-Time Signal Processing*, Ch. 8.
     """
-    ny, nx = _check.grid_shape("coordinates", shape)
-    pair = spacing_pair(spacing)
+    return _coordinates(_check.grid_shape("coordinates", shape), spacing_pair(spacing))
+
+
+@numerics.program("shape")
+def _coordinates(shape: tuple[int, int], pair: Array) -> tuple[Array, Array]:
+    ny, nx = shape
     y = indices(ny).astype(pair.dtype)[:, None] * pair[..., 0, None, None]
     x = indices(nx).astype(pair.dtype) * pair[..., 1, None, None]
     return y, x
@@ -86,8 +94,12 @@ def frequencies(
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.4 (sampling theory).
     """
-    ny, nx = _check.grid_shape("frequencies", shape)
-    pair = spacing_pair(spacing)
+    return _frequencies(_check.grid_shape("frequencies", shape), spacing_pair(spacing), centered)
+
+
+@numerics.program("shape", "centered")
+def _frequencies(shape: tuple[int, int], pair: Array, centered: bool) -> tuple[Array, Array]:
+    ny, nx = shape
     order = (lambda a: a) if centered else np.fft.ifftshift
     fy = order(indices(ny)).astype(pair.dtype)[:, None] / (ny * pair[..., 0, None, None])
     fx = order(indices(nx)).astype(pair.dtype) / (nx * pair[..., 1, None, None])

@@ -5,7 +5,6 @@ centered at N // 2, needs neither the size of the image nor a sum of one (light 
 aperture stays lost), and has the image's sample spacing.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 from jaxwave.numerics import fast_len
 
 _BOUNDARIES = ("zero", "periodic", "reflect", "edge")
@@ -104,10 +103,9 @@ def _prepare(
     _check.not_empty(where, name, image.shape)
     _check.not_empty(where, "psf", psf.shape)
     _check.broadcast(where, **{name: image.shape[:-rank], "psf": psf.shape[:-rank]})
-    kind = jnp.result_type(image, psf, jnp.float32)
     (ny, nx), (my, mx) = image.shape[-2:], psf.shape[-2:]
     steps = _Convolution(_axis(ny, my, boundary), _axis(nx, mx, boundary), boundary)
-    return image.astype(kind), psf.astype(kind), steps
+    return image, psf, steps
 
 
 # -- images --------------------------------------------------------------------------------
@@ -147,6 +145,17 @@ def convolve_psf(image: ArrayLike, psf: ArrayLike, *, boundary: str = "zero") ->
     """
     where = "convolve_psf"
     image, psf, steps = _prepare(where, "image", image, psf, boundary, 2, "(..., y, x)")
+    return _convolve(image, psf, steps)
+
+
+def _common_type(*arrays: Array) -> list[Array]:
+    kind = jnp.result_type(*arrays, jnp.float32)
+    return [array.astype(kind) for array in arrays]
+
+
+@numerics.program("steps")
+def _convolve(image: Array, psf: Array, steps: _Convolution) -> Array:
+    image, psf = _common_type(image, psf)
     return steps.back(steps.image(image) * steps.psf(psf))
 
 
@@ -192,10 +201,14 @@ def image_volume(volume: ArrayLike, psf: ArrayLike, *, boundary: str = "zero") -
             f"got {psf.shape[-3]}. For one plane use convolve_psf."
         )
 
-    return steps.back(_add_planes(steps, volume, psf))
+    return _image_planes(volume, psf, steps)
 
 
-@partial(jax.jit, static_argnums=0)  # so that the loop is compiled once for eager callers too
+@numerics.program("steps")
+def _image_planes(volume: Array, psf: Array, steps: _Convolution) -> Array:
+    return steps.back(_add_planes(steps, *_common_type(volume, psf)))
+
+
 def _add_planes(steps: _Convolution, volume: Array, psf: Array) -> Array:
     """Spectrum of the sum of all planes' images; the gradient repeats the transforms."""
 
@@ -266,15 +279,23 @@ def mtf(psf: ArrayLike) -> Array:
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.3.
     """
-    h = _transfer("mtf", psf)
-    square = h.real**2 + h.imag**2
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    return _transfer("mtf", psf, modulus=True)
 
 
-def _transfer(where: str, psf: ArrayLike) -> Array:
+def _transfer(where: str, psf: ArrayLike, *, modulus: bool = False) -> Array:
     psf = _check.real_array(where, "psf", psf, fix="Take the intensity of an amplitude PSF.")
     _check.at_least(where, "psf", psf, 2, "(..., y, x)")
-    light = jnp.sum(psf, axis=(-2, -1), keepdims=True)
+    h, light = _spectrum(psf, modulus)
     _check.nonzero(where, "sum(psf)", light)
+    return h
+
+
+@numerics.program("modulus")
+def _spectrum(psf: Array, modulus: bool) -> tuple[Array, Array]:
+    light = jnp.sum(psf, axis=(-2, -1), keepdims=True)
     spectrum = jnp.fft.fft2(jnp.fft.ifftshift(psf, axes=(-2, -1)))
-    return jnp.fft.fftshift(spectrum, axes=(-2, -1)) / light
+    h = jnp.fft.fftshift(spectrum, axes=(-2, -1)) / light
+    if not modulus:
+        return h, light
+    square = h.real**2 + h.imag**2
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0), light

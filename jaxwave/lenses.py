@@ -68,7 +68,12 @@ def thin_lens(field: AnyField, f: ArrayLike | str, *, n: ArrayLike = 1.0) -> Any
     _check.finite(where, "f", f, unit="µm")
     _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lens.")
     _check.positive(where, "n", n)
-    field, (f, n) = with_parameters(where, field, f=f, n=n)
+    return _refract(field, *(numerics.number(a, field.real_dtype) for a in (f, n)))
+
+
+@numerics.program()
+def _refract(field: AnyField, f: Array, n: Array) -> AnyField:
+    field, (f, n) = with_parameters("thin_lens", field, f=f, n=n)
 
     def axis(count: int, spacing: Array) -> Array:
         def one(*parameters: Array) -> Array:
@@ -132,6 +137,22 @@ def ff_lens(
     fix = "For the reverse direction pass inverse=True."
     _check.positive(where, "f", f, unit="µm", fix=fix)
     _check.positive(where, "n", n)
+    shape = None if shape is None else _check.grid_shape(where, shape)
+    new = None if spacing is None else _new_spacing(where, field, spacing)
+    f, n = (numerics.number(a, field.real_dtype) for a in (f, n))
+    return _transform(field, f, n, new, shape, inverse)
+
+
+@numerics.program("shape", "inverse")
+def _transform(
+    field: AnyField,
+    f: Array,
+    n: Array,
+    spacing: Array | None,
+    shape: tuple[int, int] | None,
+    inverse: bool,
+) -> AnyField:
+    where = "ff_lens"
     field, (f, n) = with_parameters(where, field, f=f, n=n)
     scale = (field.wavelength * f / n)[..., None]
     factor = 1j if inverse else -1j
@@ -139,8 +160,8 @@ def ff_lens(
         new = scale / field.extent
         u = (fourier.ift2 if inverse else fourier.ft2)(field.u)
     else:
-        shape = field.shape if shape is None else _check.grid_shape(where, shape)
-        new = scale / field.extent if spacing is None else _new_spacing(where, field, spacing)
+        shape = field.shape if shape is None else shape
+        new = scale / field.extent if spacing is None else spacing
         field, (scale,) = with_parameters(where, field, scale=scale[..., 0])
         new = jnp.broadcast_to(new, (*field.batch_shape, 2))
         alpha = field.spacing * new / scale[..., None]

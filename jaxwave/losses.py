@@ -15,7 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.numerics import real_dtype
+from jaxwave.numerics import program, real_dtype
 
 Axis = int | tuple[int, ...] | None
 
@@ -32,28 +32,35 @@ _NONE = 1e-12
 def _pair(
     where: str, model: ArrayLike, data: ArrayLike, weight: ArrayLike | None, axis: Axis
 ) -> tuple[Array, Array, Array | None]:
-    """Checks shapes and data, and replaces samples of weight zero by harmless ones."""
+    """Checks shapes and data."""
     data_array, model_array = jnp.asarray(data), jnp.asarray(model)
     axes = [] if axis is None else np.atleast_1d(axis).tolist()
     rank = max((-a if a < 0 else a + 1 for a in axes), default=0)
     for name, array in (("data", data_array), ("model", model_array)):
         _check.at_least(where, name, array, rank, f"named by axis={axis}")
     _check.matches(where, "model", model_array.shape, "data", data_array.shape)
-    kind = jnp.result_type(model_array, data_array)
-    if not jnp.issubdtype(kind, jnp.inexact):
-        kind = jnp.result_type(float)
-    model_array, data_array = model_array.astype(kind), data_array.astype(kind)
     if weight is None:
         _check.finite_array(where, "data", data, fix="Give such samples the weight zero.")
         return model_array, data_array, None
     _check.nonnegative(where, "weight", weight)
-    w = jnp.asarray(weight, real_dtype(kind))
+    w = jnp.asarray(weight)
     shape = _check.broadcast(where, data=data_array.shape, model=model_array.shape, weight=w.shape)
-    w = jnp.broadcast_to(w, shape)
     if _check.is_concrete(data, weight):
         used = np.where(np.broadcast_to(np.asarray(w) != 0, shape), np.asarray(data), 0)
         _check.finite_array(where, "data", used, fix="Give such samples the weight zero.")
-    return jnp.where(w != 0, model_array, 1), jnp.where(w != 0, data_array, 1), w
+    return model_array, data_array, w
+
+
+def _harmless(m: Array, d: Array, w: Array | None) -> tuple[Array, Array, Array | None]:
+    """Gives all three one precision, and replaces samples of weight zero by harmless ones."""
+    kind = jnp.result_type(m, d)
+    if not jnp.issubdtype(kind, jnp.inexact):
+        kind = jnp.result_type(float)
+    m, d = m.astype(kind), d.astype(kind)
+    if w is None:
+        return m, d, None
+    w = jnp.broadcast_to(w.astype(real_dtype(kind)), np.broadcast_shapes(d.shape, m.shape, w.shape))
+    return jnp.where(w != 0, m, 1), jnp.where(w != 0, d, 1), w
 
 
 def _total(terms: Array, weight: Array | None, axis: Axis) -> Array:
@@ -107,13 +114,19 @@ def nmse(
         J. R. Fienup, "Invariant error metrics for image reconstruction",
         Appl. Opt. 36, 8352 (1997).
     """
-    m, d, w = _pair("nmse", model, data, weight, axis)
-    scale = _total(_square(d), w, axis)
+    error, scale = _nmse(*_pair("nmse", model, data, weight, axis), axis)
     if _check.is_concrete(scale):
         _check.positive(
             "nmse", "sum(weight * |data|²)", scale, fix="Leave out data that are zero everywhere."
         )
-    return _total(_square(m - d), w, axis) / scale
+    return error
+
+
+@program("axis")
+def _nmse(m: Array, d: Array, w: Array | None, axis: Axis) -> tuple[Array, Array]:
+    m, d, w = _harmless(m, d, w)
+    scale = _total(_square(d), w, axis)
+    return _total(_square(m - d), w, axis) / scale, scale
 
 
 def gaussian_nll(
@@ -154,15 +167,25 @@ def gaussian_nll(
         S. M. Kay, *Fundamentals of Statistical Signal Processing: Estimation Theory*, Sec. 3.9.
     """
     where = "gaussian_nll"
-    m, d, w = _pair(where, model, data, weight, axis)
+    m, d, w = _real_pair(where, model, data, weight, axis)
     v = _check.real_array(where, "variance", variance)
-    m, d = _check.real_array(where, "model", m), _check.real_array(where, "data", d)
     shape = _check.broadcast(where, data=d.shape, model=m.shape, variance=v.shape)
+    if _check.is_concrete(v, w):
+        used = np.asarray(v) if w is None else np.where(np.asarray(w) != 0, np.asarray(v), 1)
+        _check.positive(
+            where, "variance", np.broadcast_to(used, np.broadcast_shapes(shape, used.shape))
+        )
+    return _gaussian_nll(m, d, w, v, axis)
+
+
+@program("axis")
+def _gaussian_nll(m: Array, d: Array, w: Array | None, v: Array, axis: Axis) -> Array:
+    m, d, w = _harmless(m, d, w)
+    shape = np.broadcast_shapes(d.shape, m.shape, v.shape)
     v = jnp.broadcast_to(v.astype(m.dtype), shape)
     if w is not None:
         w = jnp.broadcast_to(w, np.broadcast_shapes(shape, w.shape))
         v = jnp.where(w != 0, v, 1)
-    _check.positive(where, "variance", v)
     return 0.5 * _total((m - d) ** 2 / v + jnp.log(2 * math.pi * v), w, axis)
 
 
@@ -239,7 +262,12 @@ def poisson_deviance(
     References:
         P. McCullagh and J. A. Nelder, *Generalized Linear Models*, 2nd ed., Sec. 2.3.
     """
-    m, d, w = _counted("poisson_deviance", model, data, weight, axis)
+    return _poisson_deviance(*_counted("poisson_deviance", model, data, weight, axis), axis)
+
+
+@program("axis")
+def _poisson_deviance(m: Array, d: Array, w: Array | None, axis: Axis) -> Array:
+    m, d, w = _harmless(m, d, w)
     return 2 * _total(_half_deviance(m, d), w, axis)
 
 
@@ -275,17 +303,28 @@ def poisson_nll(
         L. A. Shepp and Y. Vardi, "Maximum likelihood reconstruction for emission tomography",
         IEEE Trans. Med. Imaging 1, 113 (1982).
     """
-    m, d, w = _counted("poisson_nll", model, data, weight, axis)
+    return _poisson_nll(*_counted("poisson_nll", model, data, weight, axis), axis)
+
+
+@program("axis")
+def _poisson_nll(m: Array, d: Array, w: Array | None, axis: Axis) -> Array:
+    m, d, w = _harmless(m, d, w)
     return _total(_half_deviance(m, d) + _entropy(d), w, axis)
 
 
 def _counted(
     where: str, model: ArrayLike, data: ArrayLike, weight: ArrayLike | None, axis: Axis
 ) -> tuple[Array, Array, Array | None]:
-    m, d, w = _pair(where, model, data, weight, axis)
-    m, d = _check.real_array(where, "model", m), _check.real_array(where, "data", d)
+    pair = _real_pair(where, model, data, weight, axis)
     _counts(where, data, weight)
-    return m, d, w
+    return pair
+
+
+def _real_pair(
+    where: str, model: ArrayLike, data: ArrayLike, weight: ArrayLike | None, axis: Axis
+) -> tuple[Array, Array, Array | None]:
+    m, d, w = _pair(where, model, data, weight, axis)
+    return _check.real_array(where, "model", m), _check.real_array(where, "data", d), w
 
 
 def anscombe_loss(
@@ -329,12 +368,17 @@ def anscombe_loss(
         Suppl. Ser. 112, 179 (1995).
     """
     where = "anscombe_loss"
-    m, d, w = _pair(where, model, data, weight, axis)
-    m, d = _check.real_array(where, "model", m), _check.real_array(where, "data", d)
+    m, d, w = _real_pair(where, model, data, weight, axis)
     _check.nonnegative(where, "read_noise", read_noise, unit="electrons")
     if _check.is_concrete(read_noise) and not np.any(np.asarray(read_noise)):
         _counts(where, data, weight)
-    noise = _check.real_array(where, "read_noise", read_noise).astype(m.dtype)
+    return _anscombe(m, d, w, _check.real_array(where, "read_noise", read_noise), axis)
+
+
+@program("axis")
+def _anscombe(m: Array, d: Array, w: Array | None, noise: Array, axis: Axis) -> Array:
+    m, d, w = _harmless(m, d, w)
+    noise = noise.astype(m.dtype)
     root = _stable_root(3 / 8 + noise * noise)
     return _total((root(m) - root(d)) ** 2, w, axis)
 
@@ -397,27 +441,39 @@ def ssim(
         error visibility to structural similarity", IEEE Trans. Image Process. 13, 600 (2004).
     """
     where = "ssim"
-    m, d, w = _pair(where, model, data, weight, _IMAGE)
-    m, d = _check.real_array(where, "model", m), _check.real_array(where, "data", d)
+    m, d, w = _real_pair(where, model, data, weight, _IMAGE)
     shape = np.broadcast_shapes(m.shape, d.shape, () if w is None else w.shape)
     if min(shape[-2:]) <= 2 * _HALF:
         raise ValueError(
             f"{where}: the images must have at least 11 x 11 samples, got {shape[-2:]}. Use nmse."
         )
+    fix = "Pass the range of possible values."
+    if data_range is not None:
+        _check.positive(where, "data_range", data_range, fix=fix)
+        data_range = jnp.asarray(data_range)
+    similarity, used_range = _ssim(m, d, w, data_range)
+    if data_range is None:
+        _check.positive(where, "data_range", used_range, fix=fix)
+    return similarity
+
+
+@program()
+def _ssim(m: Array, d: Array, w: Array | None, data_range: Array | None) -> tuple[Array, Array]:
+    m, d, w = _harmless(m, d, w)
     w = jnp.ones_like(d) if w is None else w.astype(d.dtype)
     used = w != 0
     if data_range is None:
         high = jnp.max(jnp.where(used, d, -jnp.inf), axis=_IMAGE)
         low = jnp.min(jnp.where(used, d, jnp.inf), axis=_IMAGE)
         data_range = high - low
-    _check.positive(where, "data_range", data_range, fix="Pass the range of possible values.")
-    scale = jnp.asarray(data_range, d.dtype)[..., None, None]
+    scale = data_range.astype(d.dtype)[..., None, None]
     # In units of the range and about the data's mean, squares keep their digits.
     total = jnp.sum(w, axis=_IMAGE, keepdims=True)
     mean = jnp.sum(w * d, axis=_IMAGE, keepdims=True) / jnp.where(total > 0, total, 1)
     similarity = _similarity((m - mean) / scale, (d - mean) / scale, mean / scale, w)
     center = w[..., _HALF:-_HALF, _HALF:-_HALF]
-    return jnp.sum(center * similarity, axis=_IMAGE) / jnp.sum(center, axis=_IMAGE)
+    total = jnp.sum(center, axis=_IMAGE)
+    return jnp.sum(center * similarity, axis=_IMAGE) / total, data_range
 
 
 def _similarity(m: Array, d: Array, mean: Array, w: Array) -> Array:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, numerics
@@ -49,6 +50,11 @@ def phase_mask(field: AnyField, phase: ArrayLike) -> AnyField:
     """
     phase = _mask("phase_mask", field, "phase", phase)
     phase = _check.real_array("phase_mask", "phase", phase, fix="Use amplitude_mask.")
+    return _delay(field, phase)
+
+
+@numerics.program()
+def _delay(field: AnyField, phase: Array) -> AnyField:
     return modulate(field, cis(phase.astype(field.real_dtype) / numerics.TAU))
 
 
@@ -81,6 +87,11 @@ def opd_mask(field: AnyField, opd: ArrayLike) -> AnyField:
     """
     opd = _mask("opd_mask", field, "opd", opd)
     opd = _check.real_array("opd_mask", "opd", opd, fix="Use amplitude_mask for absorption.")
+    return _lengthen(field, opd)
+
+
+@numerics.program()
+def _lengthen(field: AnyField, opd: Array) -> AnyField:
     opd = opd.astype(field.real_dtype)
     batch = _check.broadcast("opd_mask", field=field.batch_shape, opd=opd.shape[:-2])
     field = broadcast(field, batch)
@@ -115,7 +126,12 @@ def amplitude_mask(field: AnyField, transmission: ArrayLike) -> AnyField:
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 4.4 (amplitude transmittance).
     """
-    return modulate(field, _mask("amplitude_mask", field, "transmission", transmission))
+    return _attenuate(field, _mask("amplitude_mask", field, "transmission", transmission))
+
+
+@numerics.program()
+def _attenuate(field: AnyField, transmission: Array) -> AnyField:
+    return modulate(field, transmission)
 
 
 def circular_aperture(
@@ -159,10 +175,13 @@ def circular_aperture(
     y, x = _check.length(where, "y", y), _check.length(where, "x", x)
     _check.finite(where, "y", y, unit="µm")
     _check.finite(where, "x", x, unit="µm")
-    dtype = field.real_dtype
-    radius, y, x = (jnp.asarray(a, dtype) for a in (radius, y, x))
-    batch = _check.broadcast(
-        where, field=field.batch_shape, radius=radius.shape, y=y.shape, x=x.shape
-    )
+    radius, y, x = (numerics.number(a, field.real_dtype) for a in (radius, y, x))
+    return _stop(field, radius, y, x)
+
+
+@numerics.program()
+def _stop(field: AnyField, radius: Array, y: Array, x: Array) -> AnyField:
+    shapes = {"radius": radius.shape, "y": y.shape, "x": x.shape}
+    batch = _check.broadcast("circular_aperture", field=field.batch_shape, **shapes)
     weight = grid.disk_coverage(field.shape, field.spacing, radius, y=y, x=x)
     return modulate(broadcast(field, batch), weight)

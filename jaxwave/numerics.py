@@ -9,7 +9,7 @@ turns does not fit into a float32, so it is computed as an unevaluated sum of tw
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,40 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 TAU = 2 * math.pi
+
+_Body = TypeVar("_Body", bound=Callable[..., Any])
+
+
+# -- programs ------------------------------------------------------------------------------
+
+
+def program(*static: str) -> Callable[[_Body], _Body]:
+    """Makes one compiled program of the numerical part of a public function.
+
+    A public function first checks its arguments where they are concrete, in numpy, and then hands
+    them to one function decorated with this. Called eagerly, that is one program, compiled once
+    for all values, where every operation would otherwise be a program of its own. Inside a
+    ``jax.jit`` of the caller it dissolves into the caller's program (``inline``), and is traced
+    once for many callers. In its body all numbers are traced, so checks, warnings and constants
+    that need known numbers stay outside. Name the arguments that are shapes and choices in
+    ``static``.
+    """
+
+    def decorate(body: _Body) -> _Body:
+        return cast(_Body, jax.jit(body, static_argnames=static, inline=True))
+
+    return decorate
+
+
+def number(value: ArrayLike, dtype: Any) -> Array:
+    """Makes an array of a type; what is known (a Python or numpy number) stays a numpy array.
+
+    A call to ``jnp.asarray`` inside ``jax.jit`` turns even a Python number into a tracer.
+    """
+    leaves = jax.tree_util.tree_leaves(value)
+    if any(isinstance(leaf, Array) for leaf in leaves):
+        return jnp.asarray(value, dtype)
+    return cast(Array, np.asarray(value, dtype))
 
 
 # -- the complex exponential ---------------------------------------------------------------
@@ -88,6 +122,11 @@ def cis(turns: ArrayLike) -> Array:
     turns = jnp.asarray(turns)
     if jnp.issubdtype(turns.dtype, jnp.complexfloating):
         raise TypeError(f"cis: `turns` must be real, got {turns.dtype}.")
+    return _cis(turns)
+
+
+@program()
+def _cis(turns: Array) -> Array:
     if not jnp.issubdtype(turns.dtype, jnp.floating):
         turns = turns.astype(jnp.result_type(float))
     if turns.dtype not in (jnp.float32, jnp.float64):

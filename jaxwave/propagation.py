@@ -6,9 +6,7 @@ negative distance propagates back.
 """
 
 from collections.abc import Callable
-from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -129,6 +127,11 @@ def carrier(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyFi
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 4.2.1.
     """
     z = _inputs("carrier", field, z, n)
+    return _carry(field, *(numerics.number(a, field.real_dtype) for a in (z, n)))
+
+
+@numerics.program()
+def _carry(field: AnyField, z: Array, n: Array) -> AnyField:
     field, (z, n) = with_parameters("carrier", field, z=z, n=n)
     turns = _carrier_turns(None, z, field.wavelength, n)
     return field.replace(u=field.u * cis(field.expand(turns)))
@@ -152,12 +155,10 @@ def _propagate(
     batch = _check.broadcast(where, field=field.batch_shape, z=np.shape(z), n=np.shape(n))
     sampling.warn_propagation(where, field, z, n)
     dtype = field.real_dtype
-    return _filter(apply, batch, field, jnp.asarray(z, dtype), jnp.asarray(n, dtype))
+    return _filter(apply, batch, field, numerics.number(z, dtype), numerics.number(n, dtype))
 
 
-# Compiled as a whole: outside jax.jit the first call would compile every operation by itself, and
-# every call on a batch would compile its loop again.
-@partial(jax.jit, static_argnums=(0, 1))
+@numerics.program("apply", "batch")
 def _filter(apply: _Apply, batch: tuple[int, ...], field: AnyField, z: Array, n: Array) -> AnyField:
     """Row transforms of the rows that are not zero, transpose, column transforms; and back."""
     ny, nx = field.shape

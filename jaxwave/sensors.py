@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid
+from jaxwave import _check, grid, numerics
 
 # Above this mean the inverse of the Poisson distribution is computed by its normal expansion.
 _MANY = 16.0
@@ -25,7 +25,7 @@ _MANY = 16.0
 def _fill(where: str, fill_factor: ArrayLike) -> Array:
     _check.positive(where, "fill_factor", fill_factor)
     _check.between(where, "fill_factor", fill_factor, 0, 1)
-    return jnp.sqrt(_check.real_array(where, "fill_factor", fill_factor))[..., None]
+    return _check.real_array(where, "fill_factor", fill_factor)
 
 
 def pixel_integrate(
@@ -77,11 +77,19 @@ def pixel_integrate(
     _check.at_least(where, "intensity", image, 2, "(..., y, x)")
     _check.positive(where, "spacing", _check.length(where, "spacing", spacing), unit="µm")
     _check.positive(where, "pitch", _check.length(where, "pitch", pitch), unit="µm")
-    my, mx = _check.grid_shape(where, shape)
-    ny, nx = image.shape[-2:]
+    shape = _check.grid_shape(where, shape)
     kind = jnp.result_type(image, jnp.float32)
     samples, pixels = (grid.spacing_pair(p, kind) for p in (spacing, pitch))
-    width = pixels * _fill(where, fill_factor).astype(kind)
+    return _integrate(image, samples, pixels, _fill(where, fill_factor), shape)
+
+
+@numerics.program("shape")
+def _integrate(
+    image: Array, samples: Array, pixels: Array, fill: Array, shape: tuple[int, int]
+) -> Array:
+    where, kind = "pixel_integrate", samples.dtype
+    (my, mx), (ny, nx) = shape, image.shape[-2:]
+    width = pixels * jnp.sqrt(fill)[..., None].astype(kind)
     batch = {"spacing": samples, "pitch": pixels, "fill_factor": width}
     _check.broadcast(
         where, intensity=image.shape[:-2], **{k: a.shape[:-1] for k, a in batch.items()}
@@ -130,7 +138,12 @@ def pixel_otf(
     where = "pixel_otf"
     fy, fx = _check.real_array(where, "fy", fy), _check.real_array(where, "fx", fx)
     _check.positive(where, "pitch", _check.length(where, "pitch", pitch), unit="µm")
-    width = grid.spacing_pair(pitch) * _fill(where, fill_factor)
+    return _pixel_transfer(fy, fx, grid.spacing_pair(pitch), _fill(where, fill_factor))
+
+
+@numerics.program()
+def _pixel_transfer(fy: Array, fx: Array, pitch: Array, fill: Array) -> Array:
+    width = pitch * jnp.sqrt(fill)[..., None]
     ay, ax = width[..., 0], width[..., 1]
     if width.ndim > 1:
         ay, ax = ay[..., None, None], ax[..., None, None]
@@ -140,16 +153,28 @@ def pixel_otf(
 # -- stages --------------------------------------------------------------------------------
 
 
+_UNITS = {
+    "dark_current": "electrons/s",
+    "exposure": "s",
+    "read_noise": "electrons",
+    "gain": "electrons/count",
+    "full_well": "electrons",
+}
+
+
 def _photons(where: str, photons: ArrayLike, **parameters: ArrayLike) -> Array:
-    """Checks the numbers that every stage in front of the amplifier needs."""
-    units = {"dark_current": "electrons/s", "exposure": "s", "read_noise": "electrons"}
+    """Checks the numbers of all stages."""
     array = _check.real_array(where, "photons", photons, fix="Take the intensity of a field.")
     _check.nonnegative(where, "photons", array, unit="photons")
     for name, value in parameters.items():
         if name == "quantum_efficiency":
             _check.between(where, name, value, 0, 1)
+        elif name == "offset":
+            _check.finite(where, name, value, unit="counts")
+        elif name in ("gain", "full_well"):
+            _check.positive(where, name, value, unit=_UNITS[name])
         else:
-            _check.nonnegative(where, name, value, unit=units[name])
+            _check.nonnegative(where, name, value, unit=_UNITS[name])
     return array
 
 
@@ -195,7 +220,17 @@ def expose(
         dark_current=dark_current,
         exposure=exposure,
     )
-    return array * quantum_efficiency + jnp.asarray(dark_current) * jnp.asarray(exposure)
+    return _exposed(array, *_known(quantum_efficiency, dark_current, exposure))
+
+
+def _known(*values: ArrayLike) -> list[Array]:
+    """Maps as arrays; a number stays a Python float, which takes the precision of the image."""
+    return [float(v) if isinstance(v, int | float) else numerics.number(v, None) for v in values]
+
+
+@numerics.program()
+def _exposed(photons: Array, efficiency: Array, dark_current: Array, exposure: Array) -> Array:
+    return photons * efficiency + dark_current * exposure
 
 
 def _uniform(key: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
@@ -232,7 +267,6 @@ def _many(tail: Array, mean: Array) -> Array:
     return jnp.maximum(whole + jnp.floor(part), 0)
 
 
-@jax.jit  # so that the loop is compiled once for eager callers too
 def _poisson(key: Array, mean: Array) -> Array:
     tail = _uniform(key, mean.shape, mean.dtype)
     few, many = mean < _MANY, mean >= _MANY
@@ -278,7 +312,11 @@ def shot_noise(key: Array, electrons: ArrayLike) -> Array:
         function", ACM Trans. Math. Softw. 42, 7 (2016).
     """
     _check.nonnegative("shot_noise", "electrons", electrons, unit="electrons")
-    mean = _check.real_array("shot_noise", "electrons", electrons)
+    return _shot_noise(key, _check.real_array("shot_noise", "electrons", electrons))
+
+
+@numerics.program()
+def _shot_noise(key: Array, mean: Array) -> Array:
     mean = mean.astype(jnp.promote_types(mean.dtype, jnp.float32))
     fixed = lax.stop_gradient(mean)
     sample = _poisson(key, fixed)
@@ -320,6 +358,11 @@ def add_read_noise(key: Array, electrons: ArrayLike, *, read_noise: ArrayLike) -
     _check.nonnegative("add_read_noise", "read_noise", read_noise, unit="electrons")
     mean = _check.real_array("add_read_noise", "electrons", electrons)
     sigma = _check.real_array("add_read_noise", "read_noise", read_noise)
+    return _add_read_noise(key, mean, sigma)
+
+
+@numerics.program()
+def _add_read_noise(key: Array, mean: Array, sigma: Array) -> Array:
     shape = _check.broadcast("add_read_noise", electrons=mean.shape, read_noise=sigma.shape)
     return mean + sigma * jax.random.normal(key, shape, jnp.result_type(mean, sigma))
 
@@ -356,7 +399,12 @@ def saturate(electrons: ArrayLike, *, full_well: ArrayLike) -> Array:
     """
     _check.positive("saturate", "full_well", full_well, unit="electrons")
     e = _check.real_array("saturate", "electrons", electrons)
-    limit = _check.real_array("saturate", "full_well", full_well).astype(e.dtype)
+    return _saturate(e, _check.real_array("saturate", "full_well", full_well))
+
+
+@numerics.program()
+def _saturate(e: Array, full_well: Array) -> Array:
+    limit = full_well.astype(e.dtype)
     _check.broadcast("saturate", electrons=e.shape, full_well=limit.shape)
     return jnp.where(e < limit, e, limit)
 
@@ -393,21 +441,32 @@ def quantize(
         EMVA Standard 1288, *Characterization of Image Sensors and Cameras*, Release 4.0 Linear,
         Sec. 2.
     """
-    counts, top = _converter("quantize", electrons, gain, offset, bit_depth)
+    e = _converter("quantize", electrons, gain, offset, bit_depth)
+    return _quantize(e, *_known(gain, offset), bit_depth)
+
+
+@numerics.program("bit_depth")
+def _quantize(e: Array, gain: Array, offset: Array, bit_depth: int) -> Array:
+    counts, top = _counts(e, gain, offset, bit_depth)
     inside = _clip(counts, 0, top)
     return lax.stop_gradient(jnp.round(inside)) + (inside - lax.stop_gradient(inside))
 
 
+def _counts(e: Array, gain: Array, offset: Array, bit_depth: int) -> tuple[Array, int]:
+    """Counts before rounding and clipping, and the largest count."""
+    return e / gain + offset, 2**bit_depth - 1
+
+
 def _converter(
     where: str, electrons: ArrayLike, gain: ArrayLike, offset: ArrayLike, bit_depth: int
-) -> tuple[Array, int]:
-    """Counts before rounding and clipping, and the largest count."""
+) -> Array:
+    """Checks the numbers of the converter."""
     _check.integer(where, "bit_depth", bit_depth, 1, 24)
     _check.positive(where, "gain", gain, unit="electrons/count")
     _check.finite(where, "offset", offset, unit="counts")
     e = _check.real_array(where, "electrons", electrons)
     _check.broadcast(where, electrons=e.shape, gain=np.shape(gain), offset=np.shape(offset))
-    return e / gain + offset, 2**bit_depth - 1
+    return e
 
 
 # -- the whole camera ----------------------------------------------------------------------
@@ -467,18 +526,29 @@ def camera(
         EMVA Standard 1288, *Characterization of Image Sensors and Cameras*, Release 4.0 Linear,
         Sec. 2; J. R. Janesick, *Photon Transfer*, Ch. 5.
     """
+    numbers = {
+        "quantum_efficiency": quantum_efficiency,
+        "dark_current": dark_current,
+        "exposure": exposure,
+        "read_noise": read_noise,
+        "gain": gain,
+        "offset": offset,
+    } | ({} if full_well is None else {"full_well": full_well})
+    _check.integer("camera", "bit_depth", bit_depth, 1, 24)
+    array = _photons("camera", photons, **numbers)
+    known = dict(zip(numbers, _known(*numbers.values()), strict=True))
+    return _camera(key, array, known, bit_depth)
+
+
+@numerics.program("bit_depth")
+def _camera(key: Array, photons: Array, p: dict[str, Array], bit_depth: int) -> Array:
     shot, read = jax.random.split(key)
-    mean = expose(
-        photons,
-        quantum_efficiency=quantum_efficiency,
-        dark_current=dark_current,
-        exposure=exposure,
-    )
-    electrons = shot_noise(shot, mean)
-    if full_well is not None:
-        electrons = saturate(electrons, full_well=full_well)
-    electrons = add_read_noise(read, electrons, read_noise=read_noise)
-    return quantize(electrons, gain=gain, offset=offset, bit_depth=bit_depth)
+    mean = _exposed(photons, p["quantum_efficiency"], p["dark_current"], p["exposure"])
+    electrons = _shot_noise(shot, mean)
+    if "full_well" in p:
+        electrons = _saturate(electrons, jnp.asarray(p["full_well"]))
+    electrons = _add_read_noise(read, electrons, jnp.asarray(p["read_noise"]))
+    return _quantize(electrons, p["gain"], p["offset"], bit_depth)
 
 
 def expected_counts(
@@ -526,15 +596,25 @@ def expected_counts(
         EMVA Standard 1288, *Characterization of Image Sensors and Cameras*, Release 4.0 Linear,
         Sec. 2.
     """
-    electrons = expose(
-        photons,
-        quantum_efficiency=quantum_efficiency,
-        dark_current=dark_current,
-        exposure=exposure,
-    )
-    if full_well is not None:
-        electrons = saturate(electrons, full_well=full_well)
-    counts, top = _converter("expected_counts", electrons, gain, offset, bit_depth)
+    numbers = {
+        "quantum_efficiency": quantum_efficiency,
+        "dark_current": dark_current,
+        "exposure": exposure,
+        "gain": gain,
+        "offset": offset,
+    } | ({} if full_well is None else {"full_well": full_well})
+    _check.integer("expected_counts", "bit_depth", bit_depth, 1, 24)
+    array = _photons("expected_counts", photons, **numbers)
+    known = dict(zip(numbers, _known(*numbers.values()), strict=True))
+    return _expected_counts(array, known, bit_depth)
+
+
+@numerics.program("bit_depth")
+def _expected_counts(photons: Array, p: dict[str, Array], bit_depth: int) -> Array:
+    electrons = _exposed(photons, p["quantum_efficiency"], p["dark_current"], p["exposure"])
+    if "full_well" in p:
+        electrons = _saturate(electrons, jnp.asarray(p["full_well"]))
+    counts, top = _counts(electrons, p["gain"], p["offset"], bit_depth)
     return _clip(counts, 0, top)
 
 
@@ -576,13 +656,25 @@ def counts_variance(
     References:
         J. R. Janesick, *Photon Transfer*, Ch. 5; EMVA Standard 1288, Release 4.0 Linear, Sec. 2.
     """
-    _photons("counts_variance", photons, read_noise=read_noise)
-    _check.positive("counts_variance", "gain", gain, unit="electrons/count")
-    electrons = expose(
-        photons,
-        quantum_efficiency=quantum_efficiency,
-        dark_current=dark_current,
-        exposure=exposure,
-    )
-    noise, scale = jnp.asarray(read_noise), jnp.asarray(gain)
+    numbers = {
+        "quantum_efficiency": quantum_efficiency,
+        "dark_current": dark_current,
+        "exposure": exposure,
+        "read_noise": read_noise,
+        "gain": gain,
+    }
+    array = _photons("counts_variance", photons, **numbers)
+    return _counts_variance(array, *_known(*numbers.values()))
+
+
+@numerics.program()
+def _counts_variance(
+    photons: Array,
+    efficiency: Array,
+    dark_current: Array,
+    exposure: Array,
+    noise: Array,
+    scale: Array,
+) -> Array:
+    electrons = _exposed(photons, efficiency, dark_current, exposure)
     return (electrons + noise * noise) / (scale * scale) + 1 / 12

@@ -123,23 +123,41 @@ def slm(
     """
     where = "slm"
     _check.is_field(where, field, Field)
-    phase = check_levels(where, levels)
+    levels = check_levels(where, levels)
     pitch, y, x = (_check.length(where, k, v) for k, v in (("pitch", pitch), ("y", y), ("x", x)))
     check_device(where, pitch, fill_factor, gap, y, x)
     dtype = field.real_dtype
-    phase = phase.astype(dtype)
+    table = None if table is None else check_table(where, table)
+    if crosstalk is not None:
+        _check.nonnegative(where, "crosstalk", crosstalk, unit="pixels")
+        crosstalk = numerics.number(crosstalk, dtype)
+    share, y, x = (numerics.number(a, dtype) for a in (fill_factor, y, x))
+    pitch, gap = grid.spacing_pair(pitch, dtype), jnp.asarray(gap)
+    return _modulated(field, levels, pitch, table, share, gap, crosstalk, y, x)
+
+
+@numerics.program()
+def _modulated(
+    field: AnyField,
+    levels: Array,
+    pitch: Array,
+    table: Array | None,
+    share: Array,
+    gap: Array,
+    crosstalk: Array | None,
+    y: Array,
+    x: Array,
+) -> AnyField:
+    where, dtype = "slm", field.real_dtype
+    phase = levels.astype(dtype)
     if table is not None:
-        table = check_table(where, table).astype(dtype)
+        table = table.astype(dtype)
         _check.broadcast(where, levels=phase.shape[:-2], table=table.shape[:-1])
         phase = jnp.vectorize(_look_up, signature="(y,x),(k)->(y,x)")(phase, table)
     if crosstalk is not None:
-        _check.nonnegative(where, "crosstalk", crosstalk, unit="pixels")
-        sigma = jnp.asarray(crosstalk, dtype)
-        _check.broadcast(where, levels=phase.shape[:-2], crosstalk=sigma.shape)
-        rows, columns = (_blur(count, sigma) for count in phase.shape[-2:])
+        _check.broadcast(where, levels=phase.shape[:-2], crosstalk=crosstalk.shape)
+        rows, columns = (_blur(count, crosstalk) for count in phase.shape[-2:])
         phase = _product(_product(rows, phase), jnp.swapaxes(columns, -1, -2))
-    share, y, x = (jnp.asarray(a, dtype) for a in (fill_factor, y, x))
-    pitch, gap = grid.spacing_pair(pitch, dtype), jnp.asarray(gap)
     gap = gap.astype(field.dtype if jnp.iscomplexobj(gap) else dtype)
     batch = _check.broadcast(
         where,

@@ -1,9 +1,7 @@
 """Sources of light."""
 
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -11,34 +9,33 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, numerics
 from jaxwave.edit import normalize
-from jaxwave.field import Field, broadcast, complex_dtype
+from jaxwave.field import Field, complex_dtype
 from jaxwave.numerics import TwoWord, cis, word
 
 
 def _setup(
     where: str, shape: Any, spacing: Any, wavelength: Any, dtype: Any, **parameters: Any
-) -> tuple[tuple[int, int], np.dtype, Array, Array, list[Array]]:
-    """Checks what all sources share and broadcasts it to the common batch axes."""
+) -> tuple[tuple[int, int], Array, Array, *tuple[Array, ...]]:
+    """Checks what all sources share: the shape, the spacing, the wavelength, the parameters."""
     shape = _check.grid_shape(where, shape)
-    kind = complex_dtype(where, dtype)
-    real = numerics.real_dtype(kind)
-    wavelength = jnp.asarray(_check.wavelength(where, wavelength), real)
+    real = numerics.real_dtype(complex_dtype(where, dtype))
+    wavelength = numerics.number(_check.wavelength(where, wavelength), real)
     spacing = _check.length(where, "spacing", spacing)
     _check.positive(where, "spacing", spacing, unit="µm")
     pair = grid.spacing_pair(spacing, real)
-    arrays = {k: jnp.asarray(_check.length(where, k, p), real) for k, p in parameters.items()}
+    arrays = {k: _check.length(where, k, p) for k, p in parameters.items()}
     for name, array in arrays.items():
         _check.finite(where, name, array)
-    shapes = {k: a.shape for k, a in arrays.items()}
-    batch = _check.broadcast(where, spacing=pair.shape[:-1], wavelength=wavelength.shape, **shapes)
-    values = [jnp.broadcast_to(a, batch) for a in arrays.values()]
-    return (
-        shape,
-        kind,
-        jnp.broadcast_to(pair, (*batch, 2)),
-        jnp.broadcast_to(wavelength, batch),
-        values,
-    )
+    values = {k: numerics.number(a, real) for k, a in arrays.items()}
+    shapes = {k: a.shape for k, a in values.items()}
+    _check.broadcast(where, spacing=pair.shape[:-1], wavelength=wavelength.shape, **shapes)
+    return shape, pair, wavelength, *values.values()
+
+
+def _common(pair: Array, *parameters: Array) -> tuple[Array, ...]:
+    """Broadcasts spacing, wavelength and parameters to the common batch axes."""
+    batch = np.broadcast_shapes(pair.shape[:-1], *(p.shape for p in parameters))
+    return jnp.broadcast_to(pair, (*batch, 2)), *(jnp.broadcast_to(p, batch) for p in parameters)
 
 
 def _plain_ramp(count: int, *parameters: Array) -> Array:
@@ -57,7 +54,6 @@ def _ramp_turns(count: int, *parameters: Array) -> Array:
     return numerics.product_turns(rate, word(grid.indices(count).astype(float), dtype))
 
 
-@partial(jax.jit, static_argnums=0)
 def _ramps(count: int, *parameters: Array) -> Array:
     def one(*p: Array) -> Array:
         return cis(_ramp_turns(count, *p))
@@ -104,9 +100,14 @@ def plane_wave(
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.10.1.
     """
     _check.nonnegative("plane_wave", "power", power)
-    shape, _, pair, wavelength, (kx, ky, power) = _setup(
-        "plane_wave", shape, spacing, wavelength, dtype, kx=kx, ky=ky, power=power
+    return _plane_wave(
+        *_setup("plane_wave", shape, spacing, wavelength, dtype, kx=kx, ky=ky, power=power)
     )
+
+
+@numerics.program("shape")
+def _plane_wave(shape: tuple[int, int], *parameters: Array) -> Field:
+    pair, wavelength, kx, ky, power = _common(*parameters)
     u_y = _ramps(shape[0], pair[..., 0], ky)[..., :, None]
     u_x = _ramps(shape[1], pair[..., 1], kx)[..., None, :]
     return normalize(Field(u_y * u_x, pair, wavelength), power=power)
@@ -159,9 +160,13 @@ def gaussian_beam(
     _check.positive("gaussian_beam", "waist", _check.length("gaussian_beam", "waist", waist))
     _check.positive("gaussian_beam", "n", n)
     _check.nonnegative("gaussian_beam", "power", power)
-    shape, kind, pair, wavelength, (waist, z, n, power) = _setup(
-        "gaussian_beam", shape, spacing, wavelength, dtype, waist=waist, z=z, n=n, power=power
-    )
+    numbers = {"waist": waist, "z": z, "n": n, "power": power}
+    return _gaussian_beam(*_setup("gaussian_beam", shape, spacing, wavelength, dtype, **numbers))
+
+
+@numerics.program("shape")
+def _gaussian_beam(shape: tuple[int, int], *parameters: Array) -> Field:
+    pair, wavelength, waist, z, n, power = _common(*parameters)
     y, x = grid.coordinates(shape, pair)
     w, ratio, amplitude = (
         a[..., None, None]
@@ -176,8 +181,8 @@ def gaussian_beam(
     exponent_y, exponent_x = y**2 / (w**2 * one), x**2 / (w**2 * one)
     envelope = jnp.exp(-exponent_y) * jnp.exp(-exponent_x)
     curvature = cis(exponent_y * ratio / numerics.TAU) * cis(exponent_x * ratio / numerics.TAU)
-    gouy = (1 - 1j * ratio).astype(kind) / one
-    return Field((amplitude / w * envelope * curvature * gouy).astype(kind), pair, wavelength)
+    gouy = (1 - 1j * ratio) / one
+    return Field(amplitude / w * envelope * curvature * gouy, pair, wavelength)
 
 
 # -- point sources -------------------------------------------------------------------------
@@ -220,8 +225,6 @@ def _spherical_turns(shape: tuple[int, int], *parameters: Array) -> Array:
     return jnp.where(z < 0, -turns, turns)
 
 
-# Compiled as a whole: outside jax.jit every operation would be compiled by itself.
-@partial(jax.jit, static_argnums=0)
 def _spherical_waves(shape: tuple[int, int], *parameters: Array) -> Array:
     def wave(z: Array, wavelength: Array, n: Array, pair: Array, y0: Array, x0: Array) -> Array:
         turns = _spherical_turns(shape, z, wavelength, n, pair[0], pair[1], y0, x0)
@@ -285,14 +288,17 @@ def point_source(
         )
     _check.positive(where, "n", n)
     _check.nonnegative(where, "power", power)
-    shape, kind, pair, wavelength, values = _setup(
-        where, shape, spacing, wavelength, dtype, z=z, n=n, y=y, x=x, power=power
+    return _point_source(
+        *_setup(where, shape, spacing, wavelength, dtype, z=z, n=n, y=y, x=x, power=power)
     )
-    z, n, y0, x0, power = values
 
+
+@numerics.program("shape")
+def _point_source(shape: tuple[int, int], *parameters: Array) -> Field:
+    pair, wavelength, z, n, y0, x0, power = _common(*parameters)
     u = _spherical_waves(shape, z, wavelength, n, pair, y0, x0)
     amplitude = numerics.safe_sqrt(power / (4 * jnp.pi))[..., None, None]
-    return Field((amplitude * u).astype(kind), pair, wavelength)
+    return Field(amplitude * u, pair, wavelength)
 
 
 def _plain_defocus(shape: tuple[int, int], *parameters: Array) -> Array:
@@ -328,7 +334,6 @@ def _defocus_turns(shape: tuple[int, int], *parameters: Array) -> Array:
     return numerics.root_turns(path, one, rest, square(shape[1], dx))[0]
 
 
-@partial(jax.jit, static_argnums=0)
 def _objective_waves(shape: tuple[int, int], *parameters: Array) -> Array:
     def wave(z, wavelength, n, pair, y0, x0, f, na):  # type: ignore[no-untyped-def]
         hy, hx = grid.coordinates(shape, pair)
@@ -343,11 +348,11 @@ def _objective_waves(shape: tuple[int, int], *parameters: Array) -> Array:
     return numerics.map_batch(wave, parameters[0].shape, *parameters)
 
 
-def _check_pupil(where: str, shape: tuple[int, int], pair: Array, radius: Array) -> None:
+def _check_pupil(where: str, shape: tuple[int, int], pair: Array, f: Array, na: Array) -> None:
     """Warns, where the values are concrete, of a pupil that the window cuts or hardly samples."""
-    if not _check.is_concrete(pair, radius):
+    if not _check.is_concrete(pair, f, na):
         return
-    spacing, radius = np.asarray(pair), np.asarray(radius)[..., None]
+    spacing, radius = np.asarray(pair), (np.asarray(f) * np.asarray(na))[..., None]
     if np.any(radius > (np.asarray(shape) + 1) / 2 * spacing):
         need = int(np.ceil(2 * np.max(radius / spacing)))
         _check.warn(
@@ -421,12 +426,14 @@ def objective_point_source(
     _check.positive(where, "n", n)
     _check.numerical_aperture(where, na, n)
     _check.nonnegative(where, "power", power)
-    shape, kind, pair, wavelength, values = _setup(
-        where, shape, spacing, wavelength, dtype, f=f, na=na, n=n, z=z, y=y, x=x, power=power
-    )
-    f, na, n, z, y0, x0, power = values
-    _check_pupil(where, shape, pair, f * na)
+    numbers = {"f": f, "na": na, "n": n, "z": z, "y": y, "x": x, "power": power}
+    arguments = _setup(where, shape, spacing, wavelength, dtype, **numbers)
+    _check_pupil(where, arguments[0], arguments[1], arguments[3], arguments[4])
+    return _objective_point_source(*arguments)
 
+
+@numerics.program("shape")
+def _objective_point_source(shape: tuple[int, int], *parameters: Array) -> Field:
+    pair, wavelength, f, na, n, z, y0, x0, power = _common(*parameters)
     u = _objective_waves(shape, z, wavelength, n, pair, y0, x0, f, na)
-    field = Field(u.astype(kind), pair, wavelength)
-    return normalize(broadcast(field, z.shape), power=power)
+    return normalize(Field(u, pair, wavelength), power=power)

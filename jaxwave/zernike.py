@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 
 Mode = tuple[int, int]
 
@@ -346,6 +346,10 @@ def _jacobi(degree: int, m: int, t: Array) -> list[Array]:
 def _points(where: str, y: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
     y, x = _check.real_array(where, "y", y), _check.real_array(where, "x", x)
     _check.broadcast(where, x=x.shape, y=y.shape)
+    return y, x
+
+
+def _grid(y: Array, x: Array) -> tuple[Array, Array]:
     kind = jnp.result_type(y, x)
     ys, xs = jnp.broadcast_arrays(y.astype(kind), x.astype(kind))
     return ys, xs
@@ -383,8 +387,13 @@ def zernike_radial(n: int, m: int, rho: ArrayLike) -> Array:
     """
     n, m = _mode("zernike_radial", (n, m))
     rho = _check.real_array("zernike_radial", "rho", rho)
-    degree = (n - abs(m)) // 2
-    return rho ** abs(m) * _jacobi(degree, abs(m), 2 * rho * rho - 1)[degree]
+    return _radial(rho, n, abs(m))
+
+
+@numerics.program("n", "m")
+def _radial(rho: Array, n: int, m: int) -> Array:
+    degree = (n - m) // 2
+    return rho**m * _jacobi(degree, m, 2 * rho * rho - 1)[degree]
 
 
 def _basis(modes: Sequence[Mode], x: Array, y: Array) -> list[Array]:
@@ -441,7 +450,12 @@ def zernike_polynomials(modes: Sequence[Mode], y: ArrayLike, x: ArrayLike) -> Ar
         *Principles of Optics*, 7th ed., Sec. 9.2.1.
     """
     modes = _modes("zernike_polynomials", modes)
-    ys, xs = _points("zernike_polynomials", y, x)
+    return _polynomials(*_points("zernike_polynomials", y, x), modes)
+
+
+@numerics.program("modes")
+def _polynomials(y: Array, x: Array, modes: tuple[Mode, ...]) -> Array:
+    ys, xs = _grid(y, x)
     return jnp.stack(_basis(modes, xs, ys), axis=max(xs.ndim - 2, 0))
 
 
@@ -481,8 +495,12 @@ def zernike_opd(
     """
     modes = _modes("zernike_opd", modes)
     c = _coefficients("zernike_opd", coefficients, modes)
-    ys, xs = _points("zernike_opd", y, x)
-    basis = zernike_polynomials(modes, ys, xs)
+    return _opd(c, *_points("zernike_opd", y, x), modes)
+
+
+@numerics.program("modes")
+def _opd(c: Array, y: Array, x: Array, modes: tuple[Mode, ...]) -> Array:
+    basis = _polynomials(y, x, modes)
     axes = "yx"[2 - min(basis.ndim - 1, 2) :]
     return jnp.einsum(f"...j,...j{axes}->...{axes}", c, basis, precision="highest")
 
@@ -524,7 +542,11 @@ def rms_wavefront(coefficients: ArrayLike, modes: Sequence[Mode]) -> Array:
         R. J. Noll, J. Opt. Soc. Am. 66, 207 (1976).
     """
     modes = _modes("rms_wavefront", modes)
-    c = _coefficients("rms_wavefront", coefficients, modes)
+    return _rms(_coefficients("rms_wavefront", coefficients, modes), modes)
+
+
+@numerics.program("modes")
+def _rms(c: Array, modes: tuple[Mode, ...]) -> Array:
     keep = np.array([mode != (0, 0) for mode in modes])
     square = jnp.sum(jnp.where(keep, c, 0) ** 2, axis=-1)
     return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
