@@ -169,12 +169,10 @@ def gaussian_nll(
     where = "gaussian_nll"
     m, d, w = _real_pair(where, model, data, weight, axis)
     v = _check.real_array(where, "variance", variance)
-    shape = _check.broadcast(where, data=d.shape, model=m.shape, variance=v.shape)
+    _check.broadcast(where, data=d.shape, model=m.shape, variance=v.shape)
     if _check.is_concrete(v, w):
-        used = np.asarray(v) if w is None else np.where(np.asarray(w) != 0, np.asarray(v), 1)
-        _check.positive(
-            where, "variance", np.broadcast_to(used, np.broadcast_shapes(shape, used.shape))
-        )
+        used = v if w is None else np.where(np.asarray(w) != 0, np.asarray(v), 1)
+        _check.positive(where, "variance", used)
     return _gaussian_nll(m, d, w, v, axis)
 
 
