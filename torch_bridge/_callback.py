@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from jax.experimental.buffer_callback import buffer_callback
 
-from torch_bridge import _guard
+from torch_bridge import _guard, _private
 from torch_bridge._op import Aval, is_inexact
 
 FlatTorch = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
@@ -40,7 +39,8 @@ def wrap_torch(
         write into its arguments, and must not call JAX, which can deadlock. The gradient runs it
         again: one that draws random numbers (dropout in training) gets the gradient of other
         numbers than those of its value, and one that counts its calls (batch norm in training)
-        counts twice. Call ``module.eval()`` first.
+        counts twice. Call ``module.eval()`` first. A result that torch's graph does not reach
+        (``detach``, ``no_grad``, ``autograd.grad`` without ``create_graph``) has gradient zero.
 
     Args:
         module_or_fn: The torch function, of tensors ``(...)`` in any pytree.
@@ -122,7 +122,9 @@ class TorchOp:
         return self._run(*arrays)
 
     def _callback(self, *arrays: Any) -> Any:
-        return buffer_callback(self._host, list(self.outs), vmap_method=self.vmap_method)(*arrays)
+        return _private.buffer_callback()(
+            self._host, list(self.outs), vmap_method=self.vmap_method
+        )(*arrays)
 
     def _host(self, context: Any, outs: Any, *buffers: Any) -> None:
         """Runs the function on views of XLA's buffers, and writes into XLA's results."""
@@ -137,8 +139,9 @@ class TorchOp:
             self._compute(xs, targets)
 
     def _compute(self, xs: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]) -> None:
-        with _guard.inside_callback(), torch.no_grad():
-            results = self.fn(xs)
+        # In gradient mode: the function may use torch.autograd itself (forces from energies).
+        with _guard.inside_callback(), torch.enable_grad():
+            results = [result.detach() for result in self.fn(xs)]
             for index, (result, target) in enumerate(zip(results, targets, strict=True)):
                 if result.shape != target.shape:
                     raise ValueError(

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import torch
 from torch.autograd import gradcheck, gradgradcheck
-from torch.utils import _pytree as pytree
 
+from torch_bridge import _private
 from torch_bridge._wrap import BridgedFunction, wrap
 
 Tensors = tuple[torch.Tensor, ...]
@@ -82,11 +82,11 @@ def _flatten(bridge: BridgedFunction, example: tuple[Any, ...]) -> tuple[Any, Te
     leaves, treedef = jax.tree_util.tree_flatten(example)
     unflatten: Callable[..., Any] = partial(jax.tree_util.tree_unflatten, treedef)
     flatten: Callable[..., Any] = jax.tree_util.tree_leaves
-    seen, spec = pytree.tree_flatten(example)
+    seen, spec = _private.flatten(example)
     traceable = _ids(seen) == _ids(leaves)
     if traceable:
-        leaves, flatten = seen, pytree.tree_leaves
-        unflatten = partial(pytree.tree_unflatten, treespec=spec)
+        leaves, flatten = seen, (lambda tree: _private.flatten(tree)[0])
+        unflatten = partial(_private.unflatten, treespec=spec)
     leaves = [x.detach().to(_WIDE.get(x.dtype, x.dtype)) if _is_tensor(x) else x for x in leaves]
     places = [i for i, x in enumerate(leaves) if _is_tensor(x) and _is_inexact(x)]
     inputs = tuple(leaves[i].clone().requires_grad_() for i in places)

@@ -1,18 +1,117 @@
-"""A call under torch.compile or torch.export: what dynamo traces, and what is constant to it."""
+"""A call under torch.compile or torch.export: the custom op that these see, and what is constant.
 
-from collections.abc import Sequence
+A handle is text, ``name@signature/derived/derived``, so that an exported program finds its function
+again in another process that has wrapped and warmed it up under the same name. The Python numbers
+of a call travel as 0-dim tensors before its tensors: torch.compile would make another graph for
+every number, and torch.export could not save an empty list of them.
+"""
+
+import ast
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import torch
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import _disable_current_modes
 
-from torch_bridge import _arguments, _custom_op, _registry
-from torch_bridge._plan import Kept
+from torch_bridge import _call, _convert, _plan, _private
+from torch_bridge._autograd import scatter
+from torch_bridge._op import Op, Product, bits, is_inexact
 
-_TRACEABLE = (torch.Tensor, int, float, complex, type(None), *_arguments.STATIC)
+_TRACEABLE = (torch.Tensor, int, float, complex, type(None), *_call.STATIC)
 _NAMED: dict[str, type] = {}  # named tuples in results: dynamo takes classes from globals alone
+
+
+def find(handle: str) -> Op | Product:
+    """The op of a handle.
+
+    Raises:
+        RuntimeError: If no living wrapped function has it.
+    """
+    root, *steps = handle.split("/")
+    plan = _plan.find_plan(root)
+    if plan is None:
+        name = root.partition("@")[0]
+        raise RuntimeError(
+            f"torch_bridge: no function named '{name}' is wrapped for this signature. Keep the "
+            f"wrapped function alive; in a new process, call wrap(fn, name='{name}').warmup(...) "
+            "before the program runs."
+        )
+    op: Any = plan.op
+    for step in steps:
+        kind, *details = step.split(":")
+        if kind == "vmap":
+            op = op.vmap(ast.literal_eval(details[0]), int(details[1]))
+        else:
+            op = getattr(op, kind)(*(tuple(bit == "1" for bit in text) for text in details))
+    return op
+
+
+@torch.library.custom_op("torch_bridge::call", mutates_args=())
+def custom_op(handle: str, xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Runs the op of a handle on its numbers and tensors."""
+    op = find(handle)
+    count = len(op.example)
+    numbers = tuple([x.item() for x in xs[:count]])
+    if not getattr(op, "x64", True):
+        for number in numbers:
+            if isinstance(number, int):
+                _convert.check_integer(f"{op.name}: an argument", number)
+    return op.run(numbers, list(xs[count:]))
+
+
+@custom_op.register_fake
+def _fake(handle: str, xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    device = xs[-1].device if xs else "cpu"  # numbers come first
+    return [
+        torch.empty(out.shape, dtype=_convert.TORCH_DTYPES[out.dtype], device=device)
+        for out in find(handle).outs
+    ]
+
+
+def _setup_context(ctx: Any, inputs: Any, output: Sequence[torch.Tensor]) -> None:
+    ctx.handle, xs = inputs
+    op = find(ctx.handle)
+    ctx.count = len(xs)
+    ctx.save_for_backward(*xs, *(output[op.results :] if op.results is not None else ()))
+
+
+def _backward(ctx: Any, grads: Sequence[torch.Tensor | None]) -> Any:
+    op, xs = find(ctx.handle), ctx.saved_tensors[: ctx.count]
+    root, _, saving = ctx.handle.rpartition("/")
+    saves = saving.startswith("save:")
+    base: Any = find(root) if saves else op
+    numbers, xs = xs[: len(op.example)], xs[len(op.example) :]
+    wanted = tuple(bool(w) for w in ctx.needs_input_grad[-1])[len(numbers) :]
+    given = tuple(
+        g is not None and is_inexact(out) for g, out in zip(grads, base.outs, strict=False)
+    )
+    if not any(wanted) or not any(given):
+        return None, [None] * ctx.count
+    cts = [g for g, is_given in zip(grads, given, strict=False) if is_given]
+    if saves and not torch.is_grad_enabled():
+        mask = saving.removeprefix("save:")
+        used = [xs[index] for index in op.used]
+        handle = f"{root}/pull:{mask}:{bits(wanted)}:{bits(given)}"
+        results = custom_op(handle, [*numbers, *used, *ctx.saved_tensors[ctx.count :], *cts])
+    else:
+        handle = f"{base.handle}/vjp:{bits(wanted)}:{bits(given)}"
+        results = custom_op(handle, [*numbers, *xs, *cts])
+    return None, [*[None] * len(numbers), *scatter(wanted, results)]
+
+
+def _vmap(info: Any, in_dims: Any, handle: str, xs: Sequence[torch.Tensor]) -> Any:
+    root = handle.rpartition("/save:")[0] or handle  # torch.func differentiates again
+    op: Any = find(root)
+    dims = tuple(in_dims[-1])[len(op.example) :]
+    outs = custom_op(f"{root}/vmap:{dims}:{info.batch_size}".replace(" ", ""), list(xs))
+    if len(find(handle).outs) != len(outs):
+        raise NotImplementedError("torch_bridge: vmap of a forward pass that keeps residuals.")
+    return outs, [0] * len(outs)
+
+
+custom_op.register_autograd(_backward, setup_context=_setup_context)
+custom_op.register_vmap(_vmap)
 
 
 class Program(NamedTuple):
@@ -24,6 +123,7 @@ class Program(NamedTuple):
         dtypes: What the tensors must be converted to in the graph; None leaves them alone.
         results: The results' structure as nested tuples; see :func:`describe`.
         saves: Whether the forward pass keeps residuals.
+        written: Which tensors the caller will write into: the graph works on copies of them.
     """
 
     handle: str
@@ -31,19 +131,52 @@ class Program(NamedTuple):
     dtypes: tuple[torch.dtype | None, ...]
     results: Any
     saves: bool
+    written: tuple[int, ...]
 
 
 def call(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A call under torch.compile or torch.export; dynamo traces this function."""
-    leaves, spec = pytree.tree_flatten((args, kwargs))
-    if not all(isinstance(leaf, _TRACEABLE) for leaf in leaves):
-        return _call_uncompiled(bridge, args, kwargs)
-    template = pytree.tree_unflatten(list(range(len(leaves))), spec)
+    if _differentiates():
+        return _under_torch_func(bridge, args, kwargs)
+    places, names = bridge.reader.static
+    fixed = {i: _constant(a) for i, a in enumerate(args) if i in places}
+    named = {k: _constant(v) for k, v in kwargs.items() if k in names}
+    args = tuple([None if i in places else a for i, a in enumerate(args)])
+    kwargs = {k: None if k in names else v for k, v in kwargs.items()}
+    leaves, spec = _private.flatten((args, kwargs))
+    if not all([isinstance(leaf, _TRACEABLE) for leaf in leaves]):
+        return _with_foreign_containers(bridge, args, kwargs, fixed, named)
+    template = _private.unflatten(list(range(len(leaves))), spec)
     described = [_describe(leaf) for leaf in leaves]
-    info = _specialize(bridge.handle, template, described)
+    info = _specialize(bridge.handle, template, described, fixed, named)
     leaves = [leaves[index] for index in info.order]
-    numbers = [x for x in leaves if isinstance(x, int | float | complex) and type(x) is not bool]
+    numbers = [_as_tensor(x) for x in leaves if _is_number(x)]
     return _run(info, numbers, [x for x in leaves if isinstance(x, torch.Tensor)])
+
+
+def _is_number(leaf: object) -> bool:
+    return isinstance(leaf, int | float | complex) and not isinstance(leaf, bool)
+
+
+def _as_tensor(number: Any) -> torch.Tensor:
+    """A Python number as a tensor; dynamo keeps a sum, and nothing else, free of its value."""
+    dtype = (
+        torch.int64
+        if isinstance(number, int)
+        else torch.float64
+        if isinstance(number, float)
+        else torch.complex128
+    )
+    return torch.zeros((), dtype=dtype, device="cpu") + number
+
+
+def _constant(value: Any) -> Any:
+    """A static value, made a constant of the graph where dynamo holds a symbol for it."""
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple([_constant(part) for part in value])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _private.guard_scalar(value)
+    return value
 
 
 def _describe(leaf: Any) -> tuple[Any, ...]:
@@ -59,16 +192,53 @@ def _describe(leaf: Any) -> tuple[Any, ...]:
     )
 
 
-@torch.compiler.disable
-def _call_uncompiled(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A graph break, for arguments that dynamo cannot look into."""
+def _break(reason: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A graph break that says why, where torch can show it (from 2.8 on)."""
+    known = "reason" in inspect.signature(torch.compiler.disable).parameters
+    return torch.compiler.disable(**({"reason": reason} if known else {}))
+
+
+@_break(
+    "torch_bridge: torch.compile cannot look into an argument of this wrapped function. Pass "
+    "dicts, lists, tuples, named tuples of tensors and numbers, or compile without fullgraph=True."
+)
+def _with_foreign_containers(
+    bridge: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    fixed: dict[int, Any],
+    named: dict[str, Any],
+) -> Any:
+    args = tuple(fixed.get(i, a) for i, a in enumerate(args))
+    return bridge(*args, **(kwargs | named))
+
+
+@_break(
+    "torch_bridge: torch.func's derivatives of a wrapped function are not available inside a "
+    "compiled graph. Compile without fullgraph=True, or take the derivative with "
+    "torch.autograd.grad or .backward()."
+)
+def _under_torch_func(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return bridge(*args, **kwargs)
 
 
 @torch.compiler.assume_constant_result
-def _specialize(handle: str, template: Any, leaves: Sequence[Any]) -> Program:
-    with _disable_current_modes():  # torch.export runs this on fake tensors
-        return _program(_registry.bridges[handle], template, leaves)
+def _differentiates() -> bool:
+    """Tells whether a torch.func transform other than vmap is active; dynamo guards on these."""
+    stack = _private.transform_stack() or ()
+    return any([level.key() != torch._C._functorch.TransformType.Vmap for level in stack])
+
+
+@torch.compiler.assume_constant_result
+def _specialize(
+    handle: str,
+    template: Any,
+    leaves: Sequence[Any],
+    fixed: dict[int, Any],
+    named: dict[str, Any],
+) -> Program:
+    with _private.disable_modes():  # torch.export runs this on fake tensors
+        return _program(_plan.bridges[handle], template, leaves, fixed, named)
 
 
 def _example(kind: str, value: Any, *details: Any) -> Any:
@@ -76,38 +246,47 @@ def _example(kind: str, value: Any, *details: Any) -> Any:
     if kind == "tensor":
         dtype, device = details
         return torch.zeros((), dtype=dtype, device=device).expand(value)
-    return value(1) if kind == "number" else Kept(value)
+    return value(1) if kind == "number" else value
 
 
-def _program(bridge: Any, template: Any, leaves: Sequence[Any]) -> Program:
+def _program(
+    bridge: Any,
+    template: Any,
+    leaves: Sequence[Any],
+    fixed: dict[int, Any],
+    named: dict[str, Any],
+) -> Program:
+    places, kwplaces = template
+    places = tuple(None if i in fixed else place for i, place in enumerate(places))
+    kwplaces = {k: None if k in named else place for k, place in kwplaces.items()}
+    order = tuple(jax.tree_util.tree_leaves((places, kwplaces)))
     examples = [_example(*leaf) for leaf in leaves]
-    args, kwargs = pytree.tree_map(lambda index: examples[index], template)
-    call = bridge.reader.read(args, kwargs)
+    args, kwargs = jax.tree_util.tree_map(lambda index: examples[index], (places, kwplaces))
+    args = tuple(fixed.get(i, a) for i, a in enumerate(args))
+    call = bridge.reader.read(args, kwargs | named)
     plan = bridge.pin(call)
-    if not bridge.has_own_name:  # who gives a name may give it again, to the same function
-        _registry.retire(bridge.handle)
-    in_order = [examples[index] for index in jax.tree_util.tree_leaves(template)]
-    before = [x.dtype for x in in_order if isinstance(x, torch.Tensor)]
+    before = [examples[i].dtype for i in order if isinstance(examples[i], torch.Tensor)]
     dtypes = [
         x.dtype if x.dtype != dtype and (x.is_floating_point() or x.is_complex()) else None
         for x, dtype in zip(call.xs, before, strict=True)
     ]
     numbers = iter(range(len(plan.op.outs)))
     results = [next(numbers) if kept is None else kept.value for kept in plan.kept]
-    tree = describe(jax.tree_util.tree_unflatten(plan.out_tree, results))
-    order = tuple(jax.tree_util.tree_leaves(template))
+    results = jax.tree_util.tree_unflatten(plan.out_tree, results)
+    written = tuple(map(int, results[1])) if bridge.writes else ()
     saves = plan.op.residuals != "recompute"
-    return Program(plan.op.handle, order, tuple(dtypes), tree, saves)
+    return Program(plan.op.handle, order, tuple(dtypes), describe(results), saves, written)
 
 
-def _run(info: Program, numbers: Sequence[Any], xs: Sequence[torch.Tensor]) -> Any:
+def _run(info: Program, numbers: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> Any:
     """The part that dynamo traces: conversions, the custom op, the structure of the results."""
     tensors = [x if d is None else x.to(d) for x, d in zip(xs, info.dtypes, strict=True)]
+    tensors = [x.clone() if i in info.written else x for i, x in enumerate(tensors)]
     mask = [x.requires_grad for x in tensors]
     handle = info.handle
     if info.saves and any(mask) and torch.is_grad_enabled() and not torch.compiler.is_exporting():
         handle = handle + "/save:" + "".join(["1" if m else "0" for m in mask])
-    outs = _custom_op.call(handle, numbers, tensors)
+    outs = custom_op(handle, [*numbers, *tensors])
     return build(info.results, outs)
 
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import torch
 from flax import nnx
 
+from torch_bridge import _convert, _private
+from torch_bridge._convert import to_jax
 from torch_bridge._op import Aval, is_inexact
-from torch_bridge._trees import to_jax
 from torch_bridge._wrap import BridgedFunction, wrap
 
 _TAKEN = frozenset(dir(torch.nn.Module())) | {"_bridge"}  # names that torch.nn.Module uses
@@ -57,9 +58,7 @@ class JaxModule(torch.nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(nnx_module, nnx.Module):
-            raise TypeError(
-                f"JaxModule: needs a flax nnx module, got a {type(nnx_module).__name__}."
-            )
+            raise TypeError(_refusal(nnx_module))
         if not callable(getattr(nnx_module, method, None)):
             raise AttributeError(
                 f"JaxModule: {type(nnx_module).__name__} has no method '{method}'."
@@ -116,6 +115,7 @@ class JaxModule(torch.nn.Module):
 
         forward.__name__ = self._graphdef_name()
         self._bridge = wrap(forward, **self._wrap_options)
+        self._bridge.writes = True
         self._bridges[graphdef] = self._bridge
 
     def _graphdef_name(self) -> str:
@@ -124,10 +124,22 @@ class JaxModule(torch.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the nnx module's method on tensors; see :class:`JaxModule`."""
         values = [getattr(module, name) for module, name in self._places]
+        if _private.transforms_active() and not torch.compiler.is_compiling():
+            # torch.func keeps the arguments for the derivative, and buffers are written in place.
+            values = [x if isinstance(x, torch.nn.Parameter) else x.clone() for x in values]
         results, changed = self._bridge(values, args, kwargs)
         for index, value in changed.items():
-            _write_back(values[int(index)], value)
+            module, name = self._places[int(index)]
+            _write_back(getattr(module, name), value)
         return results
+
+    def __repr__(self) -> str:
+        """The nnx module with its present values, as it prints itself."""
+        try:
+            text = repr(self.to_nnx())
+        except Exception:  # meta tensors, values of other shapes: no module can be made of them
+            text = self._graphdef_name().removeprefix("JaxModule.")
+        return f"JaxModule({text})"
 
     def train(self, mode: bool = True) -> "JaxModule":
         """Sets training or evaluation mode, of the nnx module too (dropout, batch statistics).
@@ -216,6 +228,28 @@ class JaxModule(torch.nn.Module):
         self._make_bridge()
 
 
+def _refusal(module: object) -> str:
+    """Why something is no nnx module, and what to do with it."""
+    kind = type(module).__name__
+    bases = {base.__module__.rpartition(".")[0] for base in type(module).__mro__}
+    text = f"JaxModule: needs a flax nnx module, got a {kind}"
+    if isinstance(module, type):
+        return f"JaxModule: needs a flax nnx module, got the class {module.__name__}: make one."
+    if "flax.linen" in bases:
+        return (
+            f"{text} of flax.linen, which keeps its parameters outside. Convert it: "
+            "flax.nnx.bridge.ToNNX(module, rngs=nnx.Rngs(0)).lazy_init(example)."
+        )
+    if any(base.startswith("equinox") for base in bases):
+        return (
+            f"{text} of equinox. Split it with equinox.partition, keep its arrays as torch "
+            "parameters, and wrap(lambda arrays, *args: equinox.combine(arrays, rest)(*args))."
+        )
+    if isinstance(module, torch.nn.Module):
+        return f"{text}, which is a torch module already. torch_bridge.wrap_torch takes it to JAX."
+    return f"{text}."
+
+
 def _apply_to_parts(fn: Callable[[torch.Tensor], torch.Tensor], t: torch.Tensor) -> torch.Tensor:
     """``fn`` (a move, a conversion) on real and imaginary part; complex half becomes complex64."""
     parts = fn(torch.view_as_real(t))
@@ -228,7 +262,7 @@ def _apply_to_parts(fn: Callable[[torch.Tensor], torch.Tensor], t: torch.Tensor)
 
 def _write_back(buffer: torch.Tensor, value: torch.Tensor) -> None:
     """Gives a buffer a new value, while a recorded graph keeps the old one for its derivative."""
-    in_place = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    in_place = torch.compiler.is_compiling() or _private.transforms_active()
     if in_place or value.is_inference():
         with torch.no_grad():
             buffer.copy_(value)
@@ -282,11 +316,5 @@ def _decode(value: Any, aval: Aval) -> Any:
     if is_key or aval.dtype == jnp.uint32:
         value = jax.lax.bitcast_convert_type(jnp.asarray(value), jnp.uint32)
     if is_key:
-        return jax.random.wrap_key_data(value, impl=_key_impl(aval))
+        return jax.random.wrap_key_data(value, impl=_convert.key_impl(aval))
     return value
-
-
-def _key_impl(aval: Aval) -> Any:
-    found: list[Any] = []  # key_impl takes arrays and tracers only
-    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), aval)
-    return found[0]

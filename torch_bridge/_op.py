@@ -10,16 +10,19 @@ import jax
 import jax.numpy as jnp
 import torch
 
-from torch_bridge import _convert, _guard
-from torch_bridge._arguments import narrow
+from torch_bridge import _convert, _guard, _private
 
 Mask = tuple[bool, ...]
 Aval = jax.ShapeDtypeStruct
+Number = int | float | complex
+Numbers = Sequence[Number]
+Tensors = Sequence[torch.Tensor]
+FlatFunction = Callable[..., tuple[jax.Array, ...]]
 
 _lock = threading.RLock()
 
 
-def settings(x64: bool, device: Any = None) -> AbstractContextManager[Any]:
+def settings(x64: bool, device: jax.Device | None = None) -> AbstractContextManager[Any]:
     """The 64-bit switch of this thread as it was at the trace, and where numpy views shall go."""
     same = jax.config.jax_enable_x64 == x64
     if device is None:
@@ -35,7 +38,7 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
     name = method.__name__
 
     @functools.wraps(method)
-    def cached(self: Any, *key: Any) -> Any:
+    def cached(self: "Op", *key: Any) -> Any:
         found = self.cache.get((name, *key))
         if found is None:
             with _lock:
@@ -61,17 +64,25 @@ class Op:
 
     Complex derivatives follow torch: the pull-back is ``conj(vjp(conj(g)))``, with both
     conjugates inside the compiled function. Tangents are not conjugated.
+
+    Attributes:
+        used: For what :meth:`save` returns: the inputs that :meth:`pull` needs.
+        results: The number of outputs that are results of the user's function; None: all.
     """
+
+    used: tuple[int, ...] = ()
+    results: int | None = None
 
     def __init__(
         self,
-        fn: Callable[..., tuple[Any, ...]],
-        consts: Sequence[Any],
-        numbers: Sequence[Any],
+        fn: FlatFunction,
+        consts: Sequence[jax.Array],
+        numbers: Numbers,
         ins: Sequence[Aval],
+        outs: Sequence[Aval] | None,
         *,
         x64: bool,
-        device: Any,
+        device: jax.Device | None,
         handle: str,
         residuals: str = "save",
         check_finite: bool = False,
@@ -82,6 +93,10 @@ class Op:
         self.cache: dict[tuple[Any, ...], Any] = {}
         self.compiled = jax.jit(fn)
         self.narrows = not x64 and any(jnp.issubdtype(x.dtype, jnp.integer) for x in ins)
+        if outs is None:
+            with self.settings():
+                outs = jax.eval_shape(fn, (self.consts, self.example), *ins)
+        self.outs = tuple(outs)
 
     def settings(self) -> AbstractContextManager[Any]:
         """Where and with which precision everything of this op runs, if it may run at all."""
@@ -93,46 +108,37 @@ class Op:
         """The name of the wrapped function."""
         return self.handle.partition("@")[0]
 
-    @property
-    def outs(self) -> tuple[Aval, ...]:
-        """Shapes and dtypes of the results."""
-        return self._outs()
-
-    @once
-    def _outs(self) -> tuple[Aval, ...]:
-        with self.settings():
-            return tuple(jax.eval_shape(self.fn, (self.consts, self.example), *self.ins))
-
     @once
     def differentiable(self) -> Mask:
         """Which results have derivatives."""
         return tuple(map(is_inexact, self.outs))
 
-    def run(self, numbers: Sequence[Any], xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def run(self, numbers: Numbers, xs: Tensors) -> list[torch.Tensor]:
         """Runs the compiled function; the results own fresh memory and are ready."""
-        arrays = self.arrays(xs)
+        if self.narrows:
+            where, pairs = f"{self.name}: an argument", zip(xs, self.ins, strict=True)
+            xs = [
+                x if _convert.JAX_DTYPES[x.dtype] == aval.dtype else _convert.narrow(where, x)
+                for x, aval in pairs
+            ]
+        arrays = [_convert.import_tensor(x) for x in xs]
         with self.settings():
             results = self.compiled((self.consts, numbers), *arrays)
         tensors = [_convert.export_array(r) for r in results]
         if self.check_finite:
-            check_finite(self.handle, tensors)
+            check_finite(self.handle, tensors[: self.results])
         return tensors
 
-    def arrays(self, xs: Sequence[torch.Tensor]) -> list[Any]:
-        """The inputs for the compiled function; 64-bit integers are checked and narrowed."""
-        if self.narrows:
-            where = f"{self.name}: an argument"
-            pairs = zip(xs, self.ins, strict=True)
-            xs = [x if dtype_of(x) == aval.dtype else narrow(where, x) for x, aval in pairs]
-        return [_convert.import_tensor(x) for x in xs]
-
-    def derive(self, suffix: str, fn: Callable[..., Any], ins: Sequence[Aval]) -> "Op":
+    def derive(
+        self, suffix: str, fn: FlatFunction, ins: Sequence[Aval], outs: Sequence[Aval] | None = None
+    ) -> "Op":
         """Another function of the same constants and numbers."""
         return Op(
             fn,
             self.consts,
             self.example,
             ins,
+            outs,
             x64=self.x64,
             device=self.device,
             handle=f"{self.handle}/{suffix}",
@@ -149,7 +155,8 @@ class Op:
             return conjugated_pull(pull, self.outs, given, arrays[count:])
 
         cotangents = [out for out, is_given in zip(self.outs, given, strict=True) if is_given]
-        return self.derive(f"vjp:{bits(mask)}:{bits(given)}", pull_back, [*self.ins, *cotangents])
+        ins = [*self.ins, *cotangents]
+        return self.derive(f"vjp:{bits(mask)}:{bits(given)}", pull_back, ins, pick(self.ins, mask))
 
     @once
     def jvp(self, mask: Mask) -> "Op":
@@ -162,8 +169,8 @@ class Op:
             _, out = jax.jvp(lambda *v: select_inexact(part(*v)), chosen, tuple(tangents))
             return out
 
-        tangents = [x for x, has_tangent in zip(self.ins, mask, strict=True) if has_tangent]
-        return self.derive(f"jvp:{bits(mask)}", push_forward, [*self.ins, *tangents])
+        ins = [*self.ins, *pick(self.ins, mask)]
+        return self.derive(f"jvp:{bits(mask)}", push_forward, ins, select_inexact(self.outs))
 
     @once
     def vmap(self, dims: tuple[int | None, ...], size: int) -> "Op":
@@ -173,12 +180,139 @@ class Op:
             x if dim is None else Aval((*x.shape[:dim], size, *x.shape[dim:]), x.dtype)
             for x, dim in zip(self.ins, dims, strict=True)
         ]
-        return self.derive(f"vmap:{dims}:{size}", batched, ins)
+        return self.derive(f"vmap:{dims}:{size}".replace(" ", ""), batched, ins)
+
+    @once
+    def save(self, mask: Mask) -> "Op":
+        """The function that returns, after its results, what :meth:`pull` needs besides inputs."""
+        make = _fused if self.residuals == "fused" else _saved
+        with _lock, self.settings():
+            return make(self, mask)
+
+    @once
+    def pull(self, mask: Mask, wanted: Mask, given: Mask) -> "Op | Product":
+        """Gradients of ``wanted`` from used inputs, residuals, and the cotangents in ``given``."""
+        saved = self.save(mask)
+        # XLA drops the work for gradients that are not returned.
+        keep = tuple(w for w, had in zip(wanted, mask, strict=True) if had)
+        handle = f"pull:{bits(mask)}:{bits(wanted)}:{bits(given)}"
+        if self.residuals == "fused":
+            return Product(f"{self.handle}/{handle}", saved, keep)
+        residuals = saved.outs[len(self.outs) :]
+        used, count = len(saved.used), len(saved.used) + len(residuals)
+        back = self.cache["back", mask]
+
+        def run(aux: Any, *arrays: Any) -> tuple[Any, ...]:
+            pull = back(aux, arrays[:used], arrays[used:count])
+            grads = conjugated_pull(pull, self.outs, given, arrays[count:])
+            return tuple(grad for grad, kept in zip(grads, keep, strict=True) if kept)
+
+        cotangents = [out for out, is_given in zip(self.outs, given, strict=True) if is_given]
+        ins = [*(self.ins[i] for i in saved.used), *residuals, *cotangents]
+        return self.derive(handle, run, ins, pick(self.ins, wanted))
 
 
-def dtype_of(x: torch.Tensor) -> Any:
-    """The dtype of a tensor in JAX's terms."""
-    return _convert.JAX_DTYPES[x.dtype]
+def _saved(op: Op, mask: Mask) -> Op:
+    """A forward pass that returns its residuals.
+
+    The residuals of ``jax.vjp`` are found once. Those that are inputs, closed-over constants or
+    numbers are not copied out at every call: the pull-back takes them from where they are.
+    """
+    count, store = len(op.outs), {}
+
+    def forward(aux: Any, *xs: Any) -> tuple[Any, ...]:
+        outs, pull = linearize(op.fn, aux, xs, mask)
+        residuals, store["tree"] = jax.tree_util.tree_flatten(pull)
+        return (*outs, *residuals)
+
+    traced = jax.make_jaxpr(forward)((op.consts, op.example), *op.ins)
+    tree, jaxpr = store["tree"], traced.jaxpr
+    before = len(op.consts) + len(op.example)
+    places = {id(var): index for index, var in enumerate(jaxpr.invars)}
+    residuals = jaxpr.outvars[count:]
+    used = sorted({places[id(v)] for v in residuals if places.get(id(v), -1) >= before})
+    # A variable that comes twice is carried once; a literal is known.
+    outside = {id(v): v for v in residuals if id(v) not in places and not hasattr(v, "val")}
+    slots = {key: slot for slot, key in enumerate(outside)}
+    packing = [_packing(var.aval) for var in outside.values()]
+    indices = [count + [id(v) for v in residuals].index(key) for key in outside]
+
+    def run(aux: Any, *xs: Any) -> tuple[Any, ...]:
+        flat = _private.eval_jaxpr(jaxpr, traced.consts, *aux[0], *aux[1], *xs)
+        carried = [pack(flat[i]) for i, (pack, _) in zip(indices, packing, strict=True)]
+        return (*flat[:count], *carried)
+
+    def back(aux: Any, inputs: Sequence[Any], carried: Sequence[Any]) -> Callable[..., Any]:
+        given = dict(zip(used, inputs, strict=True))
+        given |= enumerate([*aux[0], *aux[1]])
+        values = [unpack(v) for v, (_, unpack) in zip(carried, packing, strict=True)]
+        leaves = [
+            v.val if hasattr(v, "val") else given[places[id(v)]] if id(v) in places
+            else values[slots[id(v)]]
+            for v in residuals
+        ]  # fmt: skip
+        return jax.tree_util.tree_unflatten(tree, leaves)
+
+    op.cache["back", mask] = back
+    saved = op.derive(f"save:{bits(mask)}", run, op.ins)
+    saved.used, saved.results = tuple(index - before for index in used), count
+    return saved
+
+
+def _packing(aval: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """How a residual that torch has no dtype for crosses: random keys, four-bit integers."""
+    if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key):
+        impl = _convert.key_impl(aval)
+        return jax.random.key_data, lambda data: jax.random.wrap_key_data(data, impl=impl)
+    if aval.dtype not in _convert.TORCH_DTYPES and jnp.issubdtype(aval.dtype, jnp.integer):
+        wide = jnp.uint8 if jnp.issubdtype(aval.dtype, jnp.unsignedinteger) else jnp.int8
+        return lambda v: v.astype(wide), lambda v: v.astype(aval.dtype)
+    return _same, _same
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _fused(op: Op, mask: Mask) -> Op:
+    """Value and gradients in one program, for a function whose one result is a real scalar.
+
+    XLA sees value and gradient together, and nothing but the gradients is kept in between: the
+    backward pass only multiplies.
+    """
+    given = op.differentiable()
+    scalars = select_inexact(op.outs)
+    shapes = [f"{out.dtype}{list(out.shape)}" for out in scalars]
+    if len(scalars) != 1 or scalars[0].shape or scalars[0].dtype.kind == "c":
+        raise ValueError(
+            f"{op.name}: residuals='fused' needs a function with one real scalar result (a loss), "
+            f"got {', '.join(shapes) or 'none'}. Use residuals='save'."
+        )
+
+    def run(aux: Any, *xs: Any) -> tuple[Any, ...]:
+        outs, pull = linearize(op.fn, aux, xs, mask)
+        grads = conjugated_pull(pull, op.outs, given, [jnp.ones((), scalars[0].dtype)])
+        return (*outs, *grads)
+
+    saved = op.derive(f"save:{bits(mask)}", run, op.ins, [*op.outs, *pick(op.ins, mask)])
+    saved.results = len(op.outs)
+    return saved
+
+
+class Product:
+    """The pull-back of a fused forward pass: its gradients times the one cotangent."""
+
+    def __init__(self, handle: str, saved: Op, keep: Mask) -> None:
+        self.handle, self.keep, self.check_finite = handle, keep, saved.check_finite
+        self.example = saved.example
+        self.outs = pick(saved.outs[saved.results :], keep)
+
+    def run(self, numbers: Numbers, xs: Tensors) -> list[torch.Tensor]:
+        """The kept gradients times the cotangent, which is last."""
+        grads = [(r * xs[-1]).to(r.dtype) for r in pick(xs[:-1], self.keep)]
+        if self.check_finite:
+            check_finite(self.handle, grads)
+        return grads
 
 
 def bits(mask: Mask) -> str:
@@ -186,17 +320,21 @@ def bits(mask: Mask) -> str:
     return "".join("01"[value] for value in mask)
 
 
+def pick(things: Sequence[Any], mask: Mask) -> tuple[Any, ...]:
+    """Those of the things that the mask chooses."""
+    return tuple(thing for thing, chosen in zip(things, mask, strict=True) if chosen)
+
+
 def partial_in(
-    fn: Callable[..., Any], aux: Any, xs: Sequence[Any], mask: Mask
+    fn: FlatFunction, aux: Any, xs: Sequence[Any], mask: Mask
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The function of the chosen inputs alone, and their values."""
-    chosen = tuple(x for x, wanted in zip(xs, mask, strict=True) if wanted)
 
     def part(*values: Any) -> tuple[Any, ...]:
         rest = iter(values)
         return fn(aux, *[next(rest) if wanted else x for x, wanted in zip(xs, mask, strict=True)])
 
-    return part, chosen
+    return part, pick(xs, mask)
 
 
 def select_inexact(outs: Sequence[Any]) -> tuple[Any, ...]:
@@ -205,7 +343,7 @@ def select_inexact(outs: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def linearize(
-    fn: Callable[..., Any], aux: Any, xs: Sequence[Any], mask: Mask
+    fn: FlatFunction, aux: Any, xs: Sequence[Any], mask: Mask
 ) -> tuple[tuple[Any, ...], Callable[..., Any]]:
     """All results, and JAX's pull-back of the differentiable ones to the chosen inputs."""
     part, chosen = partial_in(fn, aux, xs, mask)
@@ -231,7 +369,7 @@ def conjugated_pull(
     return tuple(jnp.conj(grad) for grad in pull(tuple(full)))
 
 
-def check_finite(handle: str, tensors: Sequence[torch.Tensor]) -> None:
+def check_finite(handle: str, tensors: Tensors) -> None:
     """Raises if a result or a gradient is not finite.
 
     Raises:
@@ -240,7 +378,7 @@ def check_finite(handle: str, tensors: Sequence[torch.Tensor]) -> None:
     for index, tensor in enumerate(tensors):
         if not torch.isfinite(tensor).all():
             name, _, derived = handle.partition("/")
-            kind = "gradient" if derived.startswith("vjp") else "output"
+            kind = "gradient" if derived.startswith(("vjp", "pull")) else "output"
             raise FloatingPointError(
                 f"{name.partition('@')[0]}: {kind} {index} is not finite. Call it without "
                 "check_finite, or under jax.debug_nans(True), to find the operation."

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import jax
 import torch
 
-from torch_bridge import _arguments, _autograd, _compile, _guard, _registry
+from torch_bridge import _autograd, _call, _compile, _convert, _guard, _plan
+from torch_bridge._call import Call
 from torch_bridge._plan import Cache, CacheInfo, Plan
-from torch_bridge._signature import Call, Reader, static_arguments
 
 
 class BridgedFunction:
@@ -46,13 +46,15 @@ class BridgedFunction:
         functools.update_wrapper(self, fn, updated=())
         self.__name__ = options["name"] or getattr(fn, "__name__", type(fn).__name__)
         self.__qualname__ = getattr(fn, "__qualname__", self.__name__)
-        self.has_own_name = options["name"] is not None
         self.jax_fn, self._options = fn, options
-        static = static_arguments(fn, options["static_argnames"], options["static_argnums"])
-        self.reader = Reader(fn, self.__name__, static, options["x64"], options["autocast_dtype"])
+        self.writes = False  # whether the second result is what to write into the first argument
+        static = _call.static_arguments(fn, options["static_argnames"], options["static_argnums"])
+        self.reader = _call.Reader(
+            fn, self.__name__, static, options["x64"], options["autocast_dtype"]
+        )
         self._cache = Cache(options["cache_size"])
         self.pinned: dict[str, Plan] = {}
-        self.handle = _registry.register(self, self.__name__)
+        self.handle = _plan.register(self, self.__name__, again=options["name"] is not None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the function on tensors; see :func:`wrap`."""
@@ -63,19 +65,27 @@ class BridgedFunction:
         plan = self._cache.get(call.key, self._build, call)
         return plan.join(_autograd.apply(plan.op, call.numbers, call.xs))
 
+    def __get__(self, instance: object, owner: type | None = None) -> Callable[..., Any]:
+        """As a method: ``instance`` is the first argument."""
+        return self if instance is None else functools.partial(self, instance)
+
     def _build(self, call: Call) -> Plan:
         self.reader.check(call)
-        return Plan(
-            self.jax_fn,
-            call.key,
-            call.treedef,
-            call.leaves(),
-            x64=call.x64,
-            device=_numpy_device(call.xs),
-            handle=self._name_plan(call.key),
-            residuals=self._options["residuals"],
-            check_finite=self._options["check_finite"],
-        )
+        try:
+            return Plan(
+                self.jax_fn,
+                call.key,
+                call.treedef,
+                call.leaves(),
+                x64=call.x64,
+                device=_numpy_device(call.xs),
+                handle=self._name_plan(call.key),
+                residuals=self._options["residuals"],
+                check_finite=self._options["check_finite"],
+            )
+        except (TypeError, ValueError, IndexError) as error:  # JAX's own are among these
+            needed = self.reader.explain(call, error)
+        raise needed
 
     def _name_plan(self, key: Hashable) -> str:
         """The same for a signature in every process, and another for every other one."""
@@ -232,8 +242,8 @@ def wrap(
         K. Kreutz-Delgado, *The Complex Gradient Operator and the CR-Calculus* (2009), Sec. 4;
         PyTorch documentation, *Autograd mechanics*, "Autograd for Complex Numbers".
     """
-    _arguments.check_option("wrap", "residuals", residuals, ("save", "recompute", "fused"))
-    _arguments.check_option("wrap", "x64", x64, ("auto", "error", "cast"))
+    _convert.check_option("wrap", "residuals", residuals, ("save", "recompute", "fused"))
+    _convert.check_option("wrap", "x64", x64, ("auto", "error", "cast"))
     if cache_size < 1:
         raise ValueError(f"wrap: `cache_size` must be at least 1, got {cache_size}.")
     options = {key: value for key, value in locals().items() if key != "fn"}

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 import torch
 
-from torch_bridge import _arguments, _convert, _guard, wrap, wrap_torch
+from torch_bridge import _convert, _guard, _private, wrap, wrap_torch
 
 
 def system(x, *rest, params=None, mode="sum"):
@@ -140,7 +140,7 @@ def test_mixed_devices():
         ValueError,
         "system: all tensors must be on one device, got x -> cpu, rest[0] -> cuda:1.",
     ):
-        _arguments.check_devices("system", ["x", "rest[0]"], [torch.ones(2), FakeCuda()])
+        _convert.check_devices("system", ["x", "rest[0]"], [torch.ones(2), FakeCuda()])
 
 
 class FakeCuda:
@@ -158,7 +158,7 @@ def test_cuda_tensor_without_jax_gpu(monkeypatch):
         "with CUDA support (jax[cuda12]), check that its cuDNN was not replaced by an older one "
         "that torch loaded first, or move the tensors to the CPU.",
     ):
-        _arguments.check_devices("system", ["x"], [FakeCuda()])
+        _convert.check_devices("system", ["x"], [FakeCuda()])
 
 
 def test_foreign_device():
@@ -169,7 +169,7 @@ def test_foreign_device():
         RuntimeError,
         "system: tensors on 'xpu:0' cannot be shared with JAX. Move them to the CPU or to CUDA.",
     ):
-        _arguments.check_devices("system", ["x"], [Other()])
+        _convert.check_devices("system", ["x"], [Other()])
 
 
 def test_cuda_graph_capture(monkeypatch):
@@ -203,7 +203,7 @@ def test_forked_child():
     calls = [
         lambda: bridge(torch.ones(3)),
         out.backward,
-        lambda: torch.ops.torch_bridge.call(handle, [], [torch.ones(3)]),
+        lambda: torch.ops.torch_bridge.call(handle, [torch.ones(3)]),
     ]
     read, write = os.pipe()
     child = os.fork()
@@ -310,7 +310,7 @@ def test_errors_of_the_function_itself_come_through():
 def test_preallocation_warning(monkeypatch):
     # The GPU itself is faked: not run here.
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(_guard, "_jax_is_initialized", lambda: False)
+    monkeypatch.setattr(_private, "jax_has_started", lambda: False)
     monkeypatch.setattr(_guard, "has_jax_gpu_plugin", lambda: True)
     for name in ("XLA_PYTHON_CLIENT_PREALLOCATE", "XLA_CLIENT_MEM_FRACTION"):
         monkeypatch.delenv(name, raising=False)

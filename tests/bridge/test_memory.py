@@ -101,7 +101,7 @@ def test_residuals_are_released_after_backward(residuals):
 
 def test_closed_over_constants_are_no_residuals():
     transfer = jnp.asarray(np.random.default_rng(0).normal(size=(64, 64)).astype(np.complex64))
-    mask = jnp.asarray(np.random.default_rng(1).normal(size=(64, 64)).astype(np.float32))
+    mask = jnp.asarray(np.random.default_rng(1).normal(size=(64, 64)).astype(np.complex64))
 
     def system(u):
         return jnp.fft.ifft2(jnp.fft.fft2(u * mask) * transfer) * 3

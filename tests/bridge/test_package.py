@@ -60,7 +60,7 @@ def test_there_are_doctests():
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_size_and_imports(file):
     text = file.read_text()
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= 420
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -79,6 +79,6 @@ def test_size_and_imports(file):
 
 
 STANDARD = {
-    *("ast", "collections", "contextlib", "enum", "functools", "hashlib", "importlib"),
-    *("inspect", "itertools", "os", "sys", "threading", "typing", "warnings", "weakref"),
+    *("ast", "collections", "contextlib", "ctypes", "dataclasses", "enum", "functools", "hashlib", "importlib"),
+    *("inspect", "itertools", "os", "re", "sys", "threading", "traceback", "typing", "warnings", "weakref"),
 }

@@ -1,6 +1,9 @@
 """Reads one call: its tensors, its numbers, and the key of everything that is traced once."""
 
+import enum
 import inspect
+import re
+import traceback
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,15 +11,22 @@ import jax
 import numpy as np
 import torch
 
-from torch_bridge import _arguments, _convert
-from torch_bridge._arguments import HALF, STATIC, WIDE
-from torch_bridge._op import Aval
-from torch_bridge._plan import Kept
+from torch_bridge import _convert, _private
+from torch_bridge._convert import LONG, WIDE
+from torch_bridge._op import Aval, Number, settings
+from torch_bridge._plan import Kept, flat_function, inputs_of
 
+STATIC = (bool, str, bytes, enum.Enum, type, torch.dtype, np.dtype)
+_HALF = frozenset({torch.float16, torch.bfloat16})
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _NUMBERS = frozenset({int, float, complex})
-_LONG = frozenset({torch.int64, torch.uint64})
-_SPECIAL = WIDE | _LONG | HALF
+_SPECIAL = WIDE | LONG | _HALF
+_TRACED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+Static = tuple[frozenset[int], frozenset[str]]  # positions and names
 
 
 class Call(NamedTuple):
@@ -26,7 +36,7 @@ class Call(NamedTuple):
     treedef: Any
     kinds: list[Any]  # per leaf: None (a tensor), the type of a number, or Kept
     x64: bool
-    numbers: tuple[Any, ...]
+    numbers: tuple[Number, ...]
     xs: list[torch.Tensor]
 
     def leaves(self) -> list[Any]:
@@ -44,7 +54,7 @@ class Call(NamedTuple):
 
 def abstract(x: torch.Tensor, x64: bool) -> Aval:
     """The shape and dtype of a tensor, for JAX."""
-    dtype = x.dtype if x64 else _arguments.NARROW.get(x.dtype, x.dtype)
+    dtype = x.dtype if x64 else _convert.NARROW.get(x.dtype, x.dtype)
     return Aval(tuple(x.shape), _convert.JAX_DTYPES[dtype])
 
 
@@ -63,20 +73,20 @@ class Reader:
         self,
         fn: Callable[..., Any],
         name: str,
-        static: tuple[frozenset[int], frozenset[str]],
+        static: Static,
         x64: str,
         autocast_dtype: torch.dtype | None,
     ) -> None:
-        self._fn, self._name, self._static = fn, name, static
+        self._fn, self._name, self.static = fn, name, static
         self._x64, self._autocast_dtype = x64, autocast_dtype
 
     def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Sorts the leaves of a call; raises for what the bridge cannot take."""
-        if any(self._static):
+        if any(self.static):
             args, kwargs = self._keep_static(args, kwargs)
         leaves, treedef = jax.tree_util.tree_flatten((args, kwargs))
         xs: list[torch.Tensor] = []
-        numbers: list[Any] = []
+        numbers: list[Number] = []
         kinds: list[Any] = []
         for index, leaf in enumerate(leaves):
             if isinstance(leaf, np.generic):  # a number to torch, where JAX takes it for an array
@@ -109,7 +119,7 @@ class Reader:
         if not x64:
             for number in call.numbers:
                 if type(number) is int and not -(2**31) <= number < 2**31:
-                    _arguments.check_integer(self._number_name(call), number)
+                    _convert.check_integer(self._number_name(call), number)
         try:
             shapes = tuple([(x.dtype, x.shape, x.device, x.layout) for x in xs])
         except RuntimeError:  # a nested tensor has no shape
@@ -121,22 +131,22 @@ class Reader:
     def check(self, call: Call) -> None:
         """Raises for tensors that JAX cannot take; run once a signature."""
         for index, x in enumerate(call.xs):
-            _arguments.check_tensor(self._name, self._tensor_name(call, index), x)
+            _convert.check_tensor(self._name, self._tensor_name(call, index), x)
         names = [self._tensor_name(call, index) for index in range(len(call.xs))]
-        _arguments.check_devices(self._name, names, call.xs)
+        _convert.check_devices(self._name, names, call.xs)
 
     def _tensor(self, treedef: Any, leaves: Sequence[Any], index: int) -> torch.Tensor:
-        tensor = _arguments.as_tensor(leaves[index])
+        tensor = _convert.as_tensor(leaves[index])
         if tensor is None:
-            name = _arguments.leaf_name(self._fn, treedef, index)
-            _arguments.refuse_leaf(self._name, name, leaves[index])
+            name = leaf_name(self._fn, treedef, index)
+            _convert.refuse_leaf(self._name, name, leaves[index])
         return tensor
 
     def _promote(self, call: Call, index: int, x: torch.Tensor) -> torch.Tensor:
-        if x.dtype in _LONG or x.layout is not torch.strided or x.is_meta:
-            _arguments.check_tensor(self._name, self._tensor_name(call, index), x)
-        if x.dtype in HALF:
-            return _arguments.promote_half(x, self._autocast_dtype)
+        if x.dtype in LONG or x.layout is not torch.strided or x.is_meta:
+            _convert.check_tensor(self._name, self._tensor_name(call, index), x)
+        if x.dtype in _HALF:
+            return _promote_half(x, self._autocast_dtype)
         return x
 
     def _wide(self, call: Call, xs: Sequence[torch.Tensor]) -> bool:
@@ -154,24 +164,29 @@ class Reader:
         return self._x64 == "auto"
 
     def _narrow(self, call: Call, index: int, x: torch.Tensor) -> torch.Tensor:
-        if x.dtype not in _LONG and x.dtype not in WIDE:
+        if x.dtype not in LONG and x.dtype not in WIDE:
             return x
-        if x.dtype in _LONG and torch._C._are_functorch_transforms_active():
+        if x.dtype in LONG and _private.transforms_active():
             return x  # a wrapped tensor tells no values: the op checks them when it runs
         name = f"{self._name}: argument '{self._tensor_name(call, index)}'"
-        return _arguments.narrow(name, x)
+        return _convert.narrow(name, x)
 
     def _keep_static(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        positions, names = self._static
+        positions, names = self.static
         fixed = [
-            self._kept(_arguments.positional_name(self._fn, i), a) if i in positions else a
+            self._kept(positional_name(self._fn, i), a) if i in positions else a
             for i, a in enumerate(args)
         ]
         return tuple(fixed), {k: self._kept(k, v) if k in names else v for k, v in kwargs.items()}
 
-    def _kept(self, name: str, value: Any) -> Kept:
+    def _kept(self, name: str, value: object) -> Kept:
+        if isinstance(value, torch.Tensor | jax.Array | _private.Tracer):
+            raise TypeError(
+                f"{self._name}: static argument '{name}' is a {type(value).__name__}, whose values "
+                "may change. Take it out of static_argnames: arrays are traced."
+            )
         try:
             hash(value)
         except TypeError:
@@ -181,9 +196,74 @@ class Reader:
             ) from None
         return Kept(value)
 
+    def explain(self, call: Call, error: Exception) -> Exception:
+        """An error of a trace in the user's words: which argument must be static.
+
+        That is found by trying: a number whose value makes the trace go through is the one.
+        """
+        leaves = call.leaves()
+        roots = [self._root(call, i) if k in _NUMBERS else None for i, k in enumerate(call.kinds)]
+        several = list(dict.fromkeys(root for root in roots if root is not None))
+        trials = [[root] for root in several] + ([several] if len(several) > 1 else [])
+        for chosen in trials:
+            fixed = [
+                Kept(leaf) if root in chosen else leaf
+                for leaf, root in zip(leaves, roots, strict=True)
+            ]
+            flat = flat_function(self._fn, call.treedef, fixed, {})
+            numbers, ins = inputs_of(fixed)
+            try:
+                with settings(call.x64):
+                    jax.make_jaxpr(flat)(numbers, *ins)
+            except Exception:  # the user's function may raise anything
+                continue
+            return TypeError(self._advice(call, chosen, error))
+        if isinstance(error, _TRACED):
+            named = re.findall(r"\bxs\[(\d+)\]", str(error))
+            names = [f"'{self._tensor_name(call, int(i))}'" for i in dict.fromkeys(named)]
+            error.add_note(
+                f"{self._name}: tensors ({', '.join(names) or 'and what is computed from them'}) "
+                "have no values while the function is traced. Use jnp.where or jax.lax.cond for an "
+                "`if`, shapes and numbers in static_argnames for sizes, jax.numpy for numpy."
+            )
+        elif "Tracer" in str(error) and "Tensor" in str(error):
+            error.add_note(
+                f"{self._name}: inside the function arguments are JAX arrays, which torch's "
+                "functions do not take. Use jax.numpy, or torch_bridge.wrap_torch."
+            )
+        return error
+
+    def _root(self, call: Call, index: int) -> tuple[int, int | str]:
+        """The argument that a leaf belongs to: 0 and its position, or 1 and its keyword."""
+        tree = jax.tree_util.tree_unflatten(call.treedef, range(call.treedef.num_leaves))
+        path, _ = jax.tree_util.tree_flatten_with_path(tree)[0][index]
+        return (1, path[1].key) if path[0].idx else (0, path[1].idx)
+
+    def _advice(self, call: Call, chosen: Sequence[Any], error: Exception) -> str:
+        names = [str(k) if by_name else positional_name(self._fn, k) for by_name, k in chosen]
+        if all(name.isidentifier() for name in names):
+            value = f"'{names[0]}'" if len(names) == 1 else str(tuple(names))
+            remedy = f"static_argnames={value}"
+        else:
+            remedy = f"static_argnums={tuple(k for _, k in chosen)}"
+        listed = " and ".join(f"'{name}'" for name in names)
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not re.search(r"[/\\](jax|torch_bridge)[/\\]", frame.filename)
+        ]
+        where = (
+            f"\n  {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+        )
+        return (
+            f"{self._name}: the value of {listed} is needed while the function is traced (an axis, "
+            "a shape, a Python `if`, a static argument of a jitted function), but Python numbers "
+            f"are traced without their values. Name it: wrap(fn, {remedy}).{where}"
+        )
+
     def _tensor_name(self, call: Call, index: int) -> str:
         places = [place for place, kind in enumerate(call.kinds) if kind is None]
-        return _arguments.leaf_name(self._fn, call.treedef, places[index])
+        return leaf_name(self._fn, call.treedef, places[index])
 
     def _number_name(self, call: Call) -> str:
         limits = torch.iinfo(torch.int32)
@@ -191,14 +271,44 @@ class Reader:
         for place, kind in enumerate(call.kinds):
             value = next(values) if kind in _NUMBERS else 0
             if kind is int and not limits.min <= value <= limits.max:
-                name = _arguments.leaf_name(self._fn, call.treedef, place)
+                name = leaf_name(self._fn, call.treedef, place)
                 return f"{self._name}: argument '{name}'"
         return self._name
 
 
+def leaf_name(fn: Callable[..., Any], treedef: Any, index: int) -> str:
+    """How the user knows a leaf of ``(args, kwargs)``: ``x``, or ``params['w']``."""
+    tree = jax.tree_util.tree_unflatten(treedef, range(treedef.num_leaves))
+    path, _ = jax.tree_util.tree_flatten_with_path(tree)[0][index]
+    which, key, rest = path[0].idx, path[1], path[2:]
+    name = str(key.key) if which else positional_name(fn, key.idx)
+    return name + jax.tree_util.keystr(rest)
+
+
+def positional_name(fn: Callable[..., Any], index: int) -> str:
+    """The name of a positional argument, or its number where there is none."""
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        return f"args[{index}]"
+    for position, parameter in enumerate(parameters):
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return f"{parameter.name}[{index - position}]"
+        if position == index:
+            return parameter.name
+    return f"args[{index}]"
+
+
+def _promote_half(t: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """A half-precision tensor under autocast, in the dtype that JAX shall compute in."""
+    if dtype is None or t.dtype not in _HALF or not torch.is_autocast_enabled(t.device.type):
+        return t
+    return t.to(dtype)
+
+
 def static_arguments(
     fn: Callable[..., Any], names: str | Iterable[str], positions: int | Iterable[int]
-) -> tuple[frozenset[int], frozenset[str]]:
+) -> Static:
     """Positions and names of the static arguments, each completed from the other.
 
     Raises:
