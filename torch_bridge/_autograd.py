@@ -130,7 +130,8 @@ def _must_differentiate(cts: Sequence[torch.Tensor | None]) -> bool:
 class _Transformed(torch.autograd.Function):
     """Autograd under torch.func transforms, which need ``setup_context`` and a vmap rule.
 
-    torch.func differentiates its backward pass again, so residuals could not be used anyway.
+    torch.func differentiates its backward pass again, so residuals could not be used anyway. Where
+    it runs in a part that torch.compile left to Python, dynamo must not look into JAX.
     """
 
     @staticmethod
@@ -146,6 +147,7 @@ class _Transformed(torch.autograd.Function):
         _mark_integers(ctx, ctx.op, output)
 
     @staticmethod
+    @torch.compiler.disable
     def backward(ctx: Any, *cts: Any) -> Any:
         wanted = ctx.needs_input_grad[2:]
         xs = ctx.saved_tensors
@@ -155,10 +157,12 @@ class _Transformed(torch.autograd.Function):
         return None, None, *scatter(wanted, grads)
 
     @staticmethod
+    @torch.compiler.disable
     def jvp(ctx: Any, *tangents: Any) -> Any:
         return _push(ctx.op, ctx.numbers, ctx.saved_tensors, tangents[2:])
 
     @staticmethod
+    @torch.compiler.disable
     def vmap(info: Any, in_dims: Any, op: Op, numbers: Numbers, *xs: torch.Tensor) -> Any:
         dims = tuple(
             None if d is None else d % x.dim() for d, x in zip(in_dims[2:], xs, strict=True)
@@ -178,9 +182,7 @@ def _batched(
     batched = [_private.is_batched(x) for x in xs]
     if not any(batched):
         return run(op, numbers, xs)
-    # Entering tells the level: there is no question without a side effect.
-    level = _private.enter_batch() - 1
-    _private.leave_batch()
+    level = _private.batch_level()
     # The batch size is used only for tensors that are not batched.
     plain = [
         _private.remove_batch(x, level, 1, 0) if b else x for x, b in zip(xs, batched, strict=True)

@@ -241,11 +241,14 @@ class Reader:
 
     def _advice(self, call: Call, chosen: Sequence[Any], error: Exception) -> str:
         names = [str(k) if by_name else positional_name(self._fn, k) for by_name, k in chosen]
-        if all(name.isidentifier() for name in names):
+        mixed = {self._root(call, i) for i, kind in enumerate(call.kinds) if kind is None}
+        if mixed & set(chosen):
+            remedy = "as an argument of its own, in static_argnames"
+        elif all(name.isidentifier() for name in names):
             value = f"'{names[0]}'" if len(names) == 1 else str(tuple(names))
-            remedy = f"static_argnames={value}"
+            remedy = f"wrap(fn, static_argnames={value})"
         else:
-            remedy = f"static_argnums={tuple(k for _, k in chosen)}"
+            remedy = f"wrap(fn, static_argnums={tuple(k for _, k in chosen)})"
         listed = " and ".join(f"'{name}'" for name in names)
         frames = [
             frame
@@ -256,9 +259,9 @@ class Reader:
             f"\n  {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
         )
         return (
-            f"{self._name}: the value of {listed} is needed while the function is traced (an axis, "
+            f"{self._name}: a value in {listed} is needed while the function is traced (an axis, "
             "a shape, a Python `if`, a static argument of a jitted function), but Python numbers "
-            f"are traced without their values. Name it: wrap(fn, {remedy}).{where}"
+            f"are traced without their values. Name it: {remedy}.{where}"
         )
 
     def _tensor_name(self, call: Call, index: int) -> str:
@@ -270,7 +273,7 @@ class Reader:
         values = iter(call.numbers)
         for place, kind in enumerate(call.kinds):
             value = next(values) if kind in _NUMBERS else 0
-            if kind is int and not limits.min <= value <= limits.max:
+            if isinstance(value, int) and not limits.min <= value <= limits.max:
                 name = leaf_name(self._fn, call.treedef, place)
                 return f"{self._name}: argument '{name}'"
         return self._name

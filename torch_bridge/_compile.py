@@ -16,13 +16,13 @@ import torch
 
 from torch_bridge import _call, _convert, _plan, _private
 from torch_bridge._autograd import scatter
-from torch_bridge._op import Op, Product, bits, is_inexact
+from torch_bridge._op import Op, bits, is_inexact
 
 _TRACEABLE = (torch.Tensor, int, float, complex, type(None), *_call.STATIC)
 _NAMED: dict[str, type] = {}  # named tuples in results: dynamo takes classes from globals alone
 
 
-def find(handle: str) -> Op | Product:
+def find(handle: str) -> Op:
     """The op of a handle.
 
     Raises:
@@ -53,10 +53,9 @@ def custom_op(handle: str, xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     op = find(handle)
     count = len(op.example)
     numbers = tuple([x.item() for x in xs[:count]])
-    if not getattr(op, "x64", True):
-        for number in numbers:
-            if isinstance(number, int):
-                _convert.check_integer(f"{op.name}: an argument", number)
+    for number in numbers:
+        if isinstance(number, int) and not op.x64:
+            _convert.check_integer(f"{op.name}: an argument", number)
     return op.run(numbers, list(xs[count:]))
 
 
@@ -104,7 +103,8 @@ def _vmap(info: Any, in_dims: Any, handle: str, xs: Sequence[torch.Tensor]) -> A
     root = handle.rpartition("/save:")[0] or handle  # torch.func differentiates again
     op: Any = find(root)
     dims = tuple(in_dims[-1])[len(op.example) :]
-    outs = custom_op(f"{root}/vmap:{dims}:{info.batch_size}".replace(" ", ""), list(xs))
+    size = len(range(info.batch_size))  # a constant, also where sizes are dynamic
+    outs = custom_op(f"{root}/vmap:{dims}:{size}".replace(" ", ""), list(xs))
     if len(find(handle).outs) != len(outs):
         raise NotImplementedError("torch_bridge: vmap of a forward pass that keeps residuals.")
     return outs, [0] * len(outs)
@@ -139,16 +139,17 @@ def call(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if _differentiates():
         return _under_torch_func(bridge, args, kwargs)
     places, names = bridge.reader.static
-    fixed = {i: _constant(a) for i, a in enumerate(args) if i in places}
-    named = {k: _constant(v) for k, v in kwargs.items() if k in names}
-    args = tuple([None if i in places else a for i, a in enumerate(args)])
-    kwargs = {k: None if k in names else v for k, v in kwargs.items()}
-    leaves, spec = _private.flatten((args, kwargs))
+    keys = [i for i in range(len(args)) if i in places] + [k for k in kwargs if k in names]
+    values = [args[key] if isinstance(key, int) else kwargs[key] for key in keys]
+    traced = tuple([None if i in places else a for i, a in enumerate(args)])
+    named = {k: None if k in names else v for k, v in kwargs.items()}
+    leaves, spec = _private.flatten((traced, named))
     if not all([isinstance(leaf, _TRACEABLE) for leaf in leaves]):
-        return _with_foreign_containers(bridge, args, kwargs, fixed, named)
+        return _with_foreign_containers(bridge, args, kwargs)
     template = _private.unflatten(list(range(len(leaves))), spec)
     described = [_describe(leaf) for leaf in leaves]
-    info = _specialize(bridge.handle, template, described, fixed, named)
+    # One by one: dynamo makes constants of an object, not of containers of objects.
+    info = _specialize(bridge.handle, template, described, keys, *[_constant(v) for v in values])
     leaves = [leaves[index] for index in info.order]
     numbers = [_as_tensor(x) for x in leaves if _is_number(x)]
     return _run(info, numbers, [x for x in leaves if isinstance(x, torch.Tensor)])
@@ -202,15 +203,8 @@ def _break(reason: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     "torch_bridge: torch.compile cannot look into an argument of this wrapped function. Pass "
     "dicts, lists, tuples, named tuples of tensors and numbers, or compile without fullgraph=True."
 )
-def _with_foreign_containers(
-    bridge: Any,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    fixed: dict[int, Any],
-    named: dict[str, Any],
-) -> Any:
-    args = tuple(fixed.get(i, a) for i, a in enumerate(args))
-    return bridge(*args, **(kwargs | named))
+def _with_foreign_containers(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return bridge.run(args, kwargs)
 
 
 @_break(
@@ -219,14 +213,20 @@ def _with_foreign_containers(
     "torch.autograd.grad or .backward()."
 )
 def _under_torch_func(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return bridge(*args, **kwargs)
+    return bridge.run(args, kwargs)
+
+
+@torch.compiler.disable
+def uncompiled(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call in a part that dynamo left to Python; it must not look into JAX all the same."""
+    return bridge.run(args, kwargs)
 
 
 @torch.compiler.assume_constant_result
 def _differentiates() -> bool:
     """Tells whether a torch.func transform other than vmap is active; dynamo guards on these."""
     stack = _private.transform_stack() or ()
-    return any([level.key() != torch._C._functorch.TransformType.Vmap for level in stack])
+    return any([level.key() != _private.Vmap for level in stack])
 
 
 @torch.compiler.assume_constant_result
@@ -234,11 +234,12 @@ def _specialize(
     handle: str,
     template: Any,
     leaves: Sequence[Any],
-    fixed: dict[int, Any],
-    named: dict[str, Any],
+    keys: Sequence[int | str],
+    *values: Any,
 ) -> Program:
+    static = dict(zip(keys, values, strict=True))
     with _private.disable_modes():  # torch.export runs this on fake tensors
-        return _program(_plan.bridges[handle], template, leaves, fixed, named)
+        return _program(_plan.bridges[handle], template, leaves, static)
 
 
 def _example(kind: str, value: Any, *details: Any) -> Any:
@@ -250,20 +251,17 @@ def _example(kind: str, value: Any, *details: Any) -> Any:
 
 
 def _program(
-    bridge: Any,
-    template: Any,
-    leaves: Sequence[Any],
-    fixed: dict[int, Any],
-    named: dict[str, Any],
+    bridge: Any, template: Any, leaves: Sequence[Any], static: dict[int | str, Any]
 ) -> Program:
-    places, kwplaces = template
-    places = tuple(None if i in fixed else place for i, place in enumerate(places))
-    kwplaces = {k: None if k in named else place for k, place in kwplaces.items()}
-    order = tuple(jax.tree_util.tree_leaves((places, kwplaces)))
+    # JAX has no leaf at None, where torch has one.
+    places = tuple(None if i in static else place for i, place in enumerate(template[0]))
+    named = {k: None if k in static else place for k, place in template[1].items()}
+    order = tuple(jax.tree_util.tree_leaves((places, named)))
     examples = [_example(*leaf) for leaf in leaves]
-    args, kwargs = jax.tree_util.tree_map(lambda index: examples[index], (places, kwplaces))
-    args = tuple(fixed.get(i, a) for i, a in enumerate(args))
-    call = bridge.reader.read(args, kwargs | named)
+    args, kwargs = jax.tree_util.tree_map(lambda index: examples[index], (places, named))
+    args = tuple(static.get(i, a) for i, a in enumerate(args))
+    kwargs = {k: static.get(k, v) for k, v in kwargs.items()}
+    call = bridge.reader.read(args, kwargs)
     plan = bridge.pin(call)
     before = [examples[i].dtype for i in order if isinstance(examples[i], torch.Tensor)]
     dtypes = [
@@ -284,7 +282,13 @@ def _run(info: Program, numbers: Sequence[torch.Tensor], xs: Sequence[torch.Tens
     tensors = [x.clone() if i in info.written else x for i, x in enumerate(tensors)]
     mask = [x.requires_grad for x in tensors]
     handle = info.handle
-    if info.saves and any(mask) and torch.is_grad_enabled() and not torch.compiler.is_exporting():
+    if (
+        info.saves
+        and any(mask)
+        and torch.is_grad_enabled()
+        and not torch.compiler.is_exporting()
+        and not _private.transforms_active()  # vmap would batch what it keeps
+    ):
         handle = handle + "/save:" + "".join(["1" if m else "0" for m in mask])
     outs = custom_op(handle, [*numbers, *tensors])
     return build(info.results, outs)

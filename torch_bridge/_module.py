@@ -264,8 +264,7 @@ def _write_back(buffer: torch.Tensor, value: torch.Tensor) -> None:
     """Gives a buffer a new value, while a recorded graph keeps the old one for its derivative."""
     in_place = torch.compiler.is_compiling() or _private.transforms_active()
     if in_place or value.is_inference():
-        with torch.no_grad():
-            buffer.copy_(value)
+        buffer.copy_(value.detach())
     else:
         buffer.data = value.detach()
 

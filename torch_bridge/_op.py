@@ -190,7 +190,7 @@ class Op:
             return make(self, mask)
 
     @once
-    def pull(self, mask: Mask, wanted: Mask, given: Mask) -> "Op | Product":
+    def pull(self, mask: Mask, wanted: Mask, given: Mask) -> "Op":
         """Gradients of ``wanted`` from used inputs, residuals, and the cotangents in ``given``."""
         saved = self.save(mask)
         # XLA drops the work for gradients that are not returned.
@@ -299,12 +299,12 @@ def _fused(op: Op, mask: Mask) -> Op:
     return saved
 
 
-class Product:
+class Product(Op):
     """The pull-back of a fused forward pass: its gradients times the one cotangent."""
 
     def __init__(self, handle: str, saved: Op, keep: Mask) -> None:
         self.handle, self.keep, self.check_finite = handle, keep, saved.check_finite
-        self.example = saved.example
+        self.example, self.x64 = saved.example, saved.x64
         self.outs = pick(saved.outs[saved.results :], keep)
 
     def run(self, numbers: Numbers, xs: Tensors) -> list[torch.Tensor]:

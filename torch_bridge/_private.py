@@ -53,6 +53,7 @@ class _NoFakeTensor:
 # way that is always right.
 transforms_active = _find("transforms_active", "torch:_C._are_functorch_transforms_active", _yes)
 transform_stack = _find("transform_stack", "torch:_C._functorch.get_interpreter_stack", lambda: ())
+Vmap = _find("Vmap", "torch:_C._functorch.TransformType.Vmap", None)
 count_modes = _find("count_modes", "torch:_C._len_torch_dispatch_stack", lambda: 0)
 disable_modes = _find(
     "disable_modes", "torch.utils._python_dispatch:_disable_current_modes", contextlib.nullcontext
@@ -77,18 +78,31 @@ _batching = _refusing("torch.autograd's older vmap (is_grads_batched, vectorize)
 is_batched = _find("is_batched", "torch:_C._functorch.is_legacy_batchedtensor", _no)
 add_batch = _find("add_batch", "torch:_add_batch_dim", _batching)
 remove_batch = _find("remove_batch", "torch:_remove_batch_dim", _batching)
-enter_batch = _find("enter_batch", "torch:_C._vmapmode_increment_nesting", _batching)
-leave_batch = _find("leave_batch", "torch:_C._vmapmode_decrement_nesting", _batching)
+_enter = _find("_enter", "torch:_C._vmapmode_increment_nesting", _batching)
+_leave = _find("_leave", "torch:_C._vmapmode_decrement_nesting", _batching)
+
+
+def batch_level() -> int:
+    """The level of the older vmap: entering tells it, there is no question without side effect."""
+    if _batching in (_enter, _leave):
+        _batching()
+    level = _enter()
+    _leave()
+    return level - 1
+
 
 # -- torch: under torch.compile. dynamo knows these functions; they must be the originals.
 flatten = _find("flatten", "torch.utils._pytree:tree_flatten", _refusing("torch.compile"))
 unflatten = _find("unflatten", "torch.utils._pytree:tree_unflatten", _refusing("torch.compile"))
+frame_callback = _find(
+    "frame_callback", "torch._C:_dynamo.eval_frame.get_eval_frame_callback", lambda: None
+)
 guard_scalar = _find(
     "guard_scalar", "torch.fx.experimental.symbolic_shapes:guard_scalar", lambda value: value
 )
 
 # -- the fastest way of an array from JAX to torch; None: the public one.
-capsule_of = _find("capsule_of", "jax._src.lib._jax:buffer_to_dlpack_managed_tensor", None)
+capsule_of = _find("capsule_of", "jax._src.lib:_jax.buffer_to_dlpack_managed_tensor", None)
 tensor_of = _find("tensor_of", "torch:_C._from_dlpack", None)
 
 # -- JAX. An unknown state is taken for the dangerous one: JAX has started.

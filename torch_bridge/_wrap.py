@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 import sys
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import jax
 import torch
 
-from torch_bridge import _autograd, _call, _compile, _convert, _guard, _plan
+from torch_bridge import _autograd, _call, _compile, _convert, _guard, _plan, _private
 from torch_bridge._call import Call
 from torch_bridge._plan import Cache, CacheInfo, Plan
 
@@ -60,6 +61,12 @@ class BridgedFunction:
         """Calls the function on tensors; see :func:`wrap`."""
         if torch.compiler.is_compiling():
             return _compile.call(self, args, kwargs)
+        if _private.frame_callback():  # dynamo looks into every frame, and JAX's are not for it
+            return _compile.uncompiled(self, args, kwargs)
+        return self.run(args, kwargs)
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call outside torch.compile."""
         _guard.check_process(self.__name__)
         call = self.reader.read(args, kwargs)
         plan = self._cache.get(call.key, self._build, call)
@@ -89,7 +96,8 @@ class BridgedFunction:
 
     def _name_plan(self, key: Hashable) -> str:
         """The same for a signature in every process, and another for every other one."""
-        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(key))  # of objects and functions
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         handle = f"{self.handle}@{digest}"
         plans = [*self._cache.plans(), *self.pinned.values()]
         taken = {plan.op.handle for plan in plans if plan.key != key}

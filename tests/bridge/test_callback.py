@@ -81,6 +81,18 @@ def test_pytrees_integers_and_unused_arguments():
     assert gx.tolist() == [2, 0, 2] and gu.tolist() == [0, 0]
 
 
+def test_a_function_that_uses_autograd_itself():
+    def force(x):  # of the energy sum(x^4)
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        return -torch.autograd.grad((x**4).sum(), x, create_graph=True)[0]
+
+    f = wrap_torch(force, lambda x: x)
+    x = jnp.array([1.0, 2.0])
+    assert jnp.allclose(f(x), -4 * x**3)
+    assert jnp.allclose(jax.jit(f)(x), -4 * x**3)
+    assert jnp.allclose(jax.grad(lambda x: f(x).sum())(x), -12 * x**2)
+
+
 def test_result_independent_of_the_arguments():
     f = wrap_torch(lambda x: torch.ones(2), jax.ShapeDtypeStruct((2,), jnp.float32))
     assert jax.grad(lambda x: f(x).sum())(jnp.ones(3)).tolist() == [0, 0, 0]

@@ -63,6 +63,52 @@ def test_fullgraph_with_gradients_and_changing_shapes(backend, residuals):
     assert bridge.cache_info().misses == 3
 
 
+def test_new_numbers_do_not_compile_again():
+    graphs = []
+
+    def count(graph, example):
+        graphs.append(graph)
+        return graph.forward
+
+    bridge = wrap(lambda x, s: x * s)
+    compiled = torch.compile(lambda x, s: bridge(x, s), fullgraph=True, backend=count)
+    for number in range(12):
+        assert compiled(torch.ones(1), 0.5 * number).item() == 0.5 * number
+    for number in range(3, 15):
+        assert compiled(torch.ones(1), number).item() == number
+    assert len(graphs) <= 4 and bridge.cache_info().misses == 2
+    with pytest.raises(OverflowError, match="an argument holds 1099511627776, which does not fit"):
+        compiled(torch.ones(1), 2**40)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, where dynamo looks at .grad
+def test_a_training_step_with_breaks():
+    # dynamo must look into neither the bridge nor JAX where it leaves Python running.
+    layer, bridge = torch.nn.Linear(3, 3), wrap(lambda x: jnp.sum(jnp.sin(x) ** 2))
+
+    def step(x):
+        torch._dynamo.graph_break()
+        total = sum(bridge(layer(v)) for v in (k * x for k in (1, 2)))
+        total.backward()
+        return total.detach()
+
+    x = torch.linspace(-1, 1, 3)
+    found = torch.compile(step, backend="aot_eager")(x), layer.weight.grad.clone()
+    layer.weight.grad = None
+    torch.testing.assert_close(found, (step(x), layer.weight.grad))
+
+
+def test_errors_keep_their_words():
+    bridge = wrap(lambda x, axis: x.sum(axis), name="total")
+    compiled = torch.compile(lambda x, axis: bridge(x, axis), fullgraph=True, backend="eager")
+    with pytest.raises(Exception, match=r"total: a value in 'axis' is needed.*static_argnames"):
+        compiled(torch.ones(2, 3), 1)
+    narrow = wrap(lambda x: x, x64="error", name="narrow")
+    compiled = torch.compile(lambda x: narrow(x), fullgraph=True, backend="eager")
+    with pytest.raises(Exception, match=r"narrow: argument 'x' is float64 but JAX"):
+        compiled(torch.ones(2, dtype=torch.float64))
+
+
 def test_unsorted_keys_and_none():
     # JAX flattens a dict in the order of its keys, torch in the order of insertion.
     bridge = wrap(lambda p, s: p["a"] - 2 * p["b"]["d"] + (0 if p["n"] is None else 1) + p["s"] - s)

@@ -353,3 +353,90 @@ def test_without_jit():
         pytest.raises(RuntimeError, match=r"^system: jax\.disable_jit is on, and only compiled"),
     ):
         bridge(torch.ones(2))
+
+
+# What a newcomer types first: a number where JAX needs a constant.
+NEEDED = {
+    "axis": (lambda x, axis: x.sum(axis), (1,), "'axis'", "static_argnames='axis'"),
+    "shape": (
+        lambda x, rows, cols: x.reshape(rows, cols),
+        (3, 2),
+        "'rows' and 'cols'",
+        "static_argnames=('rows', 'cols')",
+    ),
+    "if": (lambda x, n: x if n > 1 else -x, (3,), "'n'", "static_argnames='n'"),
+    "jitted": (
+        jax.jit(lambda x, n: x.reshape(n, -1), static_argnames="n"),
+        (3,),
+        "'n'",
+        "static_argnames='n'",
+    ),
+    "variadic": (lambda x, *rest: x.sum(rest[1]), (2.0, 1), "'rest[1]'", "static_argnums=(2,)"),
+    "in a tree": (
+        lambda p: p["x"].sum(p["axis"]),
+        (),
+        "'p'",
+        "as an argument of its own, in static_argnames",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEEDED)
+def test_a_number_that_must_be_static(case):
+    fn, numbers, names, remedy = NEEDED[case]
+    first = {"x": torch.ones(2, 3), "axis": 1} if case == "in a tree" else torch.ones(2, 3)
+    with pytest.raises(TypeError) as error:
+        wrap(fn, name="f")(first, *numbers)
+    text = str(error.value)
+    assert text.startswith(f"f: a value in {names} is needed while") and remedy in text
+    assert "Tracer" not in text and "jaxpr" not in text.lower() and error.value.__cause__ is None
+
+
+def test_a_tensor_that_has_no_value_yet():
+    with pytest.raises(jax.errors.TracerBoolConversionError) as error:
+        wrap(lambda x: x if x.sum() > 0 else -x, name="f")(torch.ones(2))
+    note = error.value.__notes__[-1]  # JAX has one of its own
+    assert note.startswith("f: tensors ('x') have no values") and "jnp.where" in note
+
+
+def test_torch_inside_the_function():
+    with pytest.raises(TypeError) as error:
+        wrap(lambda x: torch.sin(x), name="f")(torch.ones(2))
+    assert "arguments are JAX arrays" in error.value.__notes__[-1]
+
+
+def test_modules_and_methods():
+    class Net(torch.nn.Module):
+        @wrap
+        def scale(self, x):
+            return x
+
+    with pytest.raises(TypeError, match=r"'self' is a Net, whose parameters.*static_argnums=0"):
+        Net().scale(torch.ones(2))
+    with pytest.raises(TypeError, match="static argument 'x' is a Tensor, whose values may change"):
+        wrap(lambda x: x, static_argnames="x")(torch.ones(2))
+
+
+def test_what_is_no_nnx_module():
+    nnx, linen = pytest.importorskip("flax.nnx"), pytest.importorskip("flax.linen")
+    from torch_bridge import JaxModule
+
+    with pytest.raises(TypeError, match=r"got a Dense of flax.linen.*nnx.bridge.ToNNX"):
+        JaxModule(linen.Dense(3))
+    with pytest.raises(TypeError, match="got a Linear, which is a torch module already"):
+        JaxModule(torch.nn.Linear(2, 2))
+    with pytest.raises(TypeError, match="got the class Linear: make one"):
+        JaxModule(nnx.Linear)
+
+
+def test_without_flax(monkeypatch):
+    import importlib.util
+
+    import torch_bridge
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    names: dict = {}
+    exec("from torch_bridge import *", names)
+    assert hasattr(torch_bridge, "JaxModule") and "JaxModule" in dir(torch_bridge)
+    with pytest.raises(ImportError, match="needs flax, which is not installed: pip install flax"):
+        names["JaxModule"](None)

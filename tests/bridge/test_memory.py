@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from torch_bridge import wrap
+from torch_bridge import _guard, wrap
 
 
 def test_results_own_their_memory():
@@ -161,6 +161,38 @@ def test_memory_does_not_grow(residuals):
     before = run(300)
     assert run(1000) - before < 5
     assert bridge.cache_info().misses == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(_guard._malloc_trim is None, reason="the C library cannot give memory back")
+def test_memory_stays_flat_over_shapes():
+    # Without giving back what compilers free, each shape keeps about 2 MB.
+    bridge = wrap(lambda x: jnp.sin(x) * x, cache_size=2)
+
+    def run(sizes):
+        for size in sizes:
+            bridge(torch.ones(size, requires_grad=True)).sum().backward()
+        gc.collect()
+        return _resident_megabytes()
+
+    before = run(range(2, 10))
+    assert run(range(10, 30)) - before < 8
+
+
+def test_a_dropped_signature_is_freed():
+    import weakref
+
+    bridge = wrap(lambda x: jnp.sum(jnp.sin(x)), cache_size=1)
+    bridge(torch.ones(2, requires_grad=True)).backward()
+    (plan,) = bridge._cache.plans()
+    gone = weakref.ref(plan.op)
+    del plan
+    gc.disable()  # nothing waits for the collector
+    try:
+        bridge(torch.ones(3))
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def _resident_megabytes():

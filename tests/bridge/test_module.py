@@ -65,6 +65,30 @@ def _tensor(value):
     return torch.from_dlpack(jnp.asarray(value[...])).clone()
 
 
+def test_it_prints_like_the_nnx_module(net, module):
+    text = repr(module)
+    assert text.startswith("JaxModule(Net(") and "blocks=List([" in text
+    assert text.index("blocks") < text.index("gain") and "kernel=Param(" in text
+    assert repr(torch.nn.Sequential(module)).startswith("Sequential(\n  (0): JaxModule(Net(")
+    assert repr(module.to("meta")) == "JaxModule(Net)"  # no values to print
+
+
+def test_buffers_under_torch_func():
+    layer = JaxModule(nnx.BatchNorm(3, rngs=nnx.Rngs(0))).eval()
+    params = dict(layer.named_parameters())
+    loss = lambda p: (torch.func.functional_call(layer, p, (X,)) ** 2).sum()  # noqa: E731
+    grads = torch.func.grad(loss)(params)
+    torch.testing.assert_close(grads["bias"], 2 * layer(X).sum(0))
+
+
+def test_a_linen_module_by_way_of_nnx():
+    linen = pytest.importorskip("flax.linen")
+    dense = nnx.bridge.ToNNX(linen.Dense(2), rngs=nnx.Rngs(0)).lazy_init(jnp.ones((1, 3)))
+    module = JaxModule(dense)
+    module(X).sum().backward()
+    assert {tuple(p.grad.shape) for p in module.parameters()} == {(3, 2), (2,)}
+
+
 def test_gradients_equal_jax(net, module):
     module(X).sum().backward()
     graphdef, params, rest = nnx.split(net, nnx.Param, ...)

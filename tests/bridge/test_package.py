@@ -79,6 +79,27 @@ def test_size_and_imports(file):
 
 
 STANDARD = {
-    *("ast", "collections", "contextlib", "ctypes", "dataclasses", "enum", "functools", "hashlib", "importlib"),
-    *("inspect", "itertools", "os", "re", "sys", "threading", "traceback", "typing", "warnings", "weakref"),
+    *(
+        "ast",
+        "collections",
+        "contextlib",
+        "ctypes",
+        "dataclasses",
+        "enum",
+        "functools",
+        "hashlib",
+        "importlib",
+    ),
+    *(
+        "inspect",
+        "itertools",
+        "os",
+        "re",
+        "sys",
+        "threading",
+        "traceback",
+        "typing",
+        "warnings",
+        "weakref",
+    ),
 }

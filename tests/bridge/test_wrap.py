@@ -90,6 +90,61 @@ def test_true_and_one_are_different():
     assert bridge(torch.ones(()), 1) == 1 and bridge(torch.ones(()), True) == 2
 
 
+STATIC_TWINS = {  # values that Python calls equal, or that differ from themselves
+    "a part": ((1,), (True,)),
+    "sign of zero": (0.0, -0.0),
+    "deep": ((0.0, frozenset({1})), (0.0, frozenset({True}))),
+    "int and float": (1, 1.0),
+}
+
+
+@pytest.mark.parametrize("case", STATIC_TWINS)
+def test_equal_static_values_that_are_not_the_same(case):
+    bridge = wrap(lambda x, c: (x, repr(c)), static_argnames="c")
+    for value in STATIC_TWINS[case]:
+        assert bridge(torch.ones(1), value)[1] == repr(value)
+    assert bridge.cache_info().misses == 2
+
+
+def test_static_dataclasses_and_nan():
+    Twin = dataclasses.make_dataclass("Twin", ["c"], frozen=True)
+    bridge = wrap(lambda x, c: (x, repr(c)), static_argnames="c")
+    nan = float("nan")
+    values = [Twin(1), Twin(True), nan, float("nan"), complex(0, nan), complex(0, nan)]
+    for value in values:
+        assert bridge(torch.ones(1), value)[1] == repr(value)
+    assert bridge.cache_info().misses == 4
+
+
+def test_methods_bind():
+    class Gain:
+        factor = 2.0
+
+        @wrap(static_argnums=0)
+        def scaled(self, x, *, power=1.0):
+            return (self.factor * x) ** power
+
+    gain = Gain()
+    assert gain.scaled(torch.ones(2)).tolist() == [2, 2]
+    assert gain.scaled(torch.ones(2), power=2.0).tolist() == [4, 4]
+    assert Gain.scaled(gain, torch.ones(2)).tolist() == [2, 2]
+
+
+def test_many_functions_of_one_name():
+    bridges = [wrap(lambda x, k=k: x + k) for k in range(300)]
+    assert len({bridge.handle for bridge in bridges}) == 300
+    assert bridges[7](torch.zeros(1)).item() == 7
+
+
+def test_names_are_given_once():
+    first = wrap(_triple, name="once")
+    handle = first.handle
+    del first
+    again = wrap(_triple, name="once")  # the same name by its owner: an exported program needs it
+    assert again.handle == handle == "once"
+    assert wrap(lambda x: x, name="once").handle != handle
+
+
 @pytest.mark.parametrize(
     "options", [{"static_argnames": ("shape",)}, {"static_argnums": 1}, {"static_argnums": -1}]
 )
