@@ -19,6 +19,7 @@ from torch_bridge._autograd import scatter
 from torch_bridge._op import Op, bits, is_inexact
 
 _TRACEABLE = (torch.Tensor, int, float, complex, type(None), *_call.STATIC)
+_NUMBERS = (int, float, complex)  # tuples: dynamo of torch 2.6 knows no `int | float`
 _NAMED: dict[str, type] = {}  # named tuples in results: dynamo takes classes from globals alone
 
 
@@ -47,7 +48,9 @@ def find(handle: str) -> Op:
     return op
 
 
-@torch.library.custom_op("torch_bridge::call", mutates_args=())
+@torch.library.custom_op(
+    "torch_bridge::call", mutates_args=(), schema="(str handle, Tensor[] xs) -> Tensor[]"
+)
 def custom_op(handle: str, xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Runs the op of a handle on its numbers and tensors."""
     op = find(handle)
@@ -138,7 +141,7 @@ def call(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A call under torch.compile or torch.export; dynamo traces this function."""
     if _differentiates():
         return _under_torch_func(bridge, args, kwargs)
-    places, names = bridge.reader.static
+    places, names = bridge.static
     keys = [i for i in range(len(args)) if i in places] + [k for k in kwargs if k in names]
     values = [args[key] if isinstance(key, int) else kwargs[key] for key in keys]
     traced = tuple([None if i in places else a for i, a in enumerate(args)])
@@ -156,7 +159,7 @@ def call(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _is_number(leaf: object) -> bool:
-    return isinstance(leaf, int | float | complex) and not isinstance(leaf, bool)
+    return isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)
 
 
 def _as_tensor(number: Any) -> torch.Tensor:
@@ -175,7 +178,7 @@ def _constant(value: Any) -> Any:
     """A static value, made a constant of the graph where dynamo holds a symbol for it."""
     if isinstance(value, tuple) and type(value) is tuple:
         return tuple([_constant(part) for part in value])
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _private.guard_scalar(value)
     return value
 
@@ -185,7 +188,7 @@ def _describe(leaf: Any) -> tuple[Any, ...]:
     if isinstance(leaf, torch.Tensor):
         shape = tuple([len(range(size)) for size in leaf.shape])
         return ("tensor", shape, leaf.dtype, str(leaf.device))
-    if isinstance(leaf, bool) or not isinstance(leaf, int | float | complex):
+    if not _is_number(leaf):
         return ("value", leaf)
     return (
         "number",

@@ -49,9 +49,10 @@ class BridgedFunction:
         self.__qualname__ = getattr(fn, "__qualname__", self.__name__)
         self.jax_fn, self._options = fn, options
         self.writes = False  # whether the second result is what to write into the first argument
-        static = _call.static_arguments(fn, options["static_argnames"], options["static_argnums"])
+        names, positions = options["static_argnames"], options["static_argnums"]
+        self.static = _call.static_arguments(fn, names, positions)
         self.reader = _call.Reader(
-            fn, self.__name__, static, options["x64"], options["autocast_dtype"]
+            fn, self.__name__, self.static, options["x64"], options["autocast_dtype"]
         )
         self._cache = Cache(options["cache_size"])
         self.pinned: dict[str, Plan] = {}

@@ -52,8 +52,13 @@ def value_and_grad(call, feature):
     return [x.detach() for x in outputs(result)], torch.autograd.grad(loss(result), xs)
 
 
+def close(found, expected, feature):
+    tolerance = feature.tolerance
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
 def compare(found, feature):
-    torch.testing.assert_close(found, value_and_grad(feature.reference, feature))
+    close(found, value_and_grad(feature.reference, feature), feature)
 
 
 def eager(feature):
@@ -64,7 +69,7 @@ def without_graph(context, feature):
     with context():
         out = outputs(feature.call(*leaves(feature)))
     assert not any(x.requires_grad for x in out)
-    torch.testing.assert_close(out, value_and_grad(feature.reference, feature)[0])
+    close(out, value_and_grad(feature.reference, feature)[0], feature)
 
 
 def compiled(feature, backend="aot_eager", **options):
@@ -105,7 +110,7 @@ def exported(feature, path):
     torch.export.save(program, path)
     found = outputs(torch.export.load(path).module()(*feature.inputs))
     expected = value_and_grad(feature.reference, feature)[0]
-    torch.testing.assert_close([x.detach() for x in found], expected)
+    close([x.detach() for x in found], expected, feature)
 
 
 def torch_func(feature):
@@ -113,7 +118,7 @@ def torch_func(feature):
         places = tuple(range(len(feature.inputs)))
         return torch.func.grad(lambda *xs: loss(call(*xs)), places)(*feature.inputs)
 
-    torch.testing.assert_close(run(feature.call), run(feature.reference))
+    close(run(feature.call), run(feature.reference), feature)
 
 
 def torch_func_compiled(feature, fullgraph):
@@ -121,7 +126,7 @@ def torch_func_compiled(feature, fullgraph):
         return torch.func.grad(lambda x: loss(call(x, *feature.inputs[1:])))
 
     step = torch.compile(run(feature.call), backend="aot_eager", fullgraph=fullgraph)
-    torch.testing.assert_close(step(feature.inputs[0]), run(feature.reference)(feature.inputs[0]))
+    close(step(feature.inputs[0]), run(feature.reference)(feature.inputs[0]), feature)
 
 
 def forward_mode(feature):
@@ -130,7 +135,7 @@ def forward_mode(feature):
         out = torch.func.jvp(lambda *xs: loss(call(*xs)), primals, primals)
         return [x.detach() for x in out]
 
-    torch.testing.assert_close(run(feature.call), run(feature.reference))
+    close(run(feature.call), run(feature.reference), feature)
 
 
 def checkpointed(feature):

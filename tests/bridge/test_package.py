@@ -31,6 +31,7 @@ SHORT = {  # torch calls these, and their class explains them
     "BridgedFunction.cache_info",
     "BridgedFunction.cache_clear",
     "BridgedFunction.find",
+    "BridgedFunction.run",
     "BridgedFunction.pin",
 }
 
