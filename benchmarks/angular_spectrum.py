@@ -165,13 +165,13 @@ def many(n: int = 512, planes: int = 16) -> None:
 
 def phase_error() -> None:
     """Error of exp(i phase) in float32 against float64, over the propagating frequencies."""
-    from jaxwave.propagation import _exact_turns
+    from jaxwave.propagation import exact_turns
 
     print("\nerror of exp(i phase) in float32 (n = 1.5, wavelength 0.5 µm, sin up to 0.95)")
     size = (512, 512)
     for z, goal in ((2.0, 1e-6), (100.0, 1e-6), (1e3, 1e-6), (1e4, 1e-5), (1e5, None), (1e6, None)):
         n, wavelength, dx = np.float32(1.5), np.float32(0.5), np.float32(0.175)
-        turns = jax.jit(_exact_turns, static_argnums=0)(size, np.float32(z), wavelength, n, dx, dx)
+        turns = jax.jit(exact_turns, static_argnums=0)(size, np.float32(z), wavelength, n, dx, dx)
         f = np.fft.fftfreq(512) / np.float64(dx)
         m = np.float64(n) / np.float64(wavelength)
         square = f[:, None] ** 2 + f**2

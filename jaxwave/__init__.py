@@ -10,8 +10,16 @@ from types import ModuleType
 from jaxwave import units
 from jaxwave._check import JaxwaveWarning
 from jaxwave._environment import check_jaxlib as _check_jaxlib
+from jaxwave.collins import fraunhofer, ray_transfer
 from jaxwave.compute import tune_cpu
 from jaxwave.edit import crop, flip, normalize, pad, resample, shift, stack
+from jaxwave.far import (
+    Choice,
+    choose_propagator,
+    propagate,
+    rayleigh_sommerfeld,
+    scalable_angular_spectrum,
+)
 from jaxwave.field import Field, VectorField, scalar_field, vector_field
 from jaxwave.fourier import chirp_ft2, ft2, ift2, matrix_ft2, zoom_ft2
 from jaxwave.grid import coordinates, frequencies
@@ -20,6 +28,7 @@ from jaxwave.lenses import ff_lens, thin_lens
 from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll, ssim
 from jaxwave.masks import amplitude_mask, circular_aperture, opd_mask, phase_mask
 from jaxwave.numerics import cis, fast_len
+from jaxwave.planes import absorbing_boundary, tilted_plane
 from jaxwave.polarimetry import degree_of_polarization, mueller_matrix, stokes
 from jaxwave.polarization import (
     jones_mask,
@@ -78,6 +87,15 @@ __all__ = [
     # Propagation
     "angular_spectrum",
     "fresnel",
+    "fraunhofer",
+    "rayleigh_sommerfeld",
+    "scalable_angular_spectrum",
+    "propagate",
+    "choose_propagator",
+    "Choice",
+    "ray_transfer",
+    "tilted_plane",
+    "absorbing_boundary",
     "carrier",
     # Lenses
     "thin_lens",

@@ -94,9 +94,25 @@ def between(where: str, name: str, value: Any, low: float, high: float, *, fix: 
     _require(where, name, value, lambda a: (a >= low) & (a <= high), need, "", fix)
 
 
+# Lengths [µm] that nobody means: below the first number they were given in meters, from the
+# second one on in nanometers. The kind of a length is its name.
+_RANGES: dict[str, tuple[float, float]] = {
+    "wavelength": (1e-5, 100),
+    "spacing": (1e-4, 1e7),
+    "pitch": (1e-2, 1e6),
+    "pixel": (1e-3, 50),
+    "diameter": (1e-3, 1e4),
+    "waist": (1e-2, 1e8),
+    "radius": (1e-3, 1e9),
+    "f": (0.5, 1e10),
+    "z": (1e-7, 1e13),
+}
+
+
 def length(where: str, name: str, value: Any) -> Any:
-    """Turns a string such as ``"130 nm"`` into micrometers; anything else passes unchanged."""
+    """Turns a string such as ``"130 nm"`` into micrometers, and guards against other units."""
     if not isinstance(value, str):
+        _in_micrometers(where, name, value)
         return value
     try:
         return units.length(value)
@@ -104,21 +120,31 @@ def length(where: str, name: str, value: Any) -> Any:
         raise ValueError(f"{where}: `{name}`: {error}") from None
 
 
-def wavelength(where: str, value: Any) -> Any:
-    """Requires a vacuum wavelength that was not given in nanometers or meters."""
-    value = length(where, "wavelength", value)
-    positive(where, "wavelength", value, unit="µm")
-    array = _numbers(where, "wavelength", value)
-    if array is None:
-        return value
-    for bad, name, factor in ((array >= 100, "nanometres", 1e-3), (array < 1e-5, "metres", 1e6)):
+def _in_micrometers(where: str, name: str, value: Any) -> None:
+    """Refuses a length that must have been given in meters or nanometers."""
+    if name not in _RANGES or not is_concrete(value):
+        return
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        return
+    (least, most), size = _RANGES[name], np.abs(array)
+    large, small = np.isfinite(size) & (size >= most), (size > 0) & (size < least)
+    for bad, word, unit, factor in (
+        (large, "nanometres", "nm", 1e-3),
+        (small, "metres", "m", 1e6),
+    ):
         if np.any(bad):
             got = float(array[tuple(np.argwhere(bad)[0])])
-            unit = {"nanometres": "nm", "metres": "m"}[name]
             raise ValueError(
-                f"{where}: `wavelength` is in micrometers; {got:g} looks like {name}; "
+                f"{where}: `{name}` is in micrometers; {got:g} looks like {word}; "
                 f"pass {got * factor:g} or '{got:g} {unit}'."
             )
+
+
+def wavelength(where: str, value: Any) -> Any:
+    """Requires a positive vacuum wavelength."""
+    value = length(where, "wavelength", value)
+    positive(where, "wavelength", value, unit="µm")
     return value
 
 

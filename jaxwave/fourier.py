@@ -191,11 +191,11 @@ def _matrix_transform(
 @numerics.program()
 def _products(u: Array, left: Array, right: Array) -> Array:
     u = _complex(u)
-    u = jnp.swapaxes(_contract(u, right), -1, -2)
-    return jnp.swapaxes(_contract(u, left), -1, -2)
+    u = jnp.swapaxes(contract(u, right), -1, -2)
+    return jnp.swapaxes(contract(u, left), -1, -2)
 
 
-def _contract(u: Array, kernel: Array) -> Array:
+def contract(u: Array, kernel: Array) -> Array:
     """Product over the last axis by three real products, twice as fast as a complex one."""
     rows = u.shape
     if kernel.ndim == 2:  # one tall product instead of a batch of small ones

@@ -3,10 +3,11 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, fourier, grid, numerics
+from jaxwave import _check, fourier, grid, numerics, sampling
 from jaxwave.field import AnyField, Field, modulate, with_parameters
 from jaxwave.numerics import TwoWord, cis, word
 
@@ -68,6 +69,10 @@ def thin_lens(field: AnyField, f: ArrayLike | str, *, n: ArrayLike = 1.0) -> Any
     _check.finite(where, "f", f, unit="µm")
     _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lens.")
     _check.positive(where, "n", n)
+    if _check.is_concrete(field.wavelength, f, n):
+        power = np.asarray(n, float) / np.asarray(f, float)
+        rate = np.max(np.abs(power)) / np.min(np.asarray(field.wavelength))
+        sampling.warn_lens(where, field, "the lens", rate)
     return _refract(field, *(numerics.number(a, field.real_dtype) for a in (f, n)))
 
 
@@ -140,6 +145,10 @@ def ff_lens(
     shape = None if shape is None else _check.grid_shape(where, shape)
     new = None if spacing is None else _new_spacing(where, field, spacing)
     f, n = (numerics.number(a, field.real_dtype) for a in (f, n))
+    if new is not None and _check.is_concrete(field.spacing, field.wavelength, f, n):
+        scale = np.asarray(field.wavelength) * np.asarray(f) / np.asarray(n)
+        replica = [scale / np.asarray(field.spacing)[..., k] for k in (0, 1)]
+        sampling.warn_window(where, "one replica", shape or field.shape, new, replica)
     return _transform(field, f, n, new, shape, inverse)
 
 

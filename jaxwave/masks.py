@@ -3,10 +3,11 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid, numerics
+from jaxwave import _check, grid, numerics, sampling
 from jaxwave.field import AnyField, Field, broadcast, modulate
 from jaxwave.numerics import cis
 
@@ -50,6 +51,8 @@ def phase_mask(field: AnyField, phase: ArrayLike) -> AnyField:
     """
     phase = _mask("phase_mask", field, "phase", phase)
     phase = _check.real_array("phase_mask", "phase", phase, fix="Use amplitude_mask.")
+    if _check.is_concrete(field.u, phase):
+        sampling.warn_slope("phase_mask", field, "the phase", np.asarray(phase) / numerics.TAU)
     return _delay(field, phase)
 
 
@@ -87,6 +90,9 @@ def opd_mask(field: AnyField, opd: ArrayLike) -> AnyField:
     """
     opd = _mask("opd_mask", field, "opd", opd)
     opd = _check.real_array("opd_mask", "opd", opd, fix="Use amplitude_mask for absorption.")
+    if _check.is_concrete(field.u, field.wavelength, opd):
+        waves = np.asarray(opd) / np.min(np.asarray(field.wavelength))
+        sampling.warn_slope("opd_mask", field, "the path", waves)
     return _lengthen(field, opd)
 
 
@@ -176,6 +182,7 @@ def circular_aperture(
     _check.finite(where, "y", y, unit="µm")
     _check.finite(where, "x", x, unit="µm")
     radius, y, x = (numerics.number(a, field.real_dtype) for a in (radius, y, x))
+    sampling.warn_outside(where, field, y, x, radius)
     return _stop(field, radius, y, x)
 
 

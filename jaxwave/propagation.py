@@ -12,7 +12,8 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check, numerics, sampling
+from jaxwave import _check, collins, fourier, grid, numerics, sampling
+from jaxwave.collins import Window
 from jaxwave.field import AnyField, Field, with_parameters
 from jaxwave.numerics import TwoWord, cis, fast_len, word
 
@@ -20,7 +21,16 @@ _Parameters = tuple[Array, Array, Array, Array, Array]  # z, wavelength, n, dy, 
 _Apply = Callable[[tuple[int, int], Array, _Parameters], Array]
 
 
-def angular_spectrum(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyField:
+def angular_spectrum(
+    field: AnyField,
+    z: ArrayLike | str,
+    *,
+    n: ArrayLike = 1.0,
+    spacing: ArrayLike | str | None = None,
+    shape: tuple[int, int] | None = None,
+    y: ArrayLike | str | None = None,
+    x: ArrayLike | str | None = None,
+) -> AnyField:
     r"""Propagates a field by the angular spectrum of plane waves.
 
     .. math::
@@ -31,7 +41,11 @@ def angular_spectrum(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0)
     :math:`\exp(i 2\pi n z/\lambda)` is left out. Evanescent waves decay with \|z\| in both
     directions, so backward propagation never gains power. The field is padded with darkness to
     twice its size; waves so steep that this window undersamples their phase are removed
-    (band limit :math:`2\Delta f_x |z f_x| \le w`). A warning tells when the window lets hardly any
+    (band limit :math:`2\Delta f_x |z f_x| \le w`). With ``spacing``, ``shape`` or a place (y, x)
+    the field is evaluated in that window, for the light that reaches it: the padding is as wide
+    as both windows, :math:`(N + M)\Delta x`, the band limit lies about the waves toward the
+    window, and what lies farther out is dark (:func:`~jaxwave.far.scalable_angular_spectrum` has
+    room for wide windows). A warning tells when the window lets hardly any
     wave through; how much of a given field's light is lost tells its power, or beforehand
     :func:`~jaxwave.sampling.propagation_sampling`.
 
@@ -40,9 +54,14 @@ def angular_spectrum(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0)
         z: Distance to the output plane, ``(...)`` [µm], or text such as ``"1 mm"``; negative
             values propagate back.
         n: Refractive index of the medium, ``(...)``.
+        spacing: Output spacing, one number or ``(..., 2)`` as (dy, dx) [µm]; by default the
+            field's.
+        shape: Number of output samples (ny, nx); by default the field's.
+        y: Where the axis sample of the output lies, ``(...)`` [µm]; by default on the axis.
+        x: Where the axis sample of the output lies, ``(...)`` [µm].
 
     Returns:
-        The field at the output plane, on the same grid.
+        The field at the output plane; its coordinates count from (y, x).
 
     Raises:
         TypeError: If ``field`` is not a field.
@@ -58,10 +77,24 @@ def angular_spectrum(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0)
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.10; band limit: K. Matsushima
         and T. Shimobaba, Opt. Express 17, 19662 (2009), Eq. 13, with the medium's wavelength.
     """
-    return _propagate("angular_spectrum", field, z, n, _apply_exact)
+    where = "angular_spectrum"
+    z = inputs(where, field, z, n)
+    view = collins.window(where, field, spacing, shape, y, x)
+    if view is not None:
+        return _to_window(where, field, z, n, view)
+    return _propagate(where, field, z, n, _apply_exact)
 
 
-def fresnel(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyField:
+def fresnel(
+    field: AnyField,
+    z: ArrayLike | str,
+    *,
+    n: ArrayLike = 1.0,
+    spacing: ArrayLike | str | None = None,
+    shape: tuple[int, int] | None = None,
+    y: ArrayLike | str | None = None,
+    x: ArrayLike | str | None = None,
+) -> AnyField:
     r"""Propagates a field in the paraxial (Fresnel) approximation.
 
     .. math::
@@ -69,16 +102,24 @@ def fresnel(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyFi
 
     Neglects :math:`z \lambda^3 f^4 / (4 n^3)` turns and higher terms, so it is valid while
     :math:`z\,\theta^4 n/(8\lambda) \ll 1` for the steepest angle :math:`\theta`. The carrier is
-    left out; padding and band limit are those of :func:`angular_spectrum`.
+    left out; padding and band limit are those of :func:`angular_spectrum`. With ``spacing``,
+    ``shape`` or a place (y, x) the field is evaluated in that window, by Fourier space near the
+    plane and by a single transform far from it, both exact
+    (:func:`~jaxwave.collins.ray_transfer`); nothing is removed then.
 
     Args:
         field: The field at the input plane, ``(..., y, x)`` or ``(..., 3, y, x)``.
         z: Distance to the output plane, ``(...)`` [µm], or text such as ``"1 mm"``; negative
             values propagate back.
         n: Refractive index of the medium, ``(...)``.
+        spacing: Output spacing, one number or ``(..., 2)`` as (dy, dx) [µm]; by default the
+            field's.
+        shape: Number of output samples (ny, nx); by default the field's.
+        y: Where the axis sample of the output lies, ``(...)`` [µm]; by default on the axis.
+        x: Where the axis sample of the output lies, ``(...)`` [µm].
 
     Returns:
-        The field at the output plane, on the same grid.
+        The field at the output plane; its coordinates count from (y, x).
 
     Raises:
         TypeError: If ``field`` is not a field.
@@ -93,7 +134,13 @@ def fresnel(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyFi
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 4.2, Eq. 4-20.
     """
-    return _propagate("fresnel", field, z, n, _apply_paraxial)
+    where = "fresnel"
+    z = inputs(where, field, z, n)
+    view = collins.window(where, field, spacing, shape, y, x)
+    if view is None:
+        return _propagate(where, field, z, n, _apply_paraxial)
+    view = view._replace(spacing=field.spacing) if view.spacing is None else view
+    return collins.apply(where, field, (1.0, z, 0.0, 1.0), n, view)
 
 
 def carrier(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyField:
@@ -126,7 +173,7 @@ def carrier(field: AnyField, z: ArrayLike | str, *, n: ArrayLike = 1.0) -> AnyFi
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 4.2.1.
     """
-    z = _inputs("carrier", field, z, n)
+    z = inputs("carrier", field, z, n)
     return _carry(field, *(numerics.number(a, field.real_dtype) for a in (z, n)))
 
 
@@ -140,7 +187,8 @@ def _carry(field: AnyField, z: Array, n: Array) -> AnyField:
 # -- the plan common to all transfer functions ---------------------------------------------
 
 
-def _inputs(where: str, field: Field, z: ArrayLike | str, n: ArrayLike) -> ArrayLike:
+def inputs(where: str, field: Field, z: ArrayLike | str, n: ArrayLike) -> ArrayLike:
+    """Checks what all propagators share and returns the distance as a number."""
     _check.is_field(where, field, Field)
     z = _check.length(where, "z", z)
     _check.finite(where, "z", z, unit="µm")
@@ -151,7 +199,6 @@ def _inputs(where: str, field: Field, z: ArrayLike | str, n: ArrayLike) -> Array
 def _propagate(
     where: str, field: AnyField, z: ArrayLike | str, n: ArrayLike, apply: _Apply
 ) -> AnyField:
-    z = _inputs(where, field, z, n)
     batch = _check.broadcast(where, field=field.batch_shape, z=np.shape(z), n=np.shape(n))
     sampling.warn_propagation(where, field, z, n)
     dtype = field.real_dtype
@@ -200,6 +247,104 @@ def _squared_frequencies(size: int, spacing: Array) -> TwoWord:
     return numerics.multiply(numerics.multiply(ratio, ratio), word(squares, dtype))
 
 
+# -- a window -------------------------------------------------------------------------------
+
+
+def _to_window(where: str, field: AnyField, z: ArrayLike, n: ArrayLike, view: Window) -> AnyField:
+    zoomed = view.spacing is not None
+    pair = jnp.asarray(view.spacing, field.real_dtype) if zoomed else field.spacing
+    blank = jnp.zeros(pair.shape[:-1], field.real_dtype)
+    field, (z, n, y, x, _) = with_parameters(where, field, z=z, n=n, y=view.y, x=view.x, s=blank)
+    pair = jnp.broadcast_to(pair, (*field.batch_shape, 2))
+    period = field.spacing * np.asarray(_window_size(field.shape, view.shape), field.real_dtype)
+    what = "the propagator's period (scalable_angular_spectrum reaches farther)"
+    sampling.warn_window(where, what, view.shape, pair, (period[..., 0], period[..., 1]))
+    return _window_filter(view.shape, zoomed, field, z, n, pair, jnp.stack([y, x], axis=-1))
+
+
+def _window_size(shape: tuple[int, int], new: tuple[int, int]) -> tuple[int, int]:
+    return fast_len(shape[0] + new[0]), fast_len(shape[1] + new[1])
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _window_filter(
+    shape: tuple[int, int],
+    zoomed: bool,
+    field: AnyField,
+    z: Array,
+    n: Array,
+    spacing: Array,
+    place: Array,
+) -> AnyField:
+    """Spectrum, transfer function of the waves that reach the window, and the window's samples."""
+    size = py, px = _window_size(field.shape, shape)
+
+    def back(u: Array, axis: int, old: Array, new: Array, at: Array) -> Array:
+        """Inverse transform along the last axis to the samples of the window."""
+        count, total = shape[axis], size[axis]
+        if not zoomed:
+            turns = shift_turns((total, field.shape[axis] // 2 - count // 2), old, at)
+            return jnp.fft.ifft(u * cis(turns))[..., :count]
+        turns = _zoom_turns((total, field.shape[axis] // 2, count), old, new, at)
+        far = jnp.abs(grid.indices(count).astype(new.dtype) * new) > 0.5 * total * old
+        return fourier.contract(u, jnp.where(far, 0, cis(turns) / total))
+
+    def one(u: Array, *numbers: Array) -> Array:
+        z, wavelength, n, old, new, at = numbers
+        spectrum = jnp.fft.fft(jnp.swapaxes(jnp.fft.fft(u, px), -1, -2), py)
+        parameters = (z, wavelength, n, old[0], old[1])
+        u = back(spectrum * exact_transfer(size, parameters, at), 0, old[0], new[0], at[0])
+        return back(jnp.swapaxes(u, -1, -2), 1, old[1], new[1], at[1])
+
+    arguments = (z, field.wavelength, n, field.spacing, spacing, place)
+    u = numerics.map_batch(one, field.batch_shape, field.u, *arguments)
+    return field.replace(u=u.astype(field.dtype), spacing=spacing)
+
+
+def _plain_shift(static: tuple[int, int], *parameters: Array) -> Array:
+    spacing, at = parameters
+    size, start = static
+    k = np.fft.fftfreq(size, 1 / size).astype(spacing.dtype)
+    return k * ((start + at / spacing) / size)
+
+
+@numerics.with_plain_derivative(_plain_shift)
+def shift_turns(static: tuple[int, int], *parameters: Array) -> Array:
+    """Phase of every frequency that moves a window to its place."""
+    spacing, at = parameters
+    size, start = static
+    dtype = spacing.dtype
+    if dtype == jnp.float64:
+        return _plain_shift(static, *parameters)
+    steps = numerics.divide(word(at, dtype), word(spacing, dtype))
+    steps = numerics.add(steps, word(float(start), dtype))
+    k = np.fft.fftfreq(size, 1 / size)
+    return numerics.product_turns(numerics.divide(steps, word(float(size), dtype)), word(k, dtype))
+
+
+def _plain_zoom(static: tuple[int, int, int], *parameters: Array) -> Array:
+    old, new, at = parameters
+    size, start, count = static
+    k = np.fft.fftfreq(size, 1 / size).astype(old.dtype)[:, None]
+    place = (grid.indices(count).astype(old.dtype) * new + at) / old + start
+    return k * (place / size)
+
+
+@numerics.with_plain_derivative(_plain_zoom)
+def _zoom_turns(static: tuple[int, int, int], *parameters: Array) -> Array:
+    """Phase of a frequency at a sample of the window, (frequencies, samples)."""
+    old, new, at = parameters
+    size, start, count = static
+    dtype = old.dtype
+    if dtype == jnp.float64:
+        return _plain_zoom(static, *parameters)
+    period = numerics.multiply(word(old, dtype), word(float(size), dtype))
+    place = numerics.divide(collins.places(count, new, at), period)
+    place = numerics.add(place, word(start / size, dtype))
+    k = np.fft.fftfreq(size, 1 / size)[:, None]
+    return numerics.product_turns(place, word(k, dtype))
+
+
 # -- the exact transfer function -----------------------------------------------------------
 
 
@@ -214,7 +359,8 @@ def _plain_exact(size: tuple[int, int], *parameters: Array) -> Array:
 
 
 @numerics.with_plain_derivative(_plain_exact)
-def _exact_turns(size: tuple[int, int], *parameters: Array) -> Array:
+def exact_turns(size: tuple[int, int], *parameters: Array) -> Array:
+    """Phase z (w - n/lambda) of every wave in FFT order, axes (fx, fy)."""
     z, wavelength, n, dy, dx = parameters
     dtype = z.dtype
     if dtype == jnp.float64:
@@ -238,7 +384,7 @@ def _apply_exact(size: tuple[int, int], spectrum: Array, parameters: _Parameters
     return lax.cond(
         all_travel,
         lambda s, p: s * _traveling_transfer(size, p),
-        lambda s, p: s * _exact_transfer(size, p),
+        lambda s, p: s * exact_transfer(size, p),
         spectrum,
         parameters,
     )
@@ -252,11 +398,17 @@ def _traveling_transfer(size: tuple[int, int], parameters: _Parameters) -> Array
     # 2 step |z f| <= w, squared
     resolved_x = fx * (1 + (2 * step_x * z) ** 2) <= square - fy
     resolved_y = fy * (1 + (2 * step_y * z) ** 2) <= square - fx
-    return jnp.where(resolved_x & resolved_y, 1, 0) * cis(_exact_turns(size, *parameters))
+    return jnp.where(resolved_x & resolved_y, 1, 0) * cis(exact_turns(size, *parameters))
 
 
-def _exact_transfer(size: tuple[int, int], parameters: _Parameters) -> Array:
-    """Transfer function in FFT order, transposed: axes (fx, fy)."""
+def exact_transfer(
+    size: tuple[int, int], parameters: _Parameters, place: Array | None = None
+) -> Array:
+    """Transfer function in FFT order, transposed: axes (fx, fy).
+
+    The window stands at ``place`` (y, x): waves are kept that shift light by z f/w to less than
+    half a period from there.
+    """
     z, wavelength, n, dy, dx = parameters
     (fy, step_y), (fx, step_x) = _axis(size[0], dy), _axis(size[1], dx)
     fx = fx[:, None]
@@ -265,10 +417,11 @@ def _exact_transfer(size: tuple[int, int], parameters: _Parameters) -> Array:
     travels = c >= 0
     grazes = c == 0  # no square root there: its derivative is infinite
     root = jnp.where(grazes, 0, jnp.sqrt(jnp.abs(jnp.where(grazes, 1, c))))
-    limit_x, limit_y = 2 * step_x * jnp.abs(z * fx), 2 * step_y * jnp.abs(z * fy)
+    y, x = (0, 0) if place is None else (place[0] * root, place[1] * root)
+    limit_x, limit_y = 2 * step_x * jnp.abs(z * fx - x), 2 * step_y * jnp.abs(z * fy - y)
     resolved = (limit_x <= root) & (limit_y <= root)
     decay = jnp.exp(-numerics.TAU * jnp.abs(z) * jnp.where(travels, 0, root))
-    turns = jnp.where(travels, _exact_turns(size, *parameters), 0)
+    turns = jnp.where(travels, exact_turns(size, *parameters), 0)
     # An evanescent wave keeps the phase of the carrier that was taken out.
     turns = jnp.where(travels, turns, -_carrier_turns(None, z, wavelength, n))
     return jnp.where(resolved, decay, 0) * cis(turns)
@@ -284,7 +437,8 @@ def _plain_quadratic(size: int, *parameters: Array) -> Array:
 
 
 @numerics.with_plain_derivative(_plain_quadratic)
-def _quadratic_turns(size: int, *parameters: Array) -> Array:
+def quadratic_turns(size: int, *parameters: Array) -> Array:
+    """Phase -z lambda f^2 / (2 n) of the frequencies of one axis in FFT order."""
     z, wavelength, n = (word(p, p.dtype) for p in parameters[:3])
     dtype = parameters[0].dtype
     half = numerics.divide(numerics.multiply(z, wavelength), n)
@@ -301,7 +455,7 @@ def _apply_paraxial(size: tuple[int, int], spectrum: Array, parameters: _Paramet
     def axis(count: int, spacing: Array) -> Array:
         f, step = _axis(count, spacing)
         resolved = 2 * step * jnp.abs(z * f) * wavelength / n <= 1
-        return resolved * cis(_quadratic_turns(count, z, wavelength, n, spacing))
+        return resolved * cis(quadratic_turns(count, z, wavelength, n, spacing))
 
     return spectrum * (axis(size[1], dx)[:, None] * axis(size[0], dy))
 

@@ -1,6 +1,12 @@
-"""Does this grid resolve this step, and which one would?"""
+"""Does this grid resolve this step, and which one would?
+
+Every function that writes a phase, a window or an aperture asks here, once, where its numbers are
+known (never of tracers), and :func:`tell` warns with the grid that would do. The question is put
+to the samples where the light is: a lens may be undersampled in the dark.
+"""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -21,14 +27,14 @@ class Sampling:
         criterion: The condition in words.
         value: What the grid has [unit in ``criterion``], scalar.
         limit: The most it may have [same unit], scalar.
-        shape: A number of samples (ny, nx) that satisfies the criterion at the same spacing.
-        ok: Whether the criterion is satisfied.
+        shape: A number of samples (ny, nx) that satisfies the criterion.
+        spacing: The sample spacing (dy, dx) that goes with this shape, one number each [µm].
 
     Raises:
         TypeError: If a part is missing.
 
     Example:
-        >>> Sampling("f <= f_max [1/µm]", 0.5, 1.0, (64, 64), True).ok
+        >>> Sampling("f <= f_max [1/µm]", 0.5, 1.0, (64, 64), (0.5, 0.5)).ok
         True
 
     References:
@@ -39,7 +45,243 @@ class Sampling:
     value: float
     limit: float
     shape: tuple[int, int]
-    ok: bool
+    spacing: tuple[float, float]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the criterion is satisfied."""
+        return bool(self.value <= self.limit)
+
+
+def tell(where: str, answer: Sampling | None, fix: str) -> None:
+    """Warns of a criterion that is not satisfied; ``fix`` may name {spacing} and {shape}."""
+    if answer is None or answer.ok:
+        return
+    spacing = min(answer.spacing)
+    text = fix.format(spacing=f"{spacing:.3g}", shape=answer.shape)
+    _check.warn(
+        where,
+        f"needs {answer.criterion}, got {answer.value:.4g} where {answer.limit:.4g} is the limit. "
+        f"{text}",
+    )
+
+
+# -- phases that are written ---------------------------------------------------------------
+
+TOLERANCE = 1 + 1e-5  # rounding of float32 numbers that lie on the limit
+
+
+def frequency_sampling(
+    what: str, shape: Sequence[int], spacing: ArrayLike, frequency: Sequence[ArrayLike]
+) -> Sampling | None:
+    """Whether samples hold the highest local frequencies (fy, fx) [1/µm] of what is written.
+
+    None where a number is traced. The worst axis and batch entry count.
+    """
+    if not _check.is_concrete(spacing, *frequency):
+        return None
+    pair = np.asarray(spacing, np.float64)
+    used = [
+        np.abs(np.asarray(f, np.float64)) * (n > 1)
+        for f, n in zip(frequency, shape[-2:], strict=True)
+    ]
+    ratio = [np.max(2 * f * pair[..., k], initial=0.0) for k, f in enumerate(used)]
+    worst = int(np.argmax(ratio))
+    finest = [float(np.min(pair[..., k]) / max(1.0, 1.02 * ratio[k])) for k in (0, 1)]
+    need = [int(np.ceil(n * max(1.0, 1.02 * r))) for n, r in zip(shape[-2:], ratio, strict=True)]
+    limit = 1 / (2 * np.max(pair[..., worst]))
+    return Sampling(
+        f"a local frequency of {what} below 1/(2 spacing) [1/µm]",
+        float(ratio[worst] * limit),
+        float(limit * TOLERANCE),
+        (need[0], need[1]),
+        (finest[0], finest[1]),
+    )
+
+
+FINER = "The samples hold another wave. Use a spacing of at most {spacing} µm."
+
+
+def warn_frequency(
+    where: str, what: str, shape: Sequence[int], spacing: ArrayLike, frequency: Sequence[ArrayLike]
+) -> None:
+    """Warns where samples cannot hold the local frequencies (fy, fx) of what is written."""
+    tell(where, frequency_sampling(what, shape, spacing, frequency), FINER)
+
+
+def warn_travel(where: str, k: Sequence[ArrayLike], wavelength: ArrayLike, n: ArrayLike) -> None:
+    """Warns of a wave (ky, kx) [rad/µm] that no medium of this index carries."""
+    if not _check.is_concrete(*k, wavelength, n):
+        return
+    ky, kx = (np.asarray(a, np.float64) for a in k)
+    most = 2 * np.pi * np.asarray(n, np.float64) / np.asarray(wavelength, np.float64)
+    ratio = np.hypot(ky, kx) / most
+    if np.any(ratio > TOLERANCE):
+        _check.warn(
+            where,
+            f"the wave is evanescent: it is {float(np.max(ratio)):.4g} times as steep as light "
+            "that travels in this medium. Use a smaller kx and ky, or the medium's index `n`.",
+        )
+
+
+LINES = 64  # rows and columns of a picture that are looked at
+
+
+def _lines(array: np.ndarray, axis: int) -> np.ndarray:
+    """Some rows (axis -1) or columns (axis -2), whole, as (lines, samples)."""
+    array = np.swapaxes(array, -1, axis)
+    step = max(1, array.shape[-2] // LINES)
+    return array[..., step // 2 :: step, :].reshape(-1, array.shape[-1])
+
+
+def lit_half_widths(field: Field, fraction: float = 0.99) -> tuple[np.ndarray, np.ndarray] | None:
+    """Distance from the axis (y, x) within which a fraction of the light lies [µm]; or None."""
+    if not _check.is_concrete(field.u, field.spacing):
+        return None
+    u = np.asarray(field.u)
+    pair = np.asarray(field.spacing, np.float64)
+    result = []
+    for k, axis in enumerate((-2, -1)):
+        lines = _lines(u, axis)
+        power = (lines.real**2 + lines.imag**2).sum(0, dtype=np.float64)
+        far = np.abs(np.arange(len(power)) - len(power) // 2)
+        order = np.argsort(far, kind="stable")
+        share = np.cumsum(power[order]) / max(power.sum(), np.finfo(float).tiny)
+        reach = far[order][min(np.searchsorted(share, fraction), len(power) - 1)]
+        result.append(reach * pair[..., k])
+    return result[0], result[1]
+
+
+def warn_slope(where: str, field: Field, what: str, turns: ArrayLike) -> None:
+    """Warns of a smooth phase (..., y, x) of more than half a turn from lit sample to lit sample.
+
+    Wrapped phases, steps and random phases jump by as much, and mean it: there the slope changes
+    from sample to sample.
+    """
+    if not _check.is_concrete(field.u, field.spacing, turns):
+        return
+    phase, lit = np.asarray(turns), np.asarray(field.intensity)
+    bright = lit > 1e-4 * np.max(lit, initial=0.0)
+    slopes = []
+    for axis in (-2, -1):
+        lines = _lines(phase, axis).astype(np.float64)
+        light = _lines(bright, axis)
+        light = light if len(light) == len(lines) else np.ones_like(lines, bool)
+        first = np.abs(np.diff(lines))
+        bend = np.abs(np.diff(lines, 2))
+        steep = (first[:, 1:] > 0.5) & light[:, 2:] & light[:, 1:-1] & light[:, :-2]
+        smooth = steep & (bend < 0.25 * first[:, 1:])
+        counts = np.count_nonzero(steep), np.count_nonzero(smooth)
+        many = counts[1] > 0.5 * counts[0] and counts[1] > 0.01 * max(1, steep.size)
+        slopes.append(np.percentile(first[:, 1:][smooth], 99) if many else 0.0)
+    pair = np.asarray(field.spacing, np.float64)
+    frequency = [s / np.min(pair[..., k]) for k, s in enumerate(slopes)]
+    warn_frequency(where, what, field.shape, pair.reshape(-1, 2).min(0), frequency)
+
+
+def warn_lens(
+    where: str, field: Field, what: str, rate: ArrayLike, bias: Sequence[ArrayLike] = (0.0, 0.0)
+) -> None:
+    """Warns where a parabola of local frequency ``rate * x + bias`` is too steep for its light."""
+    if not _check.is_concrete(field.u, rate, *bias):
+        return
+    reach = lit_half_widths(field)
+    if reach is None:
+        return
+    rate, frequency = np.abs(np.asarray(rate, np.float64)), []
+    for r, b in zip(reach, bias, strict=True):
+        frequency.append(np.max(rate * np.max(r)) + np.max(np.abs(np.asarray(b, np.float64))))
+    warn_frequency(where, what, field.shape, field.spacing, frequency)
+
+
+# -- windows, apertures, pixels ------------------------------------------------------------
+
+
+def warn_beam(
+    where: str, shape: Sequence[int], spacing: ArrayLike, radius: ArrayLike, frequency: ArrayLike
+) -> None:
+    """Warns of a beam (radius at 1/e of the amplitude) that its window cuts or samples miss.
+
+    ``frequency`` is the 1/e radius of its spectrum [1/µm].
+    """
+    if not _check.is_concrete(spacing, radius, frequency):
+        return
+    pair, radius = np.asarray(spacing, np.float64), np.asarray(radius, np.float64)
+    half = [
+        pair[..., k] * n / 2 if n > 1 else np.full(radius.shape, np.inf)
+        for k, n in enumerate(shape[-2:])
+    ]
+    narrow = np.minimum(*half)
+    cut = float(np.max(radius / narrow, initial=0.0))
+    need = [int(np.ceil(n * max(1.0, cut))) for n in shape[-2:]]
+    worst = float(np.max(radius, initial=0.0))
+    answer = Sampling(
+        "the beam's radius within half the window [µm]",
+        worst,
+        worst / max(cut, 1e-300) * TOLERANCE,
+        (need[0], need[1]),
+        tuple(float(v) for v in pair.reshape(-1, 2).min(0)),  # type: ignore[arg-type]
+    )
+    tell(where, answer, "The rest is cut off. Use a shape of at least {shape}, or larger samples.")
+    local = [np.minimum(1, h / radius) * np.asarray(frequency) for h in half]
+    warn_frequency(where, "the beam", shape, spacing, local)
+
+
+def warn_window(
+    where: str, what: str, shape: Sequence[int], spacing: ArrayLike, limit: Sequence[ArrayLike]
+) -> None:
+    """Warns of an output window larger than what stands in ``limit`` (height, width) [µm]."""
+    if not _check.is_concrete(spacing, *limit):
+        return
+    pair = np.asarray(spacing, np.float64)
+    size = [np.max(pair[..., k] * shape[k] / np.asarray(limit[k], float)) for k in (0, 1)]
+    k = int(np.argmax(size))
+    if size[k] <= 1:
+        return
+    most = float(np.min(np.asarray(limit[k], float)))
+    need = [max(1, int(n / max(1.0, s))) for n, s in zip(shape[-2:], size, strict=True)]
+    answer = Sampling(
+        f"a window within {what} [µm]",
+        float(size[k] * most),
+        most * TOLERANCE,
+        (need[0], need[1]),
+        tuple(float(v) for v in pair.reshape(-1, 2).min(0)),  # type: ignore[arg-type]
+    )
+    tell(where, answer, "Use a shape of at most {shape}, or a finer input.")
+
+
+def warn_outside(where: str, field: Field, y: ArrayLike, x: ArrayLike, reach: ArrayLike) -> None:
+    """Warns of an opening about (y, x) that reaches nowhere into the field's window."""
+    if not _check.is_concrete(field.spacing, y, x, reach):
+        return
+    half = np.asarray(field.extent, np.float64) / 2
+    gap = [
+        np.max(np.abs(np.asarray(c, float)) - np.asarray(reach, float) - half[..., k])
+        for k, c in enumerate((y, x))
+    ]
+    if max(gap) >= 0:
+        k = int(np.argmax(gap))
+        _check.warn(
+            where,
+            f"the opening lies outside the window, which ends at {np.min(half[..., k]):.4g} µm: "
+            f"all light is stopped. Move `{'yx'[k]}` by at least {max(gap):.4g} µm, or pad the "
+            "field.",
+        )
+
+
+def warn_pixels(where: str, field: Field, pitch: ArrayLike) -> None:
+    """Warns of hardware pixels finer than the samples, which then see their mean."""
+    if not _check.is_concrete(field.spacing, pitch):
+        return
+    spacing, pitch = np.asarray(field.spacing, np.float64), np.asarray(pitch, np.float64)
+    ratio = float(np.max(spacing / pitch))
+    fine = tuple(float(v) for v in (spacing / max(ratio, 1)).reshape(-1, 2).min(0))
+    need = tuple(int(np.ceil(n * ratio)) for n in field.shape)
+    answer = Sampling("a sample within a pixel [pixels]", ratio, TOLERANCE, need, fine)  # type: ignore[arg-type]
+    tell(where, answer, "The device is blurred. Use a spacing of at most {spacing} µm.")
+
+
+# -- propagation ---------------------------------------------------------------------------
 
 
 def propagation_sampling(
@@ -116,7 +358,7 @@ def _axis_sampling(
         float(value),
         float(limit),
         (shape[0], shape[1]),
-        bool(value <= limit),
+        (float(spacing[0]), float(spacing[1])),
     )
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid, numerics
+from jaxwave import _check, grid, numerics, sampling
 from jaxwave.field import AnyField, Field, broadcast, modulate
 from jaxwave.numerics import cis
 
@@ -133,6 +133,7 @@ def slm(
         crosstalk = numerics.number(crosstalk, dtype)
     share, y, x = (numerics.number(a, dtype) for a in (fill_factor, y, x))
     pitch, gap = grid.spacing_pair(pitch, dtype), jnp.asarray(gap)
+    sampling.warn_pixels(where, field, pitch)
     return _modulated(field, levels, pitch, table, share, gap, crosstalk, y, x)
 
 

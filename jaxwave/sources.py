@@ -1,5 +1,6 @@
 """Sources of light."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid, numerics
+from jaxwave import _check, grid, numerics, sampling
 from jaxwave.edit import normalize
 from jaxwave.field import Field, complex_dtype
 from jaxwave.numerics import TwoWord, cis, word
@@ -68,6 +69,7 @@ def plane_wave(
     wavelength: ArrayLike | str,
     kx: ArrayLike = 0.0,
     ky: ArrayLike = 0.0,
+    n: ArrayLike = 1.0,
     power: ArrayLike = 1.0,
     dtype: Any = None,
 ) -> Field:
@@ -83,6 +85,7 @@ def plane_wave(
         wavelength: Vacuum wavelength, ``(...)`` [µm].
         kx: Transverse wave number along x, ``(...)`` [rad/µm].
         ky: Transverse wave number along y, ``(...)`` [rad/µm].
+        n: Refractive index of the medium, ``(...)``: a wave steeper than light in it is told.
         power: Power in the window, ``(...)`` [power].
         dtype: complex64 or complex128; by default JAX's precision.
 
@@ -100,9 +103,15 @@ def plane_wave(
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.10.1.
     """
     _check.nonnegative("plane_wave", "power", power)
-    return _plane_wave(
-        *_setup("plane_wave", shape, spacing, wavelength, dtype, kx=kx, ky=ky, power=power)
-    )
+    _check.positive("plane_wave", "n", n)
+    numbers = {"kx": kx, "ky": ky, "power": power}
+    shape, pair, wave, *values = _setup("plane_wave", shape, spacing, wavelength, dtype, **numbers)
+    slope = (values[1], values[0])
+    if _check.is_concrete(slope):
+        turns = [np.asarray(k, np.float64) / numerics.TAU for k in slope]
+        sampling.warn_frequency("plane_wave", "the wave", shape, pair, turns)
+    sampling.warn_travel("plane_wave", slope, wave, n)
+    return _plane_wave(shape, pair, wave, *values)
 
 
 @numerics.program("shape")
@@ -161,7 +170,11 @@ def gaussian_beam(
     _check.positive("gaussian_beam", "n", n)
     _check.nonnegative("gaussian_beam", "power", power)
     numbers = {"waist": waist, "z": z, "n": n, "power": power}
-    return _gaussian_beam(*_setup("gaussian_beam", shape, spacing, wavelength, dtype, **numbers))
+    shape, pair, wave, *values = _setup(
+        "gaussian_beam", shape, spacing, wavelength, dtype, **numbers
+    )
+    _check_beam("gaussian_beam", shape, pair, (*values[:2], wave, values[2]))
+    return _gaussian_beam(shape, pair, wave, *values)
 
 
 @numerics.program("shape")
@@ -183,6 +196,23 @@ def _gaussian_beam(shape: tuple[int, int], *parameters: Array) -> Field:
     curvature = cis(exponent_y * ratio / numerics.TAU) * cis(exponent_x * ratio / numerics.TAU)
     gouy = (1 - 1j * ratio) / one
     return Field(amplitude / w * envelope * curvature * gouy, pair, wavelength)
+
+
+def _check_beam(where: str, shape: tuple[int, int], pair: Array, numbers: Sequence[Array]) -> None:
+    """Warns, where known, of a beam that is not paraxial, leaves its window or lacks samples."""
+    if not _check.is_concrete(pair, *numbers):
+        return
+    waist, z, wavelength, n = (np.asarray(a, np.float64) for a in numbers)
+    divergence = wavelength / (np.pi * n * waist)
+    if np.any(divergence > 0.5):
+        _check.warn(
+            where,
+            f"the beam diverges by {float(np.max(divergence)):.3g} rad, where the paraxial form "
+            f"is wrong. Use a waist of at least {float(np.max(0.64 * wavelength / n)):.3g} µm, or "
+            "focus a beam with psf.high_na_ff_lens.",
+        )
+    radius = waist * np.hypot(1, z * divergence / waist)
+    sampling.warn_beam(where, shape, pair, radius, 1 / (np.pi * waist))
 
 
 # -- point sources -------------------------------------------------------------------------
@@ -232,6 +262,19 @@ def _spherical_waves(shape: tuple[int, int], *parameters: Array) -> Array:
         return cis(turns) / _distance(z, y - y0, x - x0)
 
     return numerics.map_batch(wave, parameters[0].shape, *parameters)
+
+
+def _check_wave(where: str, shape: tuple[int, int], pair: Array, numbers: Sequence[Array]) -> None:
+    """Warns, where the values are concrete, of a sphere too steep for the samples."""
+    if not _check.is_concrete(pair, *numbers):
+        return
+    z, wavelength, n, *center = (np.asarray(a, np.float64) for a in numbers)
+    half = np.asarray(pair, np.float64) * (np.asarray(shape) // 2)
+    steep = []
+    for k, c in enumerate(center):
+        far = half[..., k] + np.abs(c)
+        steep.append(n / wavelength * far / np.hypot(far, z))
+    sampling.warn_frequency(where, "the sphere", shape, pair, steep)
 
 
 def point_source(
@@ -288,9 +331,10 @@ def point_source(
         )
     _check.positive(where, "n", n)
     _check.nonnegative(where, "power", power)
-    return _point_source(
-        *_setup(where, shape, spacing, wavelength, dtype, z=z, n=n, y=y, x=x, power=power)
-    )
+    numbers = {"z": z, "n": n, "y": y, "x": x, "power": power}
+    shape, pair, wave, *values = _setup(where, shape, spacing, wavelength, dtype, **numbers)
+    _check_wave(where, shape, pair, (values[0], wave, *values[1:4]))
+    return _point_source(shape, pair, wave, *values)
 
 
 @numerics.program("shape")

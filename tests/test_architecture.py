@@ -26,8 +26,9 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         {"jaxlib"},
     ),
     "physics": (
-        "sampling sources propagation lenses masks slm polarization polarimetry zernike materials "
-        "samples imaging sensors psf/ losses",
+        "sampling sources collins propagation far planes lenses surfaces gratings diffusers "
+        "microlenses masks slm polarization polarimetry zernike materials samples imaging sensors "
+        "psf/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),

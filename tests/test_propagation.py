@@ -245,7 +245,7 @@ def test_transfer_phase_in_float32(z, tolerance, n):
     size, d, wavelength = (96, 80), (single(0.3), single(0.35)), single(0.532)
     n = single(n)
     parameters = [jnp.float32(p) for p in (z, wavelength, n, *d)]
-    turns = np.asarray(propagation._exact_turns(size, *parameters), np.float64)
+    turns = np.asarray(propagation.exact_turns(size, *parameters), np.float64)
     fy, fx = (np.fft.fftfreq(s, p) for s, p in zip(size, d, strict=True))
     f2 = fx[:, None] ** 2 + fy**2
     travels = f2 < 0.98 * (n / wavelength) ** 2  # on the light cone itself dphi/df is infinite

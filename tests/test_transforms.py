@@ -48,6 +48,7 @@ def turning(p):
 
 D = np.array([0.45, 0.5])
 GRID = {"d": D, "w": 0.53}
+VIEW = {"to": 1.3 * D, "y": 0.3, "x": -0.2}
 LIGHT = {"re": noise(1), "im": noise(2), **GRID}
 
 
@@ -97,6 +98,57 @@ TABLE = {
     ),
     "carrier": Row(
         lambda p, s: jw.carrier(lit(p), p["z"], n=p["n"]), {"z": 0.61, "n": 1.3, **LIGHT}
+    ),
+    "angular_spectrum to a window": Row(
+        lambda p, s: jw.angular_spectrum(
+            lit(p), p["z"], n=p["n"], spacing=p["to"], shape=(4, 5), y=p["y"], x=p["x"]
+        ),
+        {"z": 0.61, "n": 1.3, **VIEW, **LIGHT},
+    ),
+    "fresnel to a window": Row(
+        lambda p, s: jw.fresnel(
+            lit(p), p["z"], n=p["n"], spacing=p["to"], shape=(4, 5), y=p["y"], x=p["x"]
+        ),
+        {"z": 0.61, "n": 1.3, **VIEW, **LIGHT},
+    ),
+    "fraunhofer": Row(
+        lambda p, s: jw.fraunhofer(lit(p), p["z"], n=p["n"]), {"z": 9e2, "n": 1.3, **LIGHT}
+    ),
+    "rayleigh_sommerfeld": Row(
+        lambda p, s: jw.rayleigh_sommerfeld(
+            lit(p), p["z"], n=p["n"], shape=(4, 5), y=p["y"], x=p["x"]
+        ),
+        {"z": 3.61, "n": 1.3, "y": 0.3, "x": -0.2, **LIGHT},
+    ),
+    "rayleigh_sommerfeld, direct": Row(
+        lambda p, s: jw.rayleigh_sommerfeld(lit(p), p["z"], spacing=p["to"], shape=(2, 3)),
+        {"z": 9.61, "to": 1.3 * D, **LIGHT},
+    ),
+    "scalable_angular_spectrum": Row(
+        lambda p, s: jw.scalable_angular_spectrum(
+            lit(p), p["z"], n=p["n"], spacing=p["to"], shape=(4, 5), y=p["y"], x=p["x"]
+        ),
+        {"z": 9.61, "n": 1.3, **VIEW, **LIGHT},
+    ),
+    "propagate": Row(
+        lambda p, s: jw.propagate(lit(p), p["z"], n=p["n"]), {"z": 3.61, "n": 1.3, **LIGHT}
+    ),
+    "ray_transfer": Row(
+        lambda p, s: jw.ray_transfer(
+            lit(p),
+            jnp.stack([jnp.stack([p["a"], p["b"]], -1), jnp.stack([p["c"], p["e"]], -1)], -2),
+            n=p["n"],
+            spacing=p["to"],
+            shape=(4, 5),
+        ),
+        {"a": 0.9, "b": 2.0, "c": -0.05, "e": 1.0, "n": 1.3, "to": 0.7 * D, **LIGHT},
+    ),
+    "tilted_plane": Row(
+        lambda p, s: jw.tilted_plane(lit(p), p["angle"], n=p["n"]),
+        {"angle": 0.2, "n": 1.3, **LIGHT},
+    ),
+    "absorbing_boundary": Row(
+        lambda p, s: jw.absorbing_boundary(lit(p), p["b"]), {"b": 0.2, **LIGHT}
     ),
     "thin_lens": Row(
         lambda p, s: jw.thin_lens(lit(p), p["f"], n=p["n"]), {"f": 9.0, "n": 1.3, **LIGHT}
@@ -386,6 +438,8 @@ EXEMPT = {
     "Field": "a class; its factories and properties are in the table",
     "VectorField": "a class; vector_field is in the table",
     "Sampling": "an answer in numbers, not traced",
+    "Choice": "an answer in words",
+    "choose_propagator": "an answer in words",
     "propagation_sampling": "answers questions about concrete fields; refuses tracers (tested)",
     "fast_len": "an integer of an integer",
     "units": "a module of constants",

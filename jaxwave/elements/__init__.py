@@ -41,7 +41,18 @@ from jaxwave.elements.polarization import (
     Stokes,
     Unpolarized,
 )
-from jaxwave.elements.propagation import AngularSpectrum, Carrier, Fresnel
+from jaxwave.elements.propagation import (
+    AbsorbingBoundary,
+    AngularSpectrum,
+    Carrier,
+    Fraunhofer,
+    Fresnel,
+    Propagate,
+    RayleighSommerfeld,
+    RayTransfer,
+    ScalableAngularSpectrum,
+    TiltedPlane,
+)
 from jaxwave.elements.psf import (
     CoverslipLayers,
     ExpectedPhotons,
@@ -91,6 +102,13 @@ __all__ = [
     # Propagation
     "AngularSpectrum",
     "Fresnel",
+    "Fraunhofer",
+    "RayleighSommerfeld",
+    "ScalableAngularSpectrum",
+    "Propagate",
+    "RayTransfer",
+    "TiltedPlane",
+    "AbsorbingBoundary",
     "Carrier",
     # Lenses
     "ThinLens",

@@ -34,6 +34,7 @@ class PlaneWave(_Source, function=sources.plane_wave):
 
     kx: Number = 0.0
     ky: Number = 0.0
+    n: Number = 1.0
     power: Number = 1.0
     dtype: Any = None
 

@@ -61,6 +61,7 @@ def source(**numbers: Any) -> Row:
     return Row({**GRID, **numbers}, (), {"shape": (N, N)})
 
 
+VIEW = {"spacing": 0.7, "y": 0.3, "x": -0.2}
 PHOTONS = {"quantum_efficiency": 0.8, "dark_current": 0.1, "exposure": 2.0}
 IMAGE = (picture(),)
 TABLE = {
@@ -76,6 +77,13 @@ TABLE = {
     "AngularSpectrum": Row({"z": 0.61, "n": 1.3}),
     "Fresnel": Row({"z": 0.61, "n": 1.3}),
     "Carrier": Row({"z": 0.61, "n": 1.3}),
+    "Fraunhofer": Row({"z": 900.0, "n": 1.3, **VIEW}, static={"shape": (4, 5)}),
+    "RayleighSommerfeld": Row({"z": 2.61, "n": 1.3, "y": 0.3, "x": -0.2}, static={"shape": (4, 5)}),
+    "ScalableAngularSpectrum": Row({"z": 2.61, "n": 1.3, **VIEW}, static={"shape": (4, 5)}),
+    "Propagate": Row({"z": 0.61, "n": 1.3}),
+    "RayTransfer": Row({"abcd": [[0.9, 2.0], [-0.05, 1.0]], "n": 1.3, **VIEW}),
+    "TiltedPlane": Row({"angle": 0.2, "n": 1.3}, static={"axis": "x"}),
+    "AbsorbingBoundary": Row({"width": 1.2}),
     "ThinLens": Row({"f": 9.0, "n": 1.3}),
     "FFLens": Row({"f": 9.0, "n": 1.3, "spacing": 0.7}, static={"shape": (4, 5)}),
     "HighNAFFLens": Row(
