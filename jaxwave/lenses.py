@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, fourier, grid, numerics, sampling
+from jaxwave import _check, collins, fourier, grid, numerics, sampling
 from jaxwave.field import AnyField, Field, modulate, with_parameters
 from jaxwave.numerics import TwoWord, cis, word
 
@@ -89,6 +89,140 @@ def _refract(field: AnyField, f: Array, n: Array) -> AnyField:
     dy, dx = field.spacing[..., 0], field.spacing[..., 1]
     ny, nx = field.shape
     return modulate(modulate(field, axis(ny, dy)[..., :, None]), axis(nx, dx)[..., None, :])
+
+
+def lens(
+    field: AnyField,
+    f: ArrayLike | str,
+    *,
+    front: ArrayLike | str,
+    back: ArrayLike | str,
+    n: ArrayLike = 1.0,
+    spacing: ArrayLike | str | None = None,
+    shape: tuple[int, int] | None = None,
+    inverse: bool = False,
+) -> AnyField:
+    r"""Propagates a field through a lens, from any plane in front to any plane behind.
+
+    .. math:: \begin{pmatrix} A & B \\ C & D \end{pmatrix} = \begin{pmatrix}
+        1 - b/f & a + b - ab/f \\ -1/f & 1 - a/f \end{pmatrix}
+
+    by Collins' integral (:func:`~jaxwave.collins.ray_transfer`), with the distances a in front
+    and b behind the lens. Paraxial, without a rim; the carrier over a + b is left out. By default
+    the output has the spacing of a Fourier transform, :math:`\lambda |B|/(n N \Delta x)`, and all
+    the power, and ``inverse=True`` undoes it exactly. An image (B = 0) needs ``spacing``, with
+    which every pair of planes is computed for that grid.
+
+    Args:
+        field: The field in the front plane, ``(..., y, x)`` or ``(..., 3, y, x)``.
+        f: Focal length in the medium, ``(...)``, negative for a diverging lens [µm].
+        front: Distance from the front plane to the lens, ``(...)``, may be negative [µm].
+        back: Distance from the lens to the back plane, ``(...)``, may be negative [µm].
+        n: Refractive index of the medium, ``(...)``.
+        spacing: Output spacing, one number or ``(..., 2)`` as (dy, dx) [µm].
+        shape: Number of output samples (ny, nx); by default the field's.
+        inverse: True leads from the back plane to the front plane.
+
+    Returns:
+        The field in the other plane.
+
+    Raises:
+        TypeError: If ``field`` is not a field.
+        ValueError: If ``f`` is zero, an image has no ``spacing``, a number is out of range or the
+            shapes do not fit.
+
+    Example:
+        >>> from jaxwave.sources import gaussian_beam
+        >>> beam = gaussian_beam((64, 64), spacing=2.0, wavelength=0.5, waist=16.0)
+        >>> image = lens(beam, 1000.0, front=1500.0, back=3000.0, spacing=4.0)
+        >>> back = lens(lens(beam, 1000.0, front=800.0, back=1000.0), 1000.0,
+        ...             front=800.0, back=1000.0, inverse=True)
+        >>> round(float(image.power), 4), bool(jnp.allclose(back.u, beam.u, atol=1e-5))
+        (1.0, True)
+
+    References:
+        S. A. Collins, J. Opt. Soc. Am. 60, 1168 (1970); J. W. Goodman, *Introduction to Fourier
+        Optics*, Sec. 6.2.
+    """
+    where = "lens"
+    _check.is_field(where, field, Field)
+    f, front, back = (
+        _check.length(where, k, v) for k, v in (("f", f), ("front", front), ("back", back))
+    )
+    _check.finite(where, "f", f, unit="µm")
+    _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lens.")
+    _check.finite(where, "front", front, unit="µm")
+    _check.finite(where, "back", back, unit="µm")
+    _check.positive(where, "n", n)
+    field, (f, front, back, n) = with_parameters(where, field, f=f, front=front, back=back, n=n)
+    a, d = 1 - back / f, 1 - front / f
+    b = front + back * d
+    if spacing is None and shape is None:
+        _check_no_image(where, b, front, back)
+        return collins.single_transform(field, (a, b, d), n, inverse)
+    view = collins.window(where, field, spacing, shape, None, None)
+    assert view is not None
+    return collins.apply(where, field, (a, b, -1 / f, d), n, view, adjoint=inverse)
+
+
+def _check_no_image(where: str, b: Array, front: Array, back: Array) -> None:
+    if not _check.is_concrete(b, front, back):
+        return
+    size = np.abs(np.asarray(front)) + np.abs(np.asarray(back))
+    if np.any(np.abs(np.asarray(b)) <= 1e-6 * size):
+        raise ValueError(
+            f"{where}: `spacing` is needed for an image (1/front + 1/back = 1/f), which has no "
+            "Fourier transform's spacing. Pass spacing, for example the field's times back/front."
+        )
+
+
+def four_f(
+    field: AnyField,
+    f1: ArrayLike | str,
+    f2: ArrayLike | str,
+    *,
+    n: ArrayLike = 1.0,
+    pupil: ArrayLike | None = None,
+) -> AnyField:
+    r"""Images a field by two lenses that share a focus, through a pupil between them.
+
+    .. math:: u'(x) = -\frac{f_1}{f_2}\, (u * h)\!\left(-\frac{f_1}{f_2}\,x\right),
+        \qquad h = \mathcal F^{-1} P
+
+    Paraxial; the image is inverted and magnified by f2/f1, and so is its spacing. Without a pupil
+    all power is kept.
+
+    Args:
+        field: The field in the front focal plane, ``(..., y, x)`` or ``(..., 3, y, x)``.
+        f1: Focal length of the first lens in the medium, ``(...)`` [µm].
+        f2: Focal length of the second lens in the medium, ``(...)`` [µm].
+        n: Refractive index of the medium, ``(...)``.
+        pupil: Transmission of the shared focal plane, ``(..., ny, nx)``, real or complex, on the
+            samples of ``ff_lens(field, f1)`` [amplitude].
+
+    Returns:
+        The image.
+
+    Raises:
+        TypeError: If ``field`` is not a field.
+        ValueError: If a focal length is not positive or the pupil does not fit the field.
+
+    Example:
+        >>> from jaxwave.sources import gaussian_beam
+        >>> beam = gaussian_beam((64, 64), spacing=2.0, wavelength=0.5, waist=16.0)
+        >>> four_f(beam, "100 mm", "180 mm").spacing.tolist()
+        [3.6..., 3.6...]
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 8.1.
+    """
+    for name, value in (("f1", f1), ("f2", f2)):
+        _check.positive("four_f", name, _check.length("four_f", name, value), unit="µm")
+    middle = ff_lens(field, f1, n=n)
+    if pupil is not None:
+        _check.same_grid("four_f", "pupil", np.shape(pupil), field.shape)
+        middle = modulate(middle, jnp.asarray(pupil))
+    return ff_lens(middle, f2, n=n)
 
 
 def ff_lens(

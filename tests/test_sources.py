@@ -17,6 +17,7 @@ def test_plane_wave():
     assert error(wave.u, need) < 1e-6  # 60 turns at the edge: the phase needs two words
 
 
+@pytest.mark.filterwarnings("ignore::jaxwave.JaxwaveWarning")  # beyond what its grid holds
 @pytest.mark.parametrize("z", [0.0, 700.0, -1e5])
 def test_gaussian_beam(z):
     wavelength, waist, n = single(0.532), single(12.3), single(1.33)
@@ -28,6 +29,7 @@ def test_gaussian_beam(z):
     assert error(beam.u, need) < 2e-6
 
 
+@pytest.mark.filterwarnings("ignore::jaxwave.JaxwaveWarning")  # beyond what its grid holds
 @pytest.mark.parametrize("z", [3.0, -50.0, 1e4, 1e6])
 def test_point_source_is_the_exact_spherical_wave(z):
     wavelength, n, d, power = single(0.532), single(1.5), 0.5, 2.0
@@ -92,7 +94,7 @@ def test_objective_point_source_gradients_are_true(x64):
 
 
 def test_batches():
-    z = jnp.array([1.0, 2.0, 3.0])
+    z = jnp.array([2.0, 3.0, 4.0])
     colors = jnp.array([0.5, 0.6])[:, None]
     for make in (
         lambda **o: jw.point_source((4, 5), spacing=0.5, **o),
@@ -109,7 +111,7 @@ def test_dtype_follows_the_argument(x64):
     for make in (
         lambda **o: jw.plane_wave((4, 4), **options, **o),
         lambda **o: jw.gaussian_beam((4, 4), waist=1.0, **options, **o),
-        lambda **o: jw.point_source((4, 4), z=1.0, **options, **o),
+        lambda **o: jw.point_source((4, 4), z=3.0, **options, **o),
         lambda **o: jw.objective_point_source((4, 4), f=10.0, na=0.1, **options, **o),
     ):
         assert make().dtype == np.complex128
