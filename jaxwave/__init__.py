@@ -12,6 +12,7 @@ from jaxwave._check import JaxwaveWarning
 from jaxwave._environment import check_jaxlib as _check_jaxlib
 from jaxwave.collins import fraunhofer, ray_transfer
 from jaxwave.compute import tune_cpu
+from jaxwave.diffusers import engineered_diffuser, random_diffuser
 from jaxwave.edit import crop, flip, normalize, pad, resample, shift, stack
 from jaxwave.far import (
     Choice,
@@ -22,11 +23,18 @@ from jaxwave.far import (
 )
 from jaxwave.field import Field, VectorField, scalar_field, vector_field
 from jaxwave.fourier import chirp_ft2, ft2, ift2, matrix_ft2, zoom_ft2
+from jaxwave.gratings import (
+    binary_grating,
+    blazed_grating,
+    grating_efficiency,
+    sinusoidal_grating,
+)
 from jaxwave.grid import coordinates, frequencies
 from jaxwave.imaging import convolve_psf, image_volume, mtf, otf
-from jaxwave.lenses import ff_lens, thin_lens
+from jaxwave.lenses import ff_lens, four_f, lens, thin_lens
 from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll, ssim
 from jaxwave.masks import amplitude_mask, circular_aperture, opd_mask, phase_mask
+from jaxwave.microlenses import microlens_array
 from jaxwave.numerics import cis, fast_len
 from jaxwave.planes import absorbing_boundary, tilted_plane
 from jaxwave.polarimetry import degree_of_polarization, mueller_matrix, stokes
@@ -57,6 +65,14 @@ from jaxwave.sensors import (
 )
 from jaxwave.slm import slm
 from jaxwave.sources import gaussian_beam, objective_point_source, plane_wave, point_source
+from jaxwave.surfaces import (
+    asphere_sag,
+    axicon,
+    cylindrical_lens,
+    prism,
+    refracting_surface,
+    seidel_opd,
+)
 from jaxwave.zernike import (
     rms_wavefront,
     zernike_index,
@@ -100,6 +116,23 @@ __all__ = [
     # Lenses
     "thin_lens",
     "ff_lens",
+    "lens",
+    "four_f",
+    "cylindrical_lens",
+    "microlens_array",
+    # Prisms, surfaces, aberrations
+    "prism",
+    "axicon",
+    "asphere_sag",
+    "refracting_surface",
+    "seidel_opd",
+    # Gratings and diffusers
+    "binary_grating",
+    "blazed_grating",
+    "sinusoidal_grating",
+    "grating_efficiency",
+    "random_diffuser",
+    "engineered_diffuser",
     # Masks
     "phase_mask",
     "opd_mask",

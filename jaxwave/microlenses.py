@@ -85,7 +85,7 @@ def microlens_array(
     """
     where = "microlens_array"
     _check.is_field(where, field, Field)
-    f, pitch, centers = _check_array(where, f, pitch, layout, centers, lenslet, diameter)
+    f, pitch, centers = check_array(where, f, pitch, layout, centers, lenslet, diameter)
     y, x = _check.length(where, "y", y), _check.length(where, "x", x)
     for name, value in (("y", y), ("x", x), ("phi", phi), ("gap", gap)):
         _check.finite(where, name, value)
@@ -110,7 +110,8 @@ def microlens_array(
     return modulate(field, waves)
 
 
-def _check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: ignore[no-untyped-def]
+def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: ignore[no-untyped-def]
+    """Checks how an array is described; returns focal lengths, pitch and centers as numbers."""
     f = _check.length(where, "f", f)
     _check.finite(where, "f", f, unit="µm")
     _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lenses.")

@@ -303,7 +303,7 @@ def asphere_sag(
         ISO 10110-12, *Optics and photonics: aspheric surfaces*.
     """
     where = "asphere_sag"
-    radius = _check.length(where, "curvature", radius)
+    radius = _check.length(where, "radius", radius)
     _check.finite(where, "radius", radius, unit="µm")
     _check.nonzero(where, "radius", radius, unit="µm", fix="A plane has no radius: leave it out.")
     _check.finite(where, "conic", conic)
@@ -366,7 +366,7 @@ def refracting_surface(
     _check.is_field(where, field, Field)
     _check.positive(where, "n_before", n_before)
     _check.positive(where, "n_behind", n_behind)
-    radius = _check.length(where, "curvature", radius)
+    radius = _check.length(where, "radius", radius)
     names = dict(radius=radius, n_before=n_before, n_behind=n_behind, conic=conic)
     _check.finite(where, "radius", radius, unit="µm")
     _check.nonzero(where, "radius", radius, unit="µm", fix="A plane refracts nothing here.")

@@ -19,7 +19,14 @@ from jaxwave.elements.focus import (
     SphericalVectorIntensity,
 )
 from jaxwave.elements.imaging import ConvolvePsf, ImageVolume, Intensity
-from jaxwave.elements.lenses import FFLens, HighNAFFLens, HighNAFFLensScalar, ThinLens
+from jaxwave.elements.lenses import (
+    FFLens,
+    FourF,
+    HighNAFFLens,
+    HighNAFFLensScalar,
+    Lens,
+    ThinLens,
+)
 from jaxwave.elements.masks import (
     AmplitudeMask,
     CircularAperture,
@@ -73,6 +80,18 @@ from jaxwave.elements.sensors import (
 )
 from jaxwave.elements.sources import GaussianBeam, ObjectivePointSource, PlaneWave, PointSource
 from jaxwave.elements.storage import describe, load_model, save_model
+from jaxwave.elements.surfaces import (
+    Axicon,
+    BinaryGrating,
+    BlazedGrating,
+    CylindricalLens,
+    EngineeredDiffuser,
+    MicrolensArray,
+    Prism,
+    RandomDiffuser,
+    RefractingSurface,
+    SinusoidalGrating,
+)
 from jaxwave.elements.system import System, bench
 
 __all__ = [
@@ -113,6 +132,18 @@ __all__ = [
     # Lenses
     "ThinLens",
     "FFLens",
+    "Lens",
+    "FourF",
+    "CylindricalLens",
+    "MicrolensArray",
+    "Prism",
+    "Axicon",
+    "RefractingSurface",
+    "BinaryGrating",
+    "BlazedGrating",
+    "SinusoidalGrating",
+    "RandomDiffuser",
+    "EngineeredDiffuser",
     "HighNAFFLens",
     "HighNAFFLensScalar",
     # Masks

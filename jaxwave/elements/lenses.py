@@ -26,6 +26,56 @@ class ThinLens(Element, function=lenses.thin_lens):
         return lenses.thin_lens(field, **self.arguments())
 
 
+class Lens(Element, function=lenses.lens):
+    """A lens, from any plane in front to any plane behind.
+
+    Example:
+        >>> Lens("200 mm", front="180 mm", back="200 mm").distance()
+        Array(380000., dtype=float32)
+    """
+
+    f: Number
+    front: Number
+    back: Number
+    n: Number = 1.0
+    spacing: Number | None = None
+    shape: tuple[int, int] | None = None
+    inverse: bool = False
+
+    def check(self) -> None:
+        check_values(self, f=_check.nonzero, n=_check.positive, spacing=_check.positive)
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return lenses.lens(field, **self.arguments())
+
+    def distance(self) -> Array:
+        total = self.front[...] + self.back[...]
+        return -total if self.inverse else total
+
+
+class FourF(Element, function=lenses.four_f):
+    """Two lenses that share a focus.
+
+    Example:
+        >>> FourF("100 mm", "180 mm")
+        FourF(f1=100000 µm, f2=180000 µm)
+    """
+
+    f1: Number
+    f2: Number
+    n: Number = 1.0
+    pupil: Number | None = None
+
+    def check(self) -> None:
+        check_values(self, f1=_check.positive, f2=_check.positive, n=_check.positive)
+
+    def __call__(self, field: AnyField) -> AnyField:
+        return lenses.four_f(field, **self.arguments())
+
+    def distance(self) -> Array:
+        return 2 * (self.f1[...] + self.f2[...])
+
+
 class FFLens(Element, function=lenses.ff_lens):
     """A lens from its front to its back focal plane.
 

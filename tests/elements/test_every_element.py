@@ -85,6 +85,26 @@ TABLE = {
     "TiltedPlane": Row({"angle": 0.2, "n": 1.3}, static={"axis": "x"}),
     "AbsorbingBoundary": Row({"width": 1.2}),
     "ThinLens": Row({"f": 9.0, "n": 1.3}),
+    "Lens": Row({"f": 9.0, "front": 4.0, "back": 7.0, "n": 1.3, "spacing": 0.7}),
+    "FourF": Row({"f1": 9.0, "f2": 7.0, "n": 1.3, "pupil": picture()}),
+    "CylindricalLens": Row({"f": 9.0, "phi": 0.4, "n": 1.3}),
+    "MicrolensArray": Row(
+        {"f": [9.0, 8.0], "pitch": 1.3, "phi": 0.2, "y": 0.1, "x": -0.07, "n": 1.3}
+        | {"diameter": 1.2, "gap": 0.3},
+        static={"layout": "hexagonal", "lenslet": "round"},
+    ),
+    "Prism": Row({"apex": 0.1, "n_prism": 1.6, "n": 1.3, "phi": 0.4}),
+    "Axicon": Row({"angle": 0.1, "n_axicon": 1.6, "n": 1.3, "y": 0.1, "x": -0.07}),
+    "RefractingSurface": Row(
+        {"radius": 9.0, "n_before": 1.0, "n_behind": 1.5, "conic": -0.5, "coefficients": [1e-3]}
+    ),
+    "BinaryGrating": Row(
+        {"period": 2.3, "opd": 0.1, "transmission": 0.4, "duty": 0.4, "phi": 0.2, "shift": 0.3}
+    ),
+    "BlazedGrating": Row({"period": 2.3, "opd": 0.4, "phi": 0.2, "shift": 0.3}),
+    "SinusoidalGrating": Row({"period": 2.3, "opd": 0.4, "phi": 0.2, "shift": 0.3}),
+    "RandomDiffuser": Row({"roughness": 0.1, "correlation": 1.2}, (KEY, FIELD)),
+    "EngineeredDiffuser": Row({"angle": 0.2, "n": 1.1}, (KEY, FIELD), {"steps": 5}),
     "FFLens": Row({"f": 9.0, "n": 1.3, "spacing": 0.7}, static={"shape": (4, 5)}),
     "HighNAFFLens": Row(
         {"f": 2.0, "na": 0.8, "n": 1.3, "spacing": 0.2, "z": 0.1, "polarization": [0.6, 0.8]},
