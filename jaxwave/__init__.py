@@ -15,7 +15,6 @@ from jaxwave.compute import tune_cpu
 from jaxwave.diffusers import engineered_diffuser, random_diffuser
 from jaxwave.edit import crop, flip, normalize, pad, resample, shift, stack
 from jaxwave.far import (
-    Choice,
     choose_propagator,
     propagate,
     rayleigh_sommerfeld,
@@ -108,7 +107,6 @@ __all__ = [
     "scalable_angular_spectrum",
     "propagate",
     "choose_propagator",
-    "Choice",
     "ray_transfer",
     "tilted_plane",
     "absorbing_boundary",

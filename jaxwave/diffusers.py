@@ -31,7 +31,7 @@ def random_diffuser(
     and batch entries see the same glass. The path repeats beyond the window's edges.
 
     Args:
-        key: Random key.
+        key: Random key of :func:`jax.random.key`, shape ``()`` [none].
         field: The field, ``(..., y, x)`` or ``(..., 3, y, x)``.
         roughness: Standard deviation σ of the path, ``(...)`` [µm].
         correlation: Correlation length l, where the correlation is 1/e, ``(...)`` [µm].
@@ -102,7 +102,7 @@ def engineered_diffuser(
     remain outside the cone. The phase repeats beyond the window's edges.
 
     Args:
-        key: Random key.
+        key: Random key of :func:`jax.random.key`, shape ``()`` [none].
         field: The field, ``(..., y, x)`` or ``(..., 3, y, x)``.
         angle: Half angle of the cone in the medium, scalar [rad].
         n: Refractive index of the medium, scalar.

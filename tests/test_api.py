@@ -51,6 +51,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("units", "jaxwave.psf.top_hat"): "normalized pupil coordinates are in pupil radii",
     ("units", "jaxwave.psf.gaussian_pupil"): "normalized pupil coordinates are in pupil radii",
     ("units", "jaxwave.psf.*al_polarization"): "normalized pupil coordinates are in pupil radii",
+    ("units", "jaxwave.seidel_opd"): "normalized pupil coordinates are in pupil radii",
     ("units", "jaxwave.special.*"): "the argument of a special function is a pure number",
     ("units", "jaxwave.beads.find_beads"): "the radius is in pixels of the stack",
     ("keyword_only_options", "jaxwave.zernike_opd"): "coefficients and modes, then the point",

@@ -75,7 +75,7 @@ def test_front_to_back_focus_is_ff_lens_and_images_are_images():
     x = axis(50, 4.0)
     y = axis(48, 4.0)[:, None]
     need = behind(y, x, 15.0, [[-2.0, 0.0], [-1 / 800, -0.5]])
-    assert error(image.u, need) < 1e-5
+    assert error(image.u, need) < 1e-4  # the inverted image lacks the last row: 4e-5 of its peak
 
 
 def test_four_f_turns_scales_and_filters():
@@ -113,7 +113,8 @@ def test_prism_and_axicon_keep_their_digits():
         got = jw.prism(light, angle, n_prism=1.52, phi=0.3)
         need = np.exp(1j * rate * (x * np.cos(single(0.3)) + y * np.sin(single(0.3))))
         assert error(got.u, need) < (3e-6 if size < 100 else 1e-4)  # float32 of tan
-        cone = jw.axicon(light, angle, n_axicon=1.52, x=1.25, y=-0.5)
+        cone = jw.axicon(light, 0.9 * angle, n_axicon=1.52, x=1.25, y=-0.5)
+        rate = TAU * (single(1.52) - 1) * np.tan(single(0.9 * angle)) / W
         need = np.exp(-1j * rate * np.hypot(x - 1.25, y + 0.5))
         assert error(cone.u, need) < (3e-6 if size < 100 else 1e-4)
 
@@ -280,9 +281,10 @@ def test_lens_arrays_against_all_centers(layout, listed):
 
 def test_fill_factor_of_round_lenslets():
     light = wave((200, 200), 1.0)
+    disk = dict(lenslet="round", diameter=18.0)
     for layout, need in (("square", np.pi / 4), ("hexagonal", np.pi / np.sqrt(12))):
-        array = jw.microlens_array(light, 1e4, pitch=20.0, layout=layout, lenslet="round")
-        assert float(jnp.mean(array.amplitude)) == pytest.approx(need, rel=0.01)
+        array = jw.microlens_array(light, 1e4, pitch=20.0, layout=layout, **disk)
+        assert float(jnp.mean(array.amplitude)) == pytest.approx(0.81 * need, rel=0.01)
 
 
 def test_foci_lie_on_the_lattice_and_turn_with_it():
@@ -298,11 +300,9 @@ def test_foci_lie_on_the_lattice_and_turn_with_it():
 
 
 def test_pitch_turn_and_focus_are_learned_by_their_gradients():
-    light = wave((60, 60), 1.0)
-
     def array(pitch, turn, f):
-        image = jw.fresnel(jw.microlens_array(light, f, pitch=pitch, phi=turn), F).intensity
-        return image
+        light = jw.scalar_field(jnp.ones((60, 60), complex), spacing=1.0, wavelength=W)
+        return jw.fresnel(jw.microlens_array(light, f, pitch=pitch, phi=turn), F).intensity
 
     value = jax.jit(lambda *p: jnp.sum(array(*p)[20:40, 23:35] ** 2))
     with jax.enable_x64(True):

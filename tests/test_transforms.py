@@ -502,7 +502,6 @@ EXEMPT = {
     "Field": "a class; its factories and properties are in the table",
     "VectorField": "a class; vector_field is in the table",
     "Sampling": "an answer in numbers, not traced",
-    "Choice": "an answer in words",
     "choose_propagator": "an answer in words",
     "propagate": "calls one of three propagators of the table",
     "propagation_sampling": "answers questions about concrete fields; refuses tracers (tested)",
