@@ -132,7 +132,7 @@ class TiltedPlane(Element, function=planes.tilted_plane):
 
     Example:
         >>> TiltedPlane(0.2, axis="x")
-        TiltedPlane(angle=0.2, axis='x')
+        TiltedPlane(angle=0.2 rad, axis='x')
     """
 
     angle: Number

@@ -14,7 +14,7 @@ class CylindricalLens(Element, function=surfaces.cylindrical_lens):
 
     Example:
         >>> CylindricalLens("200 mm", phi=0.5)
-        CylindricalLens(f=200000 µm, phi=0.5 rad)
+        CylindricalLens(f=200000 µm, phi=0.5)
     """
 
     f: Number
@@ -53,7 +53,7 @@ class Axicon(Element, function=surfaces.axicon):
 
     Example:
         >>> Axicon(0.02)
-        Axicon(angle=0.02)
+        Axicon(angle=0.02 rad)
     """
 
     angle: Number
@@ -174,7 +174,7 @@ class EngineeredDiffuser(Element, function=diffusers.engineered_diffuser):
 
     Example:
         >>> EngineeredDiffuser(0.1)
-        EngineeredDiffuser(angle=0.1)
+        EngineeredDiffuser(angle=0.1 rad)
     """
 
     angle: Number
