@@ -43,6 +43,7 @@ def by_hand(shape, spacing, phase, pitch, fill, gap, y, x, fine=400):
     return gap * np.outer(whole_y, whole_x) + rows @ (np.exp(1j * phase) - gap) @ columns.T
 
 
+@pytest.mark.filterwarnings("ignore::jaxwave.JaxwaveWarning")  # pixels finer than samples
 @pytest.mark.parametrize(
     ("pitch", "fill", "gap"),
     [((1.3, 1.7), 0.8, 1.0), ((1.0, 0.5), 1.0, 1.0), ((0.31, 0.4), 0.6, 0.5 - 0.3j)],
