@@ -61,3 +61,62 @@ def test_errors():
         jax.jit(lambda z: jw.propagation_sampling(beam, z).value)(1.0)
     with pytest.raises(TypeError, match="missing"):
         jw.Sampling("f")
+
+
+# -- everything that writes a phase, a window, an aperture -----------------------------------
+
+TILE = dict(spacing=1.0, wavelength=0.5)
+SLOPE = np.add.outer(np.zeros(32), np.arange(32.0))
+SILENT = {
+    "tilt beyond Nyquist": lambda w: jw.plane_wave((1, 64), kx=3.2, **TILE),
+    "evanescent tilt": lambda w: jw.plane_wave((1, 64), spacing=0.1, wavelength=0.5, ky=14.0),
+    "lens too strong": lambda w: jw.thin_lens(w, 25.0),
+    "sphere too near": lambda w: jw.point_source((32, 32), z=20.0, **TILE),
+    "sphere far off axis": lambda w: jw.point_source((32, 32), z=1000.0, x=1000.0, **TILE),
+    "beam wider than its window": lambda w: jw.gaussian_beam((32, 32), waist=20.0, **TILE),
+    "beam finer than its samples": lambda w: jw.gaussian_beam((32, 32), waist=0.4, **TILE),
+    "beam that is not paraxial": lambda w: jw.gaussian_beam(
+        (32, 32), spacing=0.05, wavelength=0.35, waist=0.15
+    ),
+    "path too steep": lambda w: jw.opd_mask(w, 0.3 * SLOPE),
+    "phase too steep": lambda w: jw.phase_mask(w, 3.5 * SLOPE),
+    "window of replicas": lambda w: jw.ff_lens(w, 100.0, spacing=2.0, shape=(30, 30)),
+    "pixels finer than samples": lambda w: jw.slm(w, np.zeros((8, 8)), pitch=0.5),
+    "aperture outside": lambda w: jw.circular_aperture(w, 4.0, x=100.0),
+}
+FINE = {
+    "wrapped phase": lambda w: jw.phase_mask(w, np.mod(2.9 * SLOPE, 2 * np.pi)),
+    "random phase": lambda w: jw.phase_mask(w, np.random.default_rng(0).uniform(0, 6.3, (32, 32))),
+    "steps": lambda w: jw.opd_mask(w, 5.0 * (SLOPE > 10)),
+    "steep only in the dark": lambda w: jw.opd_mask(
+        jw.circular_aperture(w, 5.0), 0.02 * (SLOPE - 16) ** 2
+    ),
+    "lens too strong for its dark rim": lambda w: jw.thin_lens(jw.circular_aperture(w, 5.0), 25.0),
+    "immersed tilt": lambda w: jw.plane_wave((1, 64), spacing=0.1, wavelength=0.5, ky=14.0, n=1.33),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_what_its_grid_cannot_hold_is_told(name):
+    wave = jw.plane_wave((32, 32), **TILE)
+    with pytest.warns(jw.JaxwaveWarning, match=r"Use a|Move|pad|finer"):
+        SILENT[name](wave)
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_its_grid_holds_is_not(name):
+    FINE[name](jw.plane_wave((32, 32), **TILE))  # a warning is an error here
+
+
+def test_lengths_in_other_units():
+    wave = jw.plane_wave((8, 8), **TILE)
+    for call, text in (
+        (lambda: jw.thin_lens(wave, 0.18), "`f` is in micrometers; 0.18 looks like metres; pass 1"),
+        (lambda: jw.plane_wave((8, 8), spacing=5e-7, wavelength=0.5), "`spacing` .* like metres"),
+        (lambda: jw.slm(wave, np.zeros((2, 2)), pitch=8e-6), "`pitch` .* 8e-06 looks like metres"),
+        (lambda: jw.gaussian_beam((8, 8), waist=5e-6, **TILE), "`waist` .* looks like metres"),
+        (lambda: jw.circular_aperture(wave, 1e-4), "`radius` .* looks like metres"),
+        (lambda: jw.angular_spectrum(wave, 1e15), "`z` .* looks like nanometres"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()
