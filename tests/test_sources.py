@@ -98,7 +98,7 @@ def test_batches():
     colors = jnp.array([0.5, 0.6])[:, None]
     for make in (
         lambda **o: jw.point_source((4, 5), spacing=0.5, **o),
-        lambda **o: jw.gaussian_beam((4, 5), spacing=0.5, waist=1.0, **o),
+        lambda **o: jw.gaussian_beam((4, 5), spacing=0.8, waist=1.0, **o),
         lambda **o: jw.objective_point_source((4, 5), spacing=500.0, f=2000.0, na=0.6, **o),
     ):
         field = make(wavelength=colors, z=z)
