@@ -1,7 +1,9 @@
 """Formats beside TIFF and npy: what is written reads back, what is foreign is told in words."""
 
 import json
+import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -22,7 +24,6 @@ def stack():
 
 HEADS = {
     "h5py": (b"\x89HDF\r\n\x1a\n" + bytes(600), r"jaxwave\[hdf5\]"),
-    "scipy.io": (b"MATLAB 5.0 MAT-file" + bytes(600), r"jaxwave\[matlab\]"),
     "nd2": (b"\xda\xce\xbe\x0a" + bytes(600), r"jaxwave\[nd2\]"),
 }
 
@@ -110,6 +111,34 @@ def test_matlab_is_read_as_rows_columns_planes(tmp_path, stack):
     scipy_io.savemat(tmp_path / "a.mat", {"psf": stack.transpose(1, 2, 0), "na": 0.8})
     back = jio.read_stack(tmp_path / "a.mat", **SIZES)
     np.testing.assert_array_equal(back.data, stack)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+def test_matlab_numbers_of_every_type(tmp_path, stack, dtype, packed):
+    scipy_io = pytest.importorskip("scipy.io")
+    array = stack.transpose(1, 2, 0).astype(dtype)
+    others = {"cell": np.array([1, "a"], object), "text": "psf", "z": stack * 1j}
+    content = {**others, "psf": array, "s": {"a": array}}
+    scipy_io.savemat(tmp_path / "a.mat", content, do_compression=packed)
+    back = jio.read_stack(tmp_path / "a.mat", **SIZES)
+    np.testing.assert_array_equal(back.data, array.transpose(2, 0, 1).astype(np.float32))
+    assert back.file_dtype == np.dtype(dtype)
+
+
+def test_matlab_that_lies_about_its_size(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    path = tmp_path / "a.mat"
+    scipy_io.savemat(path, {"psf": np.zeros((8, 8, 8))}, do_compression=True)
+    whole = path.read_bytes()
+    for size, message in ((4096, "truncated or longer"), (1 << 31, "more than the limit")):
+        inner = zlib.compress(struct.pack("<II", 14, size) + bytes(1 << 20))
+        path.write_bytes(whole[:128] + struct.pack("<II", 15, len(inner)) + inner)
+        with pytest.raises(ValueError, match=message):
+            jio.read_stack(path, max_bytes=1e8, **SIZES)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(ValueError, match=r"an element claims .* are left"):
+        jio.read_stack(path, **SIZES)
 
 
 def test_matlab_structs_are_refused(tmp_path):

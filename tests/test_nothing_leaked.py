@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import uuid
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -194,5 +195,59 @@ def test_small_files_do_not_become_gigabytes(tmp_path):
         assert said.startswith("read_stack: "), said
     assert "longer than the file" in lines["offsets"][1]
     assert "no readable TIFF page" in lines["empty"][1]
-    assert "strips are longer than what they hold" in lines["strips"][1]
-    assert "a compressed strip holds more than its page" in lines["wide"][1]
+    assert "a compressed piece is longer than what it holds" in lines["strips"][1]
+    assert "a compressed piece holds more than it should" in lines["wide"][1]
+
+
+# -- compressed chunks ---------------------------------------------------------------------
+
+
+def deflated(mib, wbits=15):
+    """Zeros, packed so tightly that they look harmless."""
+    pack, one = zlib.compressobj(9, zlib.DEFLATED, wbits), bytes(1 << 20)
+    return b"".join(pack.compress(one) for _ in range(mib)) + pack.flush()
+
+
+@pytest.mark.slow
+def test_chunks_of_hdf5_do_not_inflate(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    for side, mib, message in ((16, 20, "is longer than"), (700, 290, "holds more than")):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            shape, chunk = (2, side, side), (1, side, side)
+            data = file.create_dataset("data", shape, "u2", chunks=chunk, compression="gzip")
+            for k in range(2):
+                data.id.write_direct_chunk((k, 0, 0), deflated(mib))
+        with pytest.raises(ValueError, match=f"a compressed piece {message}"):
+            jio.read_stack(tmp_path / "a.h5", pixel=0.13, dz=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Gzip", "Zstd", "Blosc", "whole"])
+def test_chunks_of_zarr_do_not_inflate(tmp_path, kind):
+    zarr = pytest.importorskip("zarr")
+    numcodecs = pytest.importorskip("numcodecs")
+    array = np.arange(2 * 300 * 300, dtype=np.uint16).reshape(2, 300, 300)
+    codec = getattr(zarr.codecs, f"{kind}Codec")() if kind != "whole" else zarr.codecs.ZstdCodec()
+    path = tmp_path / "a.zarr"
+    options = dict(shape=array.shape, chunks=(1, 300, 300), dtype="u2", compressors=codec)
+    zarr.create_array(str(path), dimension_names=list("zyx"), **options)[...] = array
+    if kind == "whole":
+        assert jio.read_stack(path, pixel=0.13, dz=0.3).shape == array.shape
+        return
+    zeros = np.zeros(300 << 20, np.uint8)
+    bomb = deflated(300, 31) if kind == "Gzip" else getattr(numcodecs, kind)().encode(zeros)
+    for k in range(2):
+        (path / "c" / str(k) / "0" / "0").write_bytes(bomb)
+    with pytest.raises(ValueError, match=r"a compressed piece (holds|claims|is longer)"):
+        jio.read_stack(path, pixel=0.13, dz=0.3)
+
+
+def test_a_giant_chunk_of_a_small_array(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    path = tmp_path / "a.zarr"
+    zarr.create_array(str(path), shape=(3, 8, 8), chunks=(3, 8, 8), dtype="u2")[...] = 1
+    about = json.loads((path / "zarr.json").read_text())
+    about["chunk_grid"]["configuration"]["chunk_shape"] = [30000, 80000, 80000]
+    (path / "zarr.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"a chunk' needs 384 .*B of memory|a chunk' needs"):
+        jio.read_stack(path, pixel=0.13, dz=0.3, axes="ZYX")

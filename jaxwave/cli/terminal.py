@@ -57,8 +57,11 @@ def in_flags(text: str, options: tuple[Option, ...]) -> str:
     if "select" in flags:
         text = re.sub(r"select=(\{[^}]*\})", lambda m: _select(m.group(1)), text)
     for name, flag in flags.items():
-        text = re.sub(rf"\b{name}='([^']*)'", lambda m, f=flag: f"{f} {_word(m.group(1))}", text)
-        text = re.sub(rf"`{name}=([^`']+)`", rf"{flag} \1", text)
+
+        def worded(match: re.Match[str], flag: str = flag) -> str:
+            return f"{flag} {_word(match.group(1))}"
+
+        text = re.sub(rf"\b{name}='([^']*)'", worded, text)
         text = re.sub(rf"`{name}`", flag, text)
     return text
 

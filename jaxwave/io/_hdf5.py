@@ -1,13 +1,14 @@
 """HDF5, MATLAB and ND2 files: one stack out of what they hold."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _axes, _optional
+from jaxwave.io import _axes, _inflate, _matlab, _optional
 from jaxwave.io._lengths import Length, stated
 from jaxwave.io._raw import Raw, Request
 
@@ -69,11 +70,30 @@ def _values(ask: Request, path: Path, key: str, found: Any) -> tuple[np.ndarray,
     for shape in (found.shape, chunk):
         size = found.dtype.itemsize * float(np.prod([float(n) for n in shape]))
         _files.fits(where, path.name, size, ask.max_bytes)
+    _check_chunks(where, path, found)
     stored, count = _stored(found)
     if stored < count and ask.missing != "fill":
         return _before_the_gap(ask, path, key, found, stored, count)
     note = f"{count - stored} of {count} chunks were never written and read as {found.fillvalue}"
     return np.asarray(found[...]), [note] * (stored < count)
+
+
+def _check_chunks(where: str, path: Path, found: Any) -> None:
+    """Requires that no chunk inflates past its size."""
+    if found.chunks is None or not found.id.get_create_plist().get_nfilters():
+        return
+    method = {"gzip": "deflate"}.get(found.compression, "")
+    size = int(np.prod(found.chunks, dtype=object)) * found.dtype.itemsize
+    infos: list[Any] = []
+    found.id.chunk_iter(infos.append)
+    for info in infos:
+
+        def read(place: tuple[int, ...] = tuple(info.chunk_offset)) -> bytes:
+            return bytes(found.id.read_direct_chunk(place)[1])
+
+        what = _inflate.problem(method, int(info.size), size, read)
+        if what:
+            raise ValueError(f"{where}: {path.name!r} is not read, because {what}. Save it again.")
 
 
 def _stored(found: Any) -> tuple[int, int]:
@@ -187,27 +207,22 @@ def _datasets(h5py: Any, file: Any) -> list[str]:
 
 
 def read_matlab(ask: Request, path: Path) -> Raw:
-    """Reads a MATLAB file before version 7.3: numeric arrays only, never objects."""
-    where, name, max_bytes = ask.where, ask.name, ask.max_bytes
-    scipy = _optional.require(where, "scipy.io", "matlab", "MATLAB files")
+    """Reads a MATLAB file before version 7.3: arrays of real numbers only, never objects."""
+    where = ask.where
     try:
-        listed = {key: tuple(shape) for key, shape, _ in scipy.whosmat(str(path))}
-        key = _choose(where, path, listed, name)
-        _files.fits(where, path.name, 8 * float(np.prod(listed[key], dtype=object)), max_bytes)
-        array = scipy.loadmat(str(path), variable_names=[key])[key]
-    except (ValueError, MemoryError) as error:
+        found = _matlab.read(where, path, ask.max_bytes)
+    except (ValueError, struct.error) as error:
         if str(error).startswith(where):
             raise
-        raise ValueError(f"{where}: {path.name!r} is damaged ({error}). Copy it again.") from None
-    except Exception as error:
+        raise ValueError(f"{where}: {path.name!r} is damaged: {error}. Copy it again.") from None
+    if ask.name in found and found[ask.name] is None:
         raise ValueError(
-            f"{where}: {path.name!r} cannot be read as a MATLAB file ({error}). Save it again."
-        ) from None
-    if array.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{where}: {key!r} of {path.name!r} is a MATLAB object or struct, which is not read. "
-            "Save the numbers as a plain array."
+            f"{where}: {ask.name!r} of {path.name!r} is a MATLAB object or struct, which is not "
+            "read. Save the numbers as a plain array of real numbers."
         )
+    arrays = {name: one for name, one in found.items() if one is not None}
+    shapes = {name: one.shape for name, one in arrays.items()}
+    array = arrays[_choose(where, path, shapes, ask.name)].values()
     return Raw(array, "YXZ" if array.ndim == 3 else None, {})
 
 

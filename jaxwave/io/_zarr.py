@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _axes, _optional
+from jaxwave.io import _axes, _inflate, _optional
 from jaxwave.io._lengths import Length, stated, without_defaults
 from jaxwave.io._raw import Raw, Request
 
 _NGFF = "0.5"
 _MOST_CHUNKS = 1_000_000
+# Compressions by a part of their codec's name.
+_METHODS = {"gzip": "gzip", "zlib": "gzip", "blosc": "blosc", "zstd": "zstd", "lz4": "lz4"}
+_METHODS |= {"lzma": "lzma", "bz2": "bz2"}
 
 
 def write(where: str, path: Path, data: np.ndarray, spacing: tuple[float, float, float]) -> Path:
@@ -96,7 +99,7 @@ def read(ask: Request, path: Path, archive: zipfile.ZipFile | None = None) -> Ra
         if archive is not None:
             _check_zip(where, path, archive, ask.max_bytes)
             store = zarr.storage.ZipStore(path, mode="r")
-        return _read(ask, path, zarr.open(store, mode="r", path=_prefix(archive)))
+        return _read(ask, path, zarr.open(store, mode="r", path=_prefix(archive)), archive)
     except (ImportError, MemoryError):
         raise
     except Exception as error:
@@ -129,7 +132,7 @@ def _prefix(archive: zipfile.ZipFile | None) -> str | None:
     return min(found, key=lambda name: (name.count("/") if name else -1, name), default=None)
 
 
-def _read(ask: Request, path: Path, node: Any) -> Raw:
+def _read(ask: Request, path: Path, node: Any, archive: zipfile.ZipFile | None) -> Raw:
     image: dict[str, Any] = {}
     dataset: dict[str, Any] = {}
     if not hasattr(node, "shape"):
@@ -140,6 +143,7 @@ def _read(ask: Request, path: Path, node: Any) -> Raw:
         image = _multiscales(node)[0] if _multiscales(node) else {}
         array, dataset = _pick(ask, path, node, image)
     _check_size(ask, path, array)
+    _check_chunks(ask, path, array, archive)
     axes = _axis_names(image, array)
     values, notes = _values(ask, path, array, axes)
     lengths = _lengths_of(image, dataset, axes) if image else {}
@@ -211,6 +215,25 @@ def _check_size(ask: Request, path: Path, array: Any) -> None:
         _files.fits(ask.where, part, size, ask.max_bytes)
     if float(np.prod([float(n) for n in array.shape])) < 1:
         raise ValueError(f"its shape is {array.shape}, without any value")
+
+
+def _check_chunks(ask: Request, path: Path, array: Any, archive: zipfile.ZipFile | None) -> None:
+    """Requires that no chunk inflates past its size."""
+    codecs = [type(codec).__name__.lower() for codec in array.compressors or ()]
+    codecs = [name for name in codecs if not name.startswith("crc32")]
+    method = next((m for m in _METHODS if codecs and m in codecs[-1]), "")
+    size = int(np.prod([float(n) for n in array.shards or array.chunks]))
+    size *= np.dtype(array.dtype).itemsize
+    for key in _stored(array) if codecs else ():
+        name = "/".join(part for part in (array.path, key) if part)
+
+        def read(name: str = name) -> bytes:
+            return archive.read(name) if archive is not None else (path / name).read_bytes()
+
+        stored = archive.getinfo(name).file_size if archive else (path / name).stat().st_size
+        what = _inflate.problem(_METHODS.get(method, ""), stored, size, read)
+        if what:
+            raise ValueError(f"it is not read, because {what} (chunk {key})")
 
 
 def _values(ask: Request, path: Path, array: Any, axes: str | None) -> tuple[np.ndarray, list[str]]:
