@@ -49,12 +49,11 @@ def _claimed(method: str, head: bytes) -> int:
 
 def _grows(method: str, data: bytes, most: int) -> bool:
     """Tells whether data become more than so many bytes; damaged ones are left to the reader."""
-    decoder: Any = {
-        "deflate": zlib.decompressobj,
-        "gzip": lambda: zlib.decompressobj(zlib.MAX_WBITS | 32),
-        "lzma": lzma.LZMADecompressor,
-        "bz2": bz2.BZ2Decompressor,
-    }[method]()
+    decoder: Any
+    if method in ("deflate", "gzip"):
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | (32 if method == "gzip" else 0))
+    else:
+        decoder = lzma.LZMADecompressor() if method == "lzma" else bz2.BZ2Decompressor()
     total = 0
     try:
         while not decoder.eof:
