@@ -69,6 +69,7 @@ def thin_lens(field: AnyField, f: ArrayLike | str, *, n: ArrayLike = 1.0) -> Any
     _check.finite(where, "f", f, unit="µm")
     _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lens.")
     _check.positive(where, "n", n)
+    _check.broadcast(where, field=field.batch_shape, f=np.shape(f), n=np.shape(n))
     if _check.is_concrete(field.wavelength, f, n):
         power = np.asarray(n, float) / np.asarray(f, float)
         rate = np.max(np.abs(power)) / np.min(np.asarray(field.wavelength))
@@ -279,6 +280,7 @@ def ff_lens(
     shape = None if shape is None else _check.grid_shape(where, shape)
     new = None if spacing is None else _new_spacing(where, field, spacing)
     f, n = (numerics.number(a, field.real_dtype) for a in (f, n))
+    _check.broadcast(where, field=field.batch_shape, f=f.shape, n=n.shape)
     if new is not None and _check.is_concrete(field.spacing, field.wavelength, f, n):
         scale = np.asarray(field.wavelength) * np.asarray(f) / np.asarray(n)
         replica = [scale / np.asarray(field.spacing)[..., k] for k in (0, 1)]

@@ -182,6 +182,8 @@ def circular_aperture(
     _check.finite(where, "y", y, unit="µm")
     _check.finite(where, "x", x, unit="µm")
     radius, y, x = (numerics.number(a, field.real_dtype) for a in (radius, y, x))
+    shapes = {"radius": radius.shape, "y": y.shape, "x": x.shape}
+    _check.broadcast(where, field=field.batch_shape, **shapes)
     sampling.warn_outside(where, field, y, x, radius)
     return _stop(field, radius, y, x)
 
