@@ -69,8 +69,22 @@ def test_no_output_replaces_an_input(tmp_path, capsys, monkeypatch):
     for target in (stack, link):
         words = ["export", str(tmp_path), "--like", str(stack), "--psf", str(target)]
         assert main(words) == 2
+        assert "is there already" in capsys.readouterr().err
+        assert main([*words, "--force"]) == 2
         assert "which is read" in capsys.readouterr().err
     assert stack.read_bytes() == before
+
+
+def test_a_file_of_somebody_else_is_not_replaced(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("psf.npz").write_text("precious")
+    words = ["psf", "--na", "0.8", "--wavelength", "500 nm", "--pixel", ".1", "--dz", ".3"]
+    assert main([*words, "-o", "psf.npz"]) == 2
+    assert main(["export", ".", "--pupil", "psf.npz"]) == 2
+    assert capsys.readouterr().err.count("is there already") == 2
+    assert Path("psf.npz").read_text() == "precious"
+    assert main([*words, "-o", "nowhere/psf.npz"]) == 2
+    assert "there is no folder for" in capsys.readouterr().err
 
 
 def test_an_output_inside_a_zarr_input_is_refused(tmp_path):

@@ -63,6 +63,8 @@ def export(arguments: argparse.Namespace) -> Settings:
         _length(settings, name)
     chosen(settings["select"])
     _folder(arguments.folder)
+    written = [name for kind in FORMATS for name in settings[kind] or []]
+    _free(written, force=arguments.force)
     if settings["like"] is not None:
         _exist([settings["like"]])
     return settings
@@ -81,6 +83,7 @@ def psf(arguments: argparse.Namespace) -> Settings:
         _length(settings, name)
     for name in ("planes", "size"):
         _least(settings, name, 1)
+    _free([settings["out"]], force=arguments.force)
     return settings
 
 
@@ -186,6 +189,15 @@ def _format(kind: str, name: str) -> None:
     if not name.lower().endswith(FORMATS[kind]):
         listed = ", ".join(FORMATS[kind])
         raise UsageError(f"--{kind}: the name must end in {listed}, got {name!r}.")
+
+
+def _free(paths: list[str], *, force: bool) -> None:
+    """Requires that no file is replaced unless that is wanted."""
+    for path in paths:
+        if os.path.exists(path) and not force:
+            raise UsageError(f"{path!r} is there already. Choose another name, or pass --force.")
+        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise UsageError(f"there is no folder for {path!r}. Make it first.")
 
 
 def _folder(path: str) -> None:
