@@ -8,17 +8,19 @@ numbers with their units.
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, fourier, grid
+from jaxwave import _check, fourier, grid, units
 from jaxwave.numerics import TAU, cis
 from jaxwave.psf.transmission import fresnel_transmission
 from jaxwave.zernike import zernike_modes_up_to, zernike_polynomials
 
 Parameters = dict[str, Array]
+_EXACT = jax.lax.Precision.HIGHEST  # some accelerators round matrix products otherwise
 
 # One unit of a parameter is this much (µm for lengths; logarithms of ratios).
 SCALES = {
@@ -79,10 +81,12 @@ class BeadModel:
         na: Numerical aperture.
         wavelength: Vacuum wavelength of the emission [µm].
         n: Refractive index of the immersion, and of the sample if ``n_sample`` is not given.
-        pixel: Camera pixel in the sample [µm].
+        pixel: Camera pixel in the sample [µm]; any width: where the light has finer structures,
+            up to 2 na/wavelength, the intensity is sampled finer and integrated over the pixels.
         shape: Number of pixels (ny, nx) of the images.
         order: Highest radial order of the Zernike modes.
-        pupil_samples: Samples across the pupil grid.
+        pupil_samples: Samples across the pupil grid; by default what the window needs, 48 at
+            least.
         vectorial: False neglects polarization.
         margin: Pixels added around the image so that the blur does not wrap.
         bead_diameter: Diameter of the bead [µm]; 0 is a point.
@@ -110,7 +114,7 @@ class BeadModel:
     pixel: float
     shape: tuple[int, int]
     order: int = 8
-    pupil_samples: int = 48
+    pupil_samples: int | None = None
     vectorial: bool = True
     margin: int = 8
     bead_diameter: float = 0.0
@@ -119,6 +123,8 @@ class BeadModel:
 
     def __post_init__(self) -> None:
         where = "BeadModel"
+        for name in ("wavelength", "pixel", "bead_diameter", "depth"):
+            object.__setattr__(self, name, float(units.length(getattr(self, name))))
         _check.wavelength(where, self.wavelength)
         _check.positive(where, "n", self.n)
         _check.numerical_aperture(where, self.na, self.n)
@@ -139,25 +145,40 @@ class BeadModel:
             )
         if self.order < 2:
             raise ValueError(f"{where}: `order` must be at least 2, got {self.order}.")
-        nyquist = self.wavelength / (4 * self.na)
-        if self.pixel > nyquist:
-            raise ValueError(
-                f"{where}: `pixel` must be at most wavelength/(4 na) = {nyquist:.4g} µm, where the "
-                f"camera resolves the image, got {self.pixel:.4g} µm."
-            )
-        period = self.wavelength / self.step
         width = self.pixel * (max(self.shape) + 2 * self.margin)
+        need = int(np.ceil(2.06 * self.na * width / self.wavelength))
+        if self.pupil_samples is None:
+            object.__setattr__(self, "pupil_samples", max(48, need + need % 2))
+        _check.integer(where, "pupil_samples", self.pupil_samples, 8)
+        period = self.wavelength / self.step
         if width > period:
-            need = int(np.ceil(self.pupil_samples * width / period))
             raise ValueError(
                 f"{where}: `pupil_samples` = {self.pupil_samples} repeats the image every "
-                f"{period:.3g} µm, less than the window of {width:.3g} µm. Pass {need} or more."
+                f"{period:.3g} µm, less than the window of {width:.3g} µm. Pass {need} or more, or "
+                "leave it out."
             )
 
     @property
     def step(self) -> float:
         """Spacing of the pupil grid in s."""
-        return 2.06 * self.na / self.pupil_samples
+        return 2.06 * self.na / self.samples
+
+    @property
+    def samples(self) -> int:
+        """Samples across the pupil grid."""
+        assert self.pupil_samples is not None  # filled in where the model is made
+        return self.pupil_samples
+
+    @property
+    def samples_per_pixel(self) -> int:
+        """Samples of the intensity across a pixel: its highest frequency is 2 na/wavelength."""
+        return int(np.ceil(self.pixel * 4 * self.na / self.wavelength - 1e-9))
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Samples of the intensity, margins included."""
+        ny, nx = (self.samples_per_pixel * (size + 2 * self.margin) for size in self.shape)
+        return ny, nx
 
     @property
     def modes(self) -> list[tuple[int, int]]:
@@ -172,7 +193,7 @@ class BeadModel:
 
     def start(self, z: float = 0.0) -> Parameters:
         """Parameters of the unaberrated microscope, the bead in the focus at z [µm]."""
-        size = (self.pupil_samples, self.pupil_samples)
+        size = (self.samples, self.samples)
         zero = {name: np.zeros(()) for name in ("y", "x", "pixel", "dz", "na")}
         maps = {"phase_map": np.zeros(size), "amplitude_map": np.zeros(size)}
         series = {name: np.zeros(3) for name in ("drift_y", "drift_x", "drift_z")}
@@ -210,7 +231,7 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
     References:
         R. J. Noll, "Zernike polynomials and atmospheric turbulence", JOSA 66, 207 (1976).
     """
-    place = grid.indices(model.pupil_samples) * model.step
+    place = grid.indices(model.samples) * model.step
     sy, sx = np.meshgrid(place, place, indexing="ij")
     square = sy**2 + sx**2
     near = square <= (1.04 * model.na) ** 2
@@ -247,8 +268,9 @@ def _slices(model: BeadModel) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(1), np.ones((1, 1, 1))
     depth = model.wavelength / (model.n - np.sqrt(model.n**2 - model.na**2))
     t, weight = np.polynomial.legendre.leggauss(3 + round(16 * radius / depth))
-    ny, nx = (size + 2 * model.margin for size in model.shape)
-    f = np.hypot(np.fft.fftfreq(ny, model.pixel)[:, None], np.fft.rfftfreq(nx, model.pixel))
+    ny, nx = model.grid_shape
+    fine = model.pixel / model.samples_per_pixel
+    f = np.hypot(np.fft.fftfreq(ny, fine)[:, None], np.fft.rfftfreq(nx, fine))
     v = TAU * radius * np.sqrt(1 - t**2)[:, None, None] * f
     angle = np.pi * np.arange(1, 33 + int(v.max())) / (33 + int(v.max()))
     chords = 2 * np.sin(angle) ** 2 / (len(angle) + 1)
@@ -272,7 +294,7 @@ def pupil(model: BeadModel, parameters: Parameters, basis: dict) -> tuple[Array,
     """Amplitude (with the area-weighted rim) and optical path [µm] on the pupil grid."""
     p = {name: value * SCALES[name] for name, value in parameters.items()}
     step = jnp.full(2, model.step, p["na"].dtype)
-    size = (model.pupil_samples, model.pupil_samples)
+    size = (model.samples, model.samples)
     rim = grid.disk_coverage(size, step, model.na * jnp.exp(p["na"]))
     opd = jnp.einsum("k,kyx->yx", p["zernike"], basis["phase"])
     phase_map = _free(p["phase_map"], basis["phase_gauge"], basis["near"])
@@ -361,7 +383,7 @@ def bead_stack(
     """
     amplitude, opd = pupil(model, parameters, basis)
     cosine = jnp.asarray(basis["cosine"])
-    place = (grid.indices(model.pupil_samples) * model.step).astype(np.float32)
+    place = (grid.indices(model.samples) * model.step).astype(np.float32)
     sy, sx = place[:, None], place[None, :]
     y, x, focus = positions(model, parameters, z, z_range)
     slices = len(basis["bead_z"]) if model.bead_diameter else 1
@@ -376,30 +398,52 @@ def bead_stack(
     counts = (
         np.array([1, 1, 2, 1, 1], np.float32) / 2 if model.vectorial else np.ones(1, np.float32)
     )
-    pixel = model.pixel * jnp.exp(parameters["pixel"] * SCALES["pixel"])
-    size = (model.shape[0] + 2 * model.margin, model.shape[1] + 2 * model.margin)
-    alpha = model.step * pixel / model.wavelength
-    u = fourier.matrix_ft2(wave[:, None] * fields, alpha, size, inverse=True)
+    fine = model.pixel / model.samples_per_pixel * jnp.exp(parameters["pixel"] * SCALES["pixel"])
+    alpha = model.step * fine / model.wavelength
+    u = fourier.matrix_ft2(wave[:, None] * fields, alpha, model.grid_shape, inverse=True)
     intensity = jnp.einsum("c,zcyx->zyx", counts, u.real**2 + u.imag**2)
-    spheres = basis["bead"] if slices > 1 else None
-    blurred = _blur(intensity, jnp.exp(parameters["blur"] * SCALES["blur"]), spheres)
-    m = model.margin
-    return blurred[:, m : size[0] - m, m : size[1] - m] / jnp.sum(emitted**2)
+    if slices > 1:
+        intensity = _spread(intensity, jnp.asarray(basis["bead"]))
+    pixels = _camera(model, intensity, jnp.exp(parameters["blur"] * SCALES["blur"]))
+    return pixels / jnp.sum(emitted**2)
 
 
-def _blur(intensity: Array, sigma: Array, spheres: ArrayLike | None = None) -> Array:
-    """Integrates over square pixels (and a bead) and blurs by ``sigma`` (y, x) [pixels]."""
+def _spread(intensity: Array, spheres: Array) -> Array:
+    """Sums the slices of a bead, each spread over its disk."""
     ny, nx = intensity.shape[-2:]
-    fy, fx = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)
-    box = (np.sinc(fy) * np.sinc(fx)).astype(np.float32)
-    width = (fy**2).astype(np.float32) * sigma[0] ** 2 + (fx**2).astype(np.float32) * sigma[1] ** 2
-    kernel = box * jnp.exp(-0.5 * TAU**2 * width)
-    spectrum = jnp.fft.rfft2(intensity)
-    if spheres is not None:
-        slices = len(jnp.asarray(spheres))
-        spectrum = spectrum.reshape(-1, slices, *spectrum.shape[-2:])
-        spectrum = jnp.sum(spectrum * spheres, axis=1)
-    return jnp.fft.irfft2(spectrum * kernel, (ny, nx))
+    spectrum = jnp.fft.rfft2(intensity).reshape(-1, len(spheres), *spheres.shape[-2:])
+    return jnp.fft.irfft2(jnp.sum(spectrum * spheres, axis=1), (ny, nx))
+
+
+def _camera(model: BeadModel, intensity: Array, sigma: Array) -> Array:
+    """Blurs by ``sigma`` (y, x) [pixels] and sums the light on every pixel, without the margin.
+
+    Both are filters of one axis each, so an axis is one real matrix: it takes the samples of the
+    intensity to their spectrum, multiplies that by the filters, and evaluates it at the centers of
+    the pixels alone. Exact where the intensity is sampled at its Nyquist rate, for any width of
+    the pixel, up to the wrapping of what crosses the margin.
+    """
+    rows, columns = (
+        _pixel_matrix(size, model.margin, model.samples_per_pixel, width)
+        for size, width in zip(model.shape, sigma, strict=True)
+    )
+    wide = jnp.einsum("jy,zyx->zjx", rows, intensity, precision=_EXACT)
+    return jnp.einsum("zjx,kx->zjk", wide, columns, precision=_EXACT)
+
+
+def _pixel_matrix(size: int, margin: int, fine: int, sigma: Array) -> Array:
+    """From ``fine`` samples a pixel (margins included) to the light on every pixel."""
+    count = (size + 2 * margin) * fine
+    f = np.fft.rfftfreq(count, 1 / fine)  # cycles per pixel
+    share = np.where((f == 0) | (2 * np.arange(len(f)) == count), 1, 2) * fine / count
+    filters = jnp.asarray((share * np.sinc(f)).astype(np.float32))
+    filters *= jnp.exp(-0.5 * TAU**2 * (f**2).astype(np.float32) * sigma**2)
+    pixel = np.arange(margin, margin + size)[:, None]
+    at = (np.arange(count) - count // 2) / fine + (size + 2 * margin) // 2
+    far, near = TAU * f * pixel, TAU * f * at[:, None]
+    ahead = np.concatenate([np.cos(far), np.sin(far)], axis=1).astype(np.float32)
+    back = np.concatenate([np.cos(near), np.sin(near)], axis=1).astype(np.float32)
+    return jnp.einsum("jf,f,kf->jk", ahead, jnp.tile(filters, 2), back, precision=_EXACT)
 
 
 def physical(model: BeadModel, parameters: Parameters) -> dict[str, Any]:
