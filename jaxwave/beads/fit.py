@@ -1,9 +1,9 @@
 """Calibrates a microscope's pupil from the image stack of one bead."""
 
-import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -24,16 +24,15 @@ from jaxwave.beads.model import (
     pupil,
     pupil_basis,
 )
-from jaxwave.beads.noise import noise_variance
-from jaxwave.calibration.lbfgs import Minimum, minimize
-from jaxwave.calibration.progress import Bar
+from jaxwave.beads.noise import Camera, noise_variance
+from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate
+from jaxwave.calibration.optimizers import lbfgs
 from jaxwave.calibration.uncertainty import standard_errors
-
-Progress = Callable[[str, int, int, float, float], None]
 
 # Expected step of the free maps from one pupil sample to the next [rad], [1].
 _PHASE_STEP, _AMPLITUDE_STEP = 0.25, 0.15
 _MAPS = ("phase_map", "amplitude_map")
+_REPORT = 10  # steps between two reports
 _MOST_LEFT_OUT = 0.2  # of the peak's pixels
 
 
@@ -101,10 +100,14 @@ def fit_bead(
     heldout: ArrayLike | None = None,
     start: Mapping[str, ArrayLike] | None = None,
     freeze: Sequence[str] = (),
+    known: ArrayLike | None = None,
+    camera: Camera | None = None,
     steps: tuple[int, int] = (60, 80),
     model_error: float = 0.02,
     per_plane_gain: bool = True,
     progress: Progress | bool = False,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
 ) -> BeadFit:
     r"""Fits pupil, position, focus, pixel, blur, drift, background and gain to a bead's stack.
 
@@ -113,9 +116,11 @@ def fit_bead(
 
     with gain and background solved inside the loss. First the Zernike modes, then the free phase
     and amplitude of the pupil on top (orthogonal to the modes, to piston, tilt and the true
-    defocus, which is the position); both stages are the same compiled program. Valid as
-    :class:`~jaxwave.beads.model.BeadModel` says. Zernike errors take the free maps
-    as known.
+    defocus, which is the position); both are stages of one calibration and the same compiled
+    program. Valid as :class:`~jaxwave.beads.model.BeadModel` says. The error bars are the larger
+    ones of two: those of the residuals' size, and those of the scatter from plane to plane, which
+    a model that is slightly wrong makes larger. Free maps add the modes that follow the model's
+    own to what is not known.
 
     Args:
         stack: One bead, ``(z, y, x)`` [counts].
@@ -127,11 +132,16 @@ def fit_bead(
         start: Scaled parameters ``(...)`` by name that shall not start from the unaberrated
             microscope, such as the pupil of another bead [``SCALES``].
         freeze: Names of the parameters that stay where they start, such as ``"blur"``.
+        known: Optical path difference that was added on purpose, ``(s_y, s_x)`` or
+            ``(z, s_y, s_x)`` [µm], as from ``model.opd``.
+        camera: What is known of the camera; its maps are cut like the stack.
         steps: Minimization steps with Zernike modes alone, and with the free maps.
         model_error: Share of the signal to which the model is trusted [1].
         per_plane_gain: False fits one gain and background to the whole stack.
         progress: True for a bar in the terminal, or a function that is called as
             ``progress(stage, step, steps, loss, heldout NMSE)``.
+        checkpoint: Folder that holds the state, so that a killed fit can go on.
+        resume: Goes on from the folder's state, if there is one, to the very same numbers.
 
     Returns:
         The fit, with its scores and error bars.
@@ -162,40 +172,81 @@ def fit_bead(
     for name in freeze:
         _check.choice(where, "freeze", name, SCALES)
     pieces = _pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
-    variance, background, _ = noise_variance(data, model_error=model_error)
-    problem = {
-        "data": jnp.asarray(data, jnp.float32),
-        "weight": jnp.asarray(mask / variance, jnp.float32),
-        "mask": jnp.asarray(mask, jnp.float32),
-        "z": jnp.asarray(z, jnp.float32),
-        "background": jnp.float32(background),
-        "basis": pieces.basis,
-        "maps": jnp.float32(0),
-    }
+    problem = _problem(where, pieces, data, z, mask, model_error, camera, known)
     brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
     parameters = _start(where, model, float(z[brightest]), start)
-    runs: list[Minimum] = []
-    bar = Bar() if progress is True else contextlib.nullcontext(progress or None)
-    with bar as shown:
-        for stage, count, maps in (("Zernike modes", steps[0], 0), ("free pupil", steps[1], 1)):
-            if count < 1:
-                continue
-            problem["maps"] = jnp.float32(maps)
-            report = None if shown is None else _reporter(shown, stage, count)
-            run = minimize(
-                pieces.loss,
-                parameters,
-                problem,
-                steps=count,
-                heldout=pieces.heldout,
-                progress=report,
-            )
-            parameters = jax.tree.map(jnp.asarray, run.parameters)
-            runs.append(run)
-    fit = _result(pieces, parameters, problem, runs)
+    run = calibrate(
+        {**parameters, "maps": np.zeros((), np.float32)},
+        pieces.loss,
+        problem,
+        stages=_stages(steps),
+        learn=[name for name in parameters if name not in freeze],
+        optimizer=lbfgs(),
+        heldout=problem,
+        heldout_loss=pieces.heldout,
+        report_every=_REPORT,
+        progress=progress,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    fit = _result(pieces, run, problem)
     _judge(where, fit)
     _judge_peak(where, fit, mask)
     return fit
+
+
+def _stages(steps: tuple[int, int]) -> list[Stage]:
+    """First the modes alone, then with the free maps; whole reports, so that nothing recompiles."""
+    return [
+        Stage(name=name, steps=_REPORT * -(-count // _REPORT), values={"maps": maps})
+        for name, count, maps in zip(
+            ("Zernike modes", "free pupil"), steps, (0.0, 1.0), strict=True
+        )
+        if count
+    ]
+
+
+def _problem(
+    where: str,
+    pieces: "_Pieces",
+    data: np.ndarray,
+    z: np.ndarray,
+    mask: np.ndarray,
+    model_error: float,
+    camera: Camera | None,
+    known: ArrayLike | None,
+) -> dict[str, Any]:
+    """The numbers of a fit."""
+    model = pieces.model
+    noise = {"camera": camera, "cutoff": 2 * model.na * model.pixel / model.wavelength}
+    variance, background, _ = noise_variance(data, model_error=model_error, **noise)
+    measured, _, _ = noise_variance(data, model_error=0.0, **noise)
+    arrays = {
+        "data": data,
+        "weight": mask / variance,
+        "variance": measured,
+        "mask": mask,
+        "z": z,
+        "background": background,
+        "known": known_opd(where, model, known, len(z)),
+    }
+    return {"basis": pieces.basis, **{k: np.asarray(v, np.float32) for k, v in arrays.items()}}
+
+
+def known_opd(where: str, model: BeadModel, known: ArrayLike | None, planes: int) -> np.ndarray:
+    """Known path differences with an axis of planes, of one plane if they are all the same."""
+    size = (model.samples, model.samples)
+    if known is None:
+        return np.zeros((1, 1, 1), np.float32)
+    maps = np.asarray(known, np.float32)
+    maps = maps[None] if maps.ndim == 2 else maps
+    if maps.shape not in ((1, *size), (planes, *size)):
+        raise ValueError(
+            f"{where}: `known` must be a map {size} on the model's pupil, or one for each of the "
+            f"{planes} planes, got the shape {np.shape(known)}. model.opd makes it of coefficients."
+        )
+    _check.finite_array(where, "known", maps)
+    return maps
 
 
 def _planes(
@@ -243,13 +294,6 @@ def _judge(where: str, fit: BeadFit) -> None:
             f"reaches 0.01.{remark} Check na, n, wavelength, pixel and dz, and that the microscope "
             "is a widefield one.",
         )
-
-
-def _reporter(progress: Progress, stage: str, count: int) -> Callable:
-    def report(step: int, loss: float, score: float | None) -> None:
-        progress(stage, step, count, loss, float("nan") if score is None else score)
-
-    return report
 
 
 def _start(
@@ -332,16 +376,18 @@ class _Pieces:
     def compiled_summary(self) -> Callable[..., dict[str, Any]]:
         return jax.jit(self.summary)
 
-    @cached_property
-    def compiled_pupil(self) -> Callable[..., tuple[Array, Array]]:
-        return jax.jit(partial(pupil, self.model))
-
-    def stack(self, parameters: Parameters, problem: dict, planes: np.ndarray) -> Array:
-        active = {k: v * problem["maps"] if k in _MAPS else v for k, v in parameters.items()}
+    def stack(self, parameters: Parameters, problem: dict, planes: np.ndarray | slice) -> Array:
+        maps = parameters["maps"]
+        active = {k: v * maps if k in _MAPS else v for k, v in parameters.items() if k != "maps"}
+        for name, part in zip(_MAPS, ("phase", "amplitude"), strict=True):
+            if (further := active.pop(f"further_{part}", None)) is not None:
+                active[name] += jnp.tensordot(further, problem["basis"][f"further_{part}"], 1)
         # The drift counts in units of the whole stack's range, so all z go in.
         full = jnp.max(jnp.abs(problem["z"]))
+        known = problem["known"]
+        known = known[planes] if known.shape[0] > 1 else known
         z = problem["z"][planes]
-        return bead_stack(self.model, active, z, problem["basis"], z_range=full)
+        return bead_stack(self.model, active, z, problem["basis"], z_range=full, opd=known)
 
     def residuals(self, parameters: Parameters, problem: dict) -> Array:
         image = self.stack(parameters, problem, self.fitted)
@@ -354,8 +400,6 @@ class _Pieces:
         return self.residuals({**parameters, **known}, problem)
 
     def loss(self, parameters: Parameters, problem: dict) -> Array:
-        held = {name: jax.lax.stop_gradient(parameters[name]) for name in self.frozen}
-        parameters = {**parameters, **held}
         chi2 = jnp.sum(self.residuals(parameters, problem) ** 2)
         prior = sum(jnp.sum((parameters[name] / width) ** 2) for name, width in PRIORS.items())
         for name, step in (("phase_map", _PHASE_STEP), ("amplitude_map", _AMPLITUDE_STEP)):
@@ -364,77 +408,103 @@ class _Pieces:
         return (chi2 + prior) / (len(self.fitted) * self.model.shape[0] * self.model.shape[1])
 
     def summary(self, parameters: Parameters, problem: dict) -> dict[str, Any]:
-        everything = np.arange(problem["data"].shape[0])
+        """The stack with every plane's own gain, and with the one of the fitted planes."""
         data, mask = problem["data"], problem["mask"]
-        image = self.stack(parameters, problem, everything)
-        fit, held = self.fitted, self.held
-        one = solve_gain_background(image[fit], data[fit], mask[fit], per_plane=False)
-        own = solve_gain_background(image, data, mask)
-
-        def error(gain: Array, background: Array, planes: np.ndarray) -> Array:
-            rest = mask[planes] * (gain * image[planes] + background - data[planes]) ** 2
-            return jnp.sum(rest) / self._light(problem, planes)
-
-        scores = {
-            "heldout_one_gain": error(*one, held),
-            "heldout_per_plane_gain": error(own[0][held], own[1][held], held),
-            "fitted_per_plane_gain": error(own[0][fit], own[1][fit], fit),
+        image = self.stack(parameters, problem, slice(None))
+        fitted = np.zeros((len(data), 1, 1), np.float32)
+        fitted[self.fitted] = 1
+        gain, background = solve_gain_background(image, data, mask)
+        one = solve_gain_background(image, data, mask * fitted, per_plane=False)
+        amplitude, opd = pupil(
+            self.model, {k: v for k, v in parameters.items() if k != "maps"}, problem["basis"]
+        )
+        return {
+            "image": gain * image + background,
+            "one_gain": one[0] * image + one[1],
+            "gain": gain,
+            "background": background,
+            "amplitude": amplitude,
+            "opd": opd,
         }
-        picture = own[0] * image + own[1]
-        return {"scores": scores, "image": picture, "gain": own[0], "background": own[1]}
-
-    def _light(self, problem: dict, planes: np.ndarray) -> Array:
-        signal = problem["mask"][planes] * (problem["data"][planes] - problem["background"]) ** 2
-        return jnp.maximum(jnp.sum(signal), 1e-30)
 
     def heldout(self, parameters: Parameters, problem: dict) -> Array:
-        return self.summary(parameters, problem)["scores"]["heldout_per_plane_gain"]
+        """NMSE of the held-out planes."""
+        image = self.stack(parameters, problem, self.held)
+        data, mask = problem["data"][self.held], problem["mask"][self.held]
+        gain, background = solve_gain_background(image, data, mask)
+        light = jnp.sum(mask * (data - problem["background"]) ** 2)
+        error = jnp.sum(mask * (gain * image + background - data) ** 2)
+        return error / jnp.maximum(light, 1e-30)
 
 
-def _result(pieces: _Pieces, parameters: Parameters, problem: dict, runs: list[Minimum]) -> BeadFit:
-    model = pieces.model
-    known = (*_MAPS, *pieces.frozen)
+def _scores(pieces: _Pieces, summary: dict[str, np.ndarray], problem: dict) -> dict[str, float]:
+    """NMSE, the NMSE that the noise alone would leave, and chi-squared per degree of freedom."""
+    data, mask, variance = (problem[k].astype(np.float64) for k in ("data", "mask", "variance"))
+
+    def nmse(error: np.ndarray, planes: np.ndarray) -> float:
+        light = np.sum(mask[planes] * (data[planes] - problem["background"]) ** 2)
+        return float(np.sum(mask[planes] * error[planes]) / max(light, 1e-30))
+
+    own, one = ((summary[name] - data) ** 2 for name in ("image", "one_gain"))
+    fit, held = pieces.fitted, pieces.held
+    seen = mask[held] > 0
+    chi2 = float(np.sum(seen * own[held] / variance[held]))
+    return {
+        "heldout_one_gain": nmse(one, held),
+        "heldout_per_plane_gain": nmse(own, held),
+        "fitted_per_plane_gain": nmse(own, fit),
+        "noise_floor": nmse(variance, held),
+        "reduced_chi_squared": chi2 / max(int(np.count_nonzero(seen)) - 2 * len(held), 1),
+    }
+
+
+def _errors(pieces: _Pieces, parameters: Parameters, problem: dict) -> Parameters:
+    """Standard errors of the scaled parameters; infinite where they cannot be had."""
+    known = (*_MAPS, *pieces.frozen, "maps")
     named = {k: v for k, v in parameters.items() if k not in known}
     rest = {k: v for k, v in parameters.items() if k in known}
-    prior = {k: jnp.full_like(v, PRIORS[k]) for k, v in named.items()}
+    prior = {k: np.full(np.shape(v), PRIORS[k]) for k, v in named.items()}
+    if float(parameters["maps"]):
+        for name, step in (("phase", _PHASE_STEP), ("amplitude", _AMPLITUDE_STEP)):
+            shapes = np.asarray(problem["basis"][f"further_{name}"], np.float64)
+            rough = sum(np.sum(np.diff(shapes, axis=a) ** 2, axis=(1, 2)) for a in (1, 2))
+            named[f"further_{name}"] = np.zeros(len(shapes), np.float32)
+            prior[f"further_{name}"] = step / np.sqrt(rough)
+    plane = np.repeat(np.arange(len(pieces.fitted)), int(np.prod(pieces.model.shape)))
     try:
-        errors, _ = standard_errors(pieces.residuals_beside, named, rest, problem, prior=prior)
+        errors, _ = standard_errors(
+            pieces.residuals_beside, named, rest, problem, prior=prior, groups=plane
+        )
     except ValueError as error:  # the fit itself is good
         _check.warn("fit_bead", f"there are no error bars: {error}")
-        errors = jax.tree.map(lambda a: jnp.full_like(a, jnp.inf), named)
+        errors = {k: np.full(np.shape(v), np.inf) for k, v in named.items()}
+    return {**{k: np.zeros(np.shape(v)) for k, v in rest.items()}, **errors}
+
+
+def _result(pieces: _Pieces, run: Calibration, problem: dict) -> BeadFit:
+    model = pieces.model
+    parameters = {name: np.asarray(value) for name, value in run.model.items()}
+    errors = _errors(pieces, parameters, problem)
     summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
-    amplitude, opd = pieces.compiled_pupil(parameters, problem["basis"])
+    parameters.pop("maps")
     values = physical(model, parameters)
     return BeadFit(
         model=model,
-        parameters=jax.tree.map(np.asarray, parameters),
+        parameters=parameters,
         values=values,
-        errors=_physical_errors(values, {**jax.tree.map(jnp.zeros_like, rest), **errors}),
-        pupil_amplitude=np.asarray(amplitude),
-        pupil_opd=np.asarray(opd),
+        errors=_physical_errors(values, errors),
+        pupil_amplitude=summary["amplitude"],
+        pupil_opd=summary["opd"],
         image=summary["image"],
         gain=summary["gain"].ravel(),
         background=summary["background"].ravel(),
         fitted=pieces.fitted,
         heldout=pieces.held,
-        scores={name: float(score) for name, score in summary["scores"].items()},
-        history={
-            "loss": np.concatenate([run.loss for run in runs]),
-            "heldout": np.concatenate([run.heldout for run in runs]),
-            "report_steps": _report_steps(runs),
-        },
-        seconds=sum(run.seconds for run in runs),
-        reason=runs[-1].reason,
+        scores=_scores(pieces, summary, problem),
+        history=run.history,
+        seconds=run.seconds,
+        reason=run.reason,
     )
-
-
-def _report_steps(runs: list[Minimum]) -> np.ndarray:
-    """Steps, counted over all stages, at which the held-out score was reported."""
-    steps: list[int] = []
-    for run in runs:
-        first = steps[-1] if steps else 0
-        steps += [first + run.report_every * (k + 1) for k in range(len(run.heldout))]
-    return np.asarray(steps)
 
 
 _SOURCES = {

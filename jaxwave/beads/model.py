@@ -6,6 +6,7 @@ numbers with their units.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -191,6 +192,31 @@ class BeadModel:
         """Zernike modes (n, m) of the logarithm of the amplitude."""
         return [(n, m) for n, m in zernike_modes_up_to(4) if n >= 1]
 
+    def opd(self, coefficients: ArrayLike, modes: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Optical path difference of Zernike modes on the pupil grid.
+
+        Args:
+            coefficients: One for every mode, ``(..., modes)`` [µm].
+            modes: Their orders (n, m).
+
+        Returns:
+            The path difference ``(..., s_y, s_x)`` [µm].
+        """
+        values = np.asarray(coefficients, np.float64)
+        if values.ndim < 1 or values.shape[-1] != len(modes):
+            raise ValueError(
+                f"BeadModel.opd: `coefficients` must have one number for each of the {len(modes)} "
+                f"modes, got the shape {values.shape}."
+            )
+        return np.tensordot(values, self.polynomials(modes), 1).astype(np.float32)
+
+    def polynomials(self, modes: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Zernike polynomials on the pupil grid, which go on a little beyond the rim."""
+        place = grid.indices(self.samples) * self.step
+        sy, sx = np.meshgrid(place, place, indexing="ij")
+        near = sy**2 + sx**2 <= (1.04 * self.na) ** 2
+        return np.asarray(zernike_polynomials(list(modes), sy / self.na, sx / self.na)) * near
+
     def start(self, z: float = 0.0) -> Parameters:
         """Parameters of the unaberrated microscope, the bead in the focus at z [µm]."""
         size = (self.samples, self.samples)
@@ -203,7 +229,7 @@ class BeadModel:
         }
         rest = {"z": np.asarray(z / SCALES["z"]), "blur": np.full(2, np.log(0.5) / SCALES["blur"])}
         everything = {**pupil, **maps, **zero, **series, **rest}
-        return {k: jnp.asarray(v, jnp.float32) for k, v in sorted(everything.items())}
+        return {k: jnp.asarray(np.asarray(v, np.float32)) for k, v in sorted(everything.items())}
 
 
 def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
@@ -237,12 +263,9 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
     near = square <= (1.04 * model.na) ** 2
     cosine = np.sqrt(np.maximum(1 - square / model.n**2, 0.05))
 
-    def modes(which: list[tuple[int, int]]) -> np.ndarray:
-        return np.asarray(zernike_polynomials(which, sy / model.na, sx / model.na)) * near
-
-    phase = modes(model.modes)
+    phase = model.polynomials(model.modes)
     gauge = np.stack([np.ones_like(sy), sy, sx, cosine]) * near
-    amplitude = modes(model.amplitude_modes)
+    amplitude = model.polynomials(model.amplitude_modes)
     heights, spheres = _slices(model)
     return {
         "bead_z": heights.astype(np.float32),
@@ -253,7 +276,21 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
         "amplitude": amplitude.astype(np.float32),
         "phase_gauge": _orthonormal(np.concatenate([gauge, phase]), near),
         "amplitude_gauge": _orthonormal(np.concatenate([gauge[:1], amplitude]), near),
+        **_further(model),
         "near": near.astype(np.float32),
+    }
+
+
+def _further(model: BeadModel) -> dict[str, np.ndarray]:
+    """The modes that follow the model's own: what free maps can do beside them, for error bars."""
+    own = {"phase": model.order, "amplitude": 4}
+    modes = {
+        name: [(n, m) for n, m in zernike_modes_up_to(order + 2) if n > order]
+        for name, order in own.items()
+    }
+    return {
+        f"further_{name}": model.polynomials(which).astype(np.float32)
+        for name, which in modes.items()
     }
 
 
@@ -351,6 +388,7 @@ def bead_stack(
     basis: dict[str, Any],
     *,
     z_range: ArrayLike | None = None,
+    opd: ArrayLike | None = None,
 ) -> Array:
     r"""Computes the image stack of a bead, of unit light through the pupil in every plane.
 
@@ -365,6 +403,8 @@ def bead_stack(
         basis: What :func:`pupil_basis` made for the model.
         z_range: Half the range of the drift polynomials, shape ``()`` [µm]; by default the
             largest of ``z``.
+        opd: Optical path difference beside that of the parameters, ``(z or 1, s_y, s_x)`` [µm],
+            such as one that was added on purpose.
 
     Returns:
         Share of the light in every pixel, ``(z, y, x)`` [1].
@@ -381,7 +421,8 @@ def bead_stack(
     References:
         B. M. Hanser et al., J. Microsc. 216, 32 (2004).
     """
-    amplitude, opd = pupil(model, parameters, basis)
+    amplitude, own = pupil(model, parameters, basis)
+    opd = own if opd is None else own + jnp.asarray(opd)
     cosine = jnp.asarray(basis["cosine"])
     place = (grid.indices(model.samples) * model.step).astype(np.float32)
     sy, sx = place[:, None], place[None, :]
@@ -390,6 +431,7 @@ def bead_stack(
     if slices > 1:  # one emitter in every slice; as many above as below, so the sign is free
         focus = (focus[:, None] + jnp.asarray(basis["bead_z"])).ravel()
         y, x = (jnp.repeat(a, slices) for a in (y, x))
+        opd = jnp.repeat(opd, slices, axis=0) if opd.ndim == 3 and opd.shape[0] > 1 else opd
     y, x, focus = (a[:, None, None] for a in (y, x, focus))
     path = opd + focus * model.n * (cosine - 1) - sy * y - sx * x
     emitted = amplitude / jnp.sqrt(cosine)

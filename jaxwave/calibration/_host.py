@@ -48,13 +48,16 @@ class Plan:
     scales: Mapping[str, Any]
     rates: Mapping[str, Any]
     priors: Mapping[str, Any]
+    values: Mapping[str, Any]
 
     def settings(self) -> dict[str, Any]:
         """What has to agree when a run goes on."""
         plain: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, Mapping):
+            if field.name == "values":
+                plain[field.name] = digest(dict(value))
+            elif isinstance(value, Mapping):
                 plain[field.name] = {k: describe(v) for k, v in value.items()}
             elif field.name == "method":
                 plain["optimizer"] = describe(value)
@@ -113,7 +116,7 @@ class Best:
 
 def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[list[Any], Best]:
     """Makes the steps of one stage; returns the models and what they reached."""
-    vectors = _vectors(plan, models)
+    vectors = _vectors(plan, [_with_values(model, plan.values) for model in models])
     require_concrete([vector.flat for vector in vectors])
     prog, inputs = _prepare(job, plan, vectors)
     carry, best, done, reason = _begin(job, number, prog, vectors)
@@ -178,6 +181,17 @@ def _advance(
 def _lead(best: Best) -> int:
     merit = best.heldout if np.isfinite(best.heldout).any() else best.loss
     return int(np.argmin(np.where(np.isfinite(merit), merit, np.inf)))
+
+
+def _with_values(model: Any, values: Mapping[str, Any]) -> Any:
+    """The model with the values that a stage begins with."""
+    if not values:
+        return model
+    structure, leaves = split(_WHERE, model)
+    for name, value in by_name("values", values, structure, list(structure.parameters)).items():
+        old = jnp.asarray(leaves[name])
+        leaves[name] = jnp.broadcast_to(jnp.asarray(value, old.dtype), old.shape)
+    return structure.merge(leaves)
 
 
 def _vectors(plan: Plan, models: list[Any]) -> list[Vector]:

@@ -91,6 +91,8 @@ class Stage:
         tolerance: Smallest relative change of the loss between reports.
         patience: Reports without improvement.
         name: Shown in the progress bar.
+        values: Values by pattern that parameters take when the stage begins, such as a switch
+            that is not learned; what was compiled stays.
 
     Raises:
         ValueError: In :func:`calibrate`, where the values are used.
@@ -112,6 +114,7 @@ class Stage:
     tolerance: float | None = None
     patience: int | None = None
     name: str | None = None
+    values: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +158,14 @@ class Calibration:
     starts: np.ndarray
     reason: str
     seconds: float
+
+    def __repr__(self) -> str:
+        heldout = "" if np.isnan(self.heldout) else f", held-out {self.heldout:.4g}"
+        start = f" from {self.history['loss'][0]:.4g}" if len(self.history["loss"]) else ""
+        return (
+            f"Calibration({len(self.learned)} parameters, loss {self.loss:.4g}{start}{heldout}, "
+            f"{len(self.history['loss'])} steps in {self.seconds:.3g} s: {self.reason})"
+        )
 
     def parameters(self) -> dict[str, np.ndarray]:
         """All parameters of the model, learned or not, by dotted name."""
@@ -338,7 +349,7 @@ def _plan(
             f"{_WHERE}: {method} needs the residuals, got a loss. Pass least_squares(residuals)."
         )
     batch = _batch(method, chosen["batch_size"], data)
-    _require_mappings(learning_rates=chosen["learning_rates"])
+    _require_mappings(learning_rates=chosen["learning_rates"], values=stage.values)
     for name, rate in (chosen["learning_rates"] or {}).items():
         _check.finite(_WHERE, f"learning_rates[{name!r}]", rate)
     if method.whole and chosen["learning_rates"]:
@@ -361,6 +372,7 @@ def _plan(
         tolerance=method.tolerance if tolerance is None else float(tolerance),
         patience=chosen["patience"],
         rates=chosen["learning_rates"] or {},
+        values=stage.values or {},
         **shared,
     )
 

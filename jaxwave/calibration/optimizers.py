@@ -6,7 +6,7 @@ its loop: ``init``, ``step`` and ``restart``.
 
 import dataclasses
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -15,6 +15,7 @@ import optax
 from jax import Array
 
 from jaxwave import _check
+from jaxwave.calibration._wolfe import line_search
 
 Function = Callable[[Array], Array]
 
@@ -90,9 +91,19 @@ class FirstOrder:
         return None
 
 
+class _QuasiNewton(NamedTuple):
+    value: Array  # at the newest place; infinite where nothing is known of it
+    gradient: Array
+    history: Any  # of the last steps
+
+
 @dataclasses.dataclass(frozen=True)
 class LBFGS:
-    """Quasi-Newton steps with a line search; made by :func:`lbfgs`."""
+    """Quasi-Newton steps with a line search; made by :func:`lbfgs`.
+
+    The first step, and the first after a rejected one, only looks where it stands: so the loss is
+    compiled once, in the line search.
+    """
 
     memory: int
     whole = True
@@ -100,35 +111,47 @@ class LBFGS:
     report_every = 10
     tolerance = 1e-7
 
-    def init(self, flat: Array) -> Any:
+    def init(self, flat: Array) -> _QuasiNewton:
         """The state at the start."""
-        return _lbfgs(self.memory).init(flat)
+        history = _lbfgs(self.memory).init(flat)
+        return _QuasiNewton(jnp.full((), jnp.inf, flat.dtype), jnp.zeros_like(flat), history)
 
-    def step(self, objective: Objective, flat: Array, state: Any, rates: Array | None) -> Step:
+    def step(
+        self, objective: Objective, flat: Array, state: _QuasiNewton, rates: Array | None
+    ) -> Step:
         """One step."""
-        # The line search has computed the loss and its gradient at the place that it chose.
-        value, gradient = optax.value_and_grad_from_state(objective.value)(flat, state=state)
-        update, new = _lbfgs(self.memory).update(
-            gradient, state, flat, value=value, grad=gradient, value_fn=objective.value
+        known = jnp.isfinite(state.value)
+        update, history = _lbfgs(self.memory).update(state.gradient, state.history, flat)
+        history = jax.tree.map(partial(jnp.where, known), history, state.history)
+        downhill = jnp.vdot(update, state.gradient) > 0
+        direction = -jnp.where(downhill, update, state.gradient)
+        t, value, gradient = line_search(
+            jax.value_and_grad(objective.value),
+            flat,
+            state.value,
+            state.gradient,
+            direction,
+            most=_LOOKS,
         )
-        moved = flat + update
+        moved = flat + t * direction
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-        finite = finite & jnp.all(jnp.isfinite(moved)) & jnp.isfinite(self.value(new))
-        return Step(moved, new, value, finite, jnp.where(finite, moved, flat))
+        finite = finite & jnp.all(jnp.isfinite(moved))
+        before = jnp.where(known, state.value, value)
+        new = _QuasiNewton(value, gradient, history)
+        return Step(moved, new, before, finite, jnp.where(finite, moved, flat))
 
-    def restart(self, flat: Array, state: Any) -> Any:
+    def restart(self, flat: Array, state: _QuasiNewton) -> _QuasiNewton:
         """The state after a rejected step."""
         return self.init(flat)
 
-    def value(self, state: Any) -> Array:
+    def value(self, state: _QuasiNewton) -> Array:
         """The loss at the newest place, where the state knows it."""
-        return optax.tree.get(state, "value")
+        return state.value
 
 
 @lru_cache
-def _lbfgs(memory: int) -> optax.GradientTransformationExtraArgs:
-    linesearch = optax.scale_by_zoom_linesearch(20, initial_guess_strategy="one")
-    return optax.lbfgs(memory_size=memory, linesearch=linesearch)
+def _lbfgs(memory: int) -> optax.GradientTransformation:
+    return optax.scale_by_lbfgs(memory_size=memory)
 
 
 def lbfgs(*, memory: int = 20) -> LBFGS:
@@ -238,6 +261,7 @@ class LevenbergMarquardt:
 
 
 _TRIALS = 8  # dampings that are tried before a step is given up
+_LOOKS = 20  # lengths that a line search tries
 
 
 def _dense(rows: Function, flat: Array) -> tuple[Array, Array, Callable]:

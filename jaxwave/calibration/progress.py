@@ -1,7 +1,10 @@
 """A progress bar over the stages of a fit."""
 
+import math
 from types import TracebackType
 from typing import Any, Self
+
+_WAITING = "{desc} [{elapsed}]"
 
 
 class Bar:
@@ -10,16 +13,19 @@ class Bar:
     def __init__(self) -> None:
         from tqdm import tqdm
 
-        self._bar: Any = tqdm(desc="compiling", unit="step", dynamic_ncols=True)
+        # Nothing is counted before the first report, which comes when all is compiled.
+        self._bar: Any = tqdm(desc="compiling", bar_format=_WAITING, dynamic_ncols=True)
+        self._bar.unit = " steps"
         self._stage = ""
 
     def __call__(self, stage: str, step: int, steps: int, loss: float, heldout: float) -> None:
         """Shows a report."""
         if stage != self._stage:
-            self._stage = stage
+            self._stage, self._bar.bar_format = stage, None
             self._bar.reset(total=steps)
             self._bar.set_description(stage)
-        self._bar.set_postfix_str(f"loss {loss:.4g}, held-out {heldout:.4g}", refresh=False)
+        rest = "" if math.isnan(heldout) else f", held-out {heldout:.4g}"
+        self._bar.set_postfix_str(f"loss {loss:.4g}{rest}", refresh=False)
         self._bar.update(step - self._bar.n)
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.calibration._tree import real_vector
@@ -21,6 +22,7 @@ from jaxwave.elements.labels import unit_of
 
 # Eigenvalues of the information, in units where its diagonal is one, that rounding cannot tell
 # from zero; by the bytes of the Jacobian's type.
+_MOST_LINES = 24  # of a printed table
 _NOTHING = {4: 1e-10, 8: 1e-13}
 _BATCH = 4
 
@@ -117,10 +119,15 @@ class Uncertainty:
             found.append(Combination(names, ratios, inflation))
         return found
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         width = max(map(len, self.names))
         rows = zip(self.names, self.values, self.errors, self.units, strict=True)
         lines = [f"{n:{width}} = {plus_minus(v, e)} {u}".rstrip() for n, v, e, u in rows]
+        if len(lines) > _MOST_LINES:
+            lines[_MOST_LINES - 1 :] = [f"... and {len(lines) - _MOST_LINES + 1} more"]
         worst = [f"Hardly told apart: {c}" for c in self.identifiability(limit=100.0)]
         return "\n".join(lines + worst)
 
@@ -220,6 +227,7 @@ def standard_errors(
     *data: Any,
     prior: Any = None,
     scale: float | None = None,
+    groups: ArrayLike | None = None,
 ) -> tuple[Any, np.ndarray]:
     r"""Standard errors of the parameters of a weighted least-squares fit.
 
@@ -238,6 +246,10 @@ def standard_errors(
         data: Further arguments of ``residuals``.
         prior: Pytree like ``parameters`` of the widths of Gaussian priors (infinite for none).
         scale: The factor s; by default from the residuals.
+        groups: Number of the group that every residual belongs to, such as its image,
+            ``(residuals,)`` [1]. Residuals of a group may go together, as where the model is
+            slightly wrong: the error is the larger one of that above and of the scatter of the
+            groups' pulls, C = H⁻¹ (Σ g gᵀ) H⁻¹ with the gradient g of every group.
 
     Returns:
         The errors, a pytree like ``parameters`` [their units], and the covariance,
@@ -265,7 +277,10 @@ def standard_errors(
     _require_resolved(information, parameters)
     factor = _birge(jacobian, r) if scale is None else scale
     covariance = factor**2 * _covariance(information, 0.0)
-    return unravel(jnp.asarray(np.sqrt(np.diag(covariance)), flat.dtype)), covariance
+    variance = np.diag(covariance)
+    if groups is not None:
+        variance = np.maximum(variance, _scatter(jacobian, r, information, np.asarray(groups)))
+    return unravel(jnp.asarray(np.sqrt(variance), flat.dtype)), covariance
 
 
 # -- residuals of a vector of parameters ---------------------------------------------------
@@ -334,6 +349,21 @@ def _information(jacobian: Array) -> np.ndarray:
         block = rows[:, start : start + 2**16].astype(np.float64)
         total += block @ block.T
     return total
+
+
+def _scatter(jacobian: Array, r: Array, information: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Variances by the scatter of the pulls of groups of residuals (a sandwich estimate)."""
+    rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
+    if groups.shape != values.shape:
+        raise ValueError(
+            f"standard_errors: `groups` must have one number for each of the {values.size} "
+            f"residuals, got the shape {groups.shape}."
+        )
+    names = np.unique(groups)
+    pulls = np.stack([rows[:, groups == k].astype(np.float64) @ values[groups == k] for k in names])
+    pulls = pulls - pulls.mean(axis=0)  # the priors' pull is shared by all
+    moved = _covariance(information, 0.0) @ pulls.T
+    return np.sum(moved**2, axis=1) * len(names) / max(len(names) - 1, 1)
 
 
 def _birge(jacobian: Array, r: Array) -> float:

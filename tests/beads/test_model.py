@@ -183,7 +183,7 @@ def test_errors(change: dict, message: str) -> None:
 
 @pytest.mark.parametrize("pixel", [0.15, 0.31])
 def test_the_blur_has_its_standard_deviation_in_pixels(pixel: float) -> None:
-    model = dataclasses.replace(MODEL, pixel=pixel, shape=(32, 33))
+    model = dataclasses.replace(MODEL, pixel=pixel, shape=(32, 33), pupil_samples=None)
     fine = model.samples_per_pixel
     origin = [n * fine // 2 for n in (48, 49)]  # of the samples of the intensity
     point = np.zeros((1, *model.grid_shape), np.float32)
