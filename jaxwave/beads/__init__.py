@@ -10,7 +10,7 @@ from jaxwave.beads.find import Bead, cut_bead, find_beads, hot_pixels, mass_cent
 from jaxwave.beads.fit import BeadFit, fit_bead
 from jaxwave.beads.linear import solve_gain_background
 from jaxwave.beads.model import BeadModel, bead_stack, pupil_basis
-from jaxwave.beads.noise import noise_variance
+from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.beads.stacks import StacksFit, StacksPrediction, fit_stacks, predict_stacks
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "pupil_basis",
     "BeadFit",
     "fit_bead",
+    "Camera",
     "noise_variance",
     "solve_gain_background",
     "BeadOutcome",

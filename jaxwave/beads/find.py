@@ -15,7 +15,9 @@ from jaxwave import _check
 
 _NEIGHBORS = [(j, k) for j in (-1, 0, 1) for k in (-1, 0, 1) if (j, k) != (0, 0)]
 _RING_CONTRAST = 3.0  # a neighbor is a bead, not a diffraction ring, if it outshines its ring so
-_FAINT = 0.05  # spots below this part of the brightest bead are left out
+_FAINT = 0.05  # spots below this part of the brightest bead that is not saturated are rejected
+_LEAST = 2e-4  # and below this part of the brightest of all they are its stray light
+_SPLIT = 0.35  # of the split of two beads: lobes part by less in some planes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Bead:
         background: Median around the bead [counts].
         noise: Standard deviation of one pixel [counts].
         rejected: The reason to reject the bead, empty if it is good.
+        lobes: Number of spots that its light makes.
 
     Raises:
         AttributeError: When it is changed; it is frozen.
@@ -49,6 +52,7 @@ class Bead:
     background: float
     noise: float
     rejected: str = ""
+    lobes: int = 1
 
     @property
     def ok(self) -> bool:
@@ -183,6 +187,7 @@ def find_beads(
     threshold: float = 8.0,
     radius: float | None = None,
     saturation: float | None = None,
+    cone: float | None = None,
 ) -> list[Bead]:
     r"""Finds the beads in a stack and says which should not be used, and why.
 
@@ -194,20 +199,24 @@ def find_beads(
     pixel: isolated bright pixels are taken for hot ones and left out. The noise :math:`\sigma`
     comes from differences of neighboring pixels, so that a slowly varying background does not
     count. A fainter spot around a bead is a bead of its own if it clearly outshines the ring of
-    its distance; else it is taken for a diffraction ring.
+    its distance; else it is taken for a diffraction ring. Spots whose light moves and parts along
+    z are the lobes of one emitter, as of an astigmatic, tetrapod or double-helix PSF: the light of
+    two beads is parted along their axis by the same amount in every plane.
 
     Args:
         stack: Values, ``(z, y, x)`` [counts]; a ``Stack`` brings its saturation level and mask.
         size: Width of the window that one bead needs [pixels].
         threshold: Lowest peak over the noise of the smoothed planes.
         radius: Peaks closer than this are one bead [pixels]; an eighth of ``size`` by default.
-            Give more for engineered PSFs with several lobes.
         saturation: Level from which pixels count as saturated [counts].
+        cone: Growth of the radius of a bead's light from plane to plane, dz tan(theta)/pixel
+            [pixels]: a spot that is brightest in another plane than a brighter one, and within
+            its cone there, is a lobe of it. None does not judge by that.
 
     Returns:
         Beads, brightest first. A bead is rejected that is saturated, overlaps with another one,
-        or is cut by the edge of the frame or the end of the stack. Spots with less than 5 % of
-        the brightest bead's contrast are left out.
+        is cut by the edge of the frame or the end of the stack, or has less than 5 % of the
+        contrast of the brightest bead that is not saturated.
 
     Raises:
         ValueError: If no bead is found, or the stack is not (z, y, x).
@@ -237,10 +246,14 @@ def find_beads(
     if not peaks:
         raise ValueError(_nothing(volume, best, noise, threshold, int(np.count_nonzero(bad))))
     sharp = volume.max(axis=0)
-    beads = [_measure(volume, sharp, peak, size, radius, noise) for peak in peaks]
+    spots = [_measure(volume, sharp, peak, size, radius, noise) for peak in peaks]
+    beads = sorted(_emitters(volume, spots, size, cone), key=lambda bead: -bead.peak)
+    good = [_contrast(bead) for bead in beads if bead.peak < level]
+    bar = _FAINT * max(good, default=0.0)
+    reasons = [_reason(volume, bead, beads, size, radius, level, bar) for bead in beads]
     return [
-        dataclasses.replace(bead, rejected=_reason(volume, bead, beads, size, radius, level))
-        for bead in sorted(beads, key=lambda bead: -bead.peak)
+        dataclasses.replace(bead, rejected=reason)
+        for bead, reason in zip(beads, reasons, strict=True)
     ]
 
 
@@ -389,8 +402,8 @@ def _peaks(
             continue
         contrast = float(projection[place]) - _around(projection, *place, size)
         best = max(best, contrast)
-        faint = contrast < _FAINT * best
-        if contrast <= lowest or faint or _is_ring(projection, place, found, floor):
+        stray = contrast < _LEAST * best
+        if contrast <= lowest or stray or _is_ring(projection, place, found, floor):
             continue
         found[place] = _rings(projection, place, size)
     return list(found), best
@@ -437,6 +450,70 @@ def _measure(
     return Bead((_vertex(profile), center_y, center_x), float(near.max()), background, noise)
 
 
+# -- lobes of one emitter ------------------------------------------------------------------
+
+
+def _emitters(volume: np.ndarray, spots: list[Bead], size: int, cone: float | None) -> list[Bead]:
+    """Spots that belong together as one bead, at the center of their light."""
+    groups: list[list[Bead]] = []
+    for spot in sorted(spots, key=lambda spot: -spot.peak):
+        mine = [g for g in groups if any(_together(volume, a, spot, size, cone) for a in g)]
+        groups = [g for g in groups if g not in mine]
+        groups.append([*(a for g in mine for a in g), spot])
+    return [_joined(group) for group in groups]
+
+
+def _together(volume: np.ndarray, a: Bead, b: Bead, size: int, cone: float | None) -> bool:
+    """Tells whether two spots that would overlap are lobes of one emitter."""
+    apart = math.dist(a.center[1:], b.center[1:])
+    if max(abs(p - q) for p, q in zip(a.center[1:], b.center[1:], strict=True)) > size / 2:
+        return False
+    planes = abs(a.center[0] - b.center[0])
+    fainter = _contrast(b) / _contrast(a)
+    if cone is not None and planes >= 1 and apart <= cone * planes and fainter < 0.5:
+        return True
+    return _moves(volume, a, b, apart)
+
+
+def _moves(volume: np.ndarray, a: Bead, b: Bead, apart: float) -> bool:
+    """Tells whether the light is parted along the spots' axis in some planes only.
+
+    The second moment along the axis less that across it is, for two beads, the square of half
+    their distance (times 4ab/(a+b)² for unequal brightness) in every plane, in focus or not.
+    """
+    (y1, x1), (y2, x2) = a.center[1:], b.center[1:]
+    share = _contrast(a) / (_contrast(a) + _contrast(b))
+    y0, x0 = share * y1 + (1 - share) * y2, share * x1 + (1 - share) * x2
+    half = math.ceil(1.2 * apart) + 2
+    rows = slice(max(round(y0) - half, 0), round(y0) + half + 1)
+    columns = slice(max(round(x0) - half, 0), round(x0) + half + 1)
+    part = volume[:, rows, columns].astype(np.float64)
+    j, k = np.indices(part.shape[1:])
+    dy, dx = j + rows.start - y0, k + columns.start - x0
+    inside = np.hypot(dy, dx) <= half
+    rim = inside & (np.hypot(dy, dx) > half - 2)
+    light = (part - np.median(part[:, rim], axis=1)[:, None, None]) * inside
+    light[light < 3 * a.noise] = 0
+    flux = light.sum(axis=(1, 2))
+    along = (dy * (y2 - y1) + dx * (x2 - x1)) / apart
+    across = (dy * (x2 - x1) - dx * (y2 - y1)) / apart
+    split = (light * (along**2 - across**2)).sum(axis=(1, 2)) / np.maximum(flux, 1e-300)
+    bright = flux > 0.25 * flux.max()
+    expected = share * (1 - share) * apart**2
+    return np.count_nonzero(bright & (split < _SPLIT * expected)) >= max(2, 0.2 * bright.sum())
+
+
+def _joined(group: list[Bead]) -> Bead:
+    """One bead, at the center of its bright lobes."""
+    lobes = [bead for bead in group if _contrast(bead) > 0.5 * _contrast(group[0])]
+    weights = np.array([_contrast(bead) for bead in lobes])
+    z, y, x = np.average([bead.center for bead in lobes], axis=0, weights=weights)
+    return dataclasses.replace(group[0], center=(float(z), float(y), float(x)), lobes=len(group))
+
+
+# -- one spot ------------------------------------------------------------------------------
+
+
 def _vertex(profile: np.ndarray) -> float:
     """Place of the maximum, between samples by a parabola."""
     k = int(np.argmax(profile))
@@ -452,7 +529,13 @@ def _contrast(bead: Bead) -> float:
 
 
 def _reason(
-    volume: np.ndarray, bead: Bead, beads: list[Bead], size: int, radius: float, level: float
+    volume: np.ndarray,
+    bead: Bead,
+    beads: list[Bead],
+    size: int,
+    radius: float,
+    level: float,
+    bar: float,
 ) -> str:
     """Why a bead should not be used; empty if nothing speaks against it."""
     z, y, x = bead.center
@@ -461,6 +544,8 @@ def _reason(
     full = int(np.count_nonzero(core[:, : 2 * half + 1, : 2 * half + 1] >= level))
     if full:  # first, because a flat top has no brightest plane and may look like several peaks
         return f"saturated: {full} pixels at {level:g} counts or above"
+    if _contrast(bead) < bar:
+        return f"faint: {_FAINT * _contrast(bead) / bar:.1%} of the brightest bead's contrast"
     window = _window(bead.center, (size, size), volume.shape)
     outside = _outside(window, volume.shape)
     if outside:
@@ -470,7 +555,8 @@ def _reason(
         return f"cut by the end of the stack: the brightest of {planes} planes is {round(z)}"
     for other in beads:
         dy, dx = other.center[1] - y, other.center[2] - x
-        if other is not bead and max(abs(dy), abs(dx)) <= size / 2:
+        near = max(abs(dy), abs(dx)) <= size / 2
+        if other is not bead and near and _contrast(other) >= _FAINT * _contrast(bead):
             part = _contrast(other) / _contrast(bead)
             text = f"{math.hypot(dy, dx):.1f} pixels away, {part:.0%} as bright"
             return f"overlapping: another bead is {text}"

@@ -241,8 +241,9 @@ def test_shipped_bead_is_the_scored_crop():
     np.testing.assert_allclose(beads.mass_center(stack), (127.6735, 130.7756), atol=1e-3)
     cut = beads.cut_bead(stack, beads.mass_center(stack), 64)
     np.testing.assert_array_equal(cut.data, measured(DATA, pixel=0.13, dz=0.3).data)
-    [bead] = beads.find_beads(stack, size=64)
+    bead, *rest = beads.find_beads(stack, size=64)
     np.testing.assert_array_equal(beads.cut_bead(stack, bead, 64).data, cut.data)
+    assert all(b.rejected.startswith("faint") for b in rest)
 
 
 def test_confocal_set_holds_four_beads():
@@ -257,5 +258,51 @@ def test_confocal_set_holds_four_beads():
 def test_light_sheet_bead():
     stack = measured(SHARED / "pycudadecon_lls_psf" / "psf.tif")
     np.testing.assert_allclose(stack.spacing, (0.1, 0.10188, 0.10188), rtol=1e-4)
-    [bead] = beads.find_beads(stack, size=48)
-    assert bead.ok
+    bead, *rest = beads.find_beads(stack, size=48)
+    assert bead.ok and all(b.rejected.startswith("faint") for b in rest)
+
+
+# -- lobes and neighbors -----------------------------------------------------------------------
+
+
+def blob(shape, places):
+    """Spots of (y, x, peak, width) in every plane."""
+    y, x = np.indices(shape, float)
+    return sum(p * np.exp(-((y - a) ** 2 + (x - b) ** 2) / (2 * w**2)) for a, b, p, w in places)
+
+
+def engineered(kind, z):
+    """Lobes of one emitter at (50, 44), z in units of its range."""
+    if kind == "tetrapod":  # parts along y before the focus and along x behind it
+        d = 11 * abs(z)
+        step = (d, 0) if z < 0 else (0, d)
+    else:  # a double helix turns
+        step = 6 * np.sin(0.9 * z), 6 * np.cos(0.9 * z)
+    lobes = [(50 + s * step[0], 44 + s * step[1], 700 - 40 * s, 2.0) for s in (-1, 1)]
+    return blob((96, 90), lobes)
+
+
+@pytest.mark.parametrize("kind", ["tetrapod", "helix"])
+def test_lobes_that_move_are_one_bead(kind):
+    stack = np.stack([100 + engineered(kind, z) for z in np.linspace(-1, 1, 11)])
+    stack += 4 * np.random.default_rng(3).normal(size=stack.shape)
+    [bead] = beads.find_beads(stack, size=40)
+    assert bead.ok and bead.lobes >= 2
+    np.testing.assert_allclose(bead.center[1:], (50, 44), atol=2.5)
+
+
+def test_a_spot_in_the_cone_of_a_brighter_bead_is_its_lobe():
+    stack = spots([(5, 48, 40, 900), (9, 48, 54, 120)], noise=2)
+    assert len(beads.find_beads(stack, size=32)) == 2
+    assert len(beads.find_beads(stack, size=32, cone=4.0)) == 1
+    assert len(beads.find_beads(stack, size=32, cone=2.0)) == 2
+
+
+def test_a_saturated_bead_hides_no_others_and_every_spot_has_its_reason():
+    places = [(5, 48, 50, 2e4), (5, 20, 20, 900), (5, 75, 20, 500), (5, 20, 76, 22)]
+    stack = np.minimum(spots(places, noise=2), 4095)
+    found = beads.find_beads(stack, size=28, saturation=4095)
+    assert {(75, 20), (20, 20)} == {tuple(np.rint(b.center[1:]).astype(int)) for b in found if b.ok}
+    assert found[0].rejected.startswith("saturated") and len(found) == 4
+    faint = [b for b in found if b.rejected.startswith("faint")]
+    assert len(faint) == 1 and "of the brightest bead's contrast" in faint[0].rejected

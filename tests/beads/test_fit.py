@@ -12,7 +12,7 @@ from jaxwave.beads import fit as bead_fit
 from jaxwave.beads.find import cut_bead, mass_center
 from jaxwave.beads.fit import fit_bead
 from jaxwave.beads.model import SCALES, BeadModel, bead_stack, pupil_basis
-from jaxwave.beads.noise import noise_variance
+from jaxwave.beads.noise import Camera, noise_variance
 
 SMALL = BeadModel(
     na=0.8,
@@ -73,12 +73,68 @@ def test_bad_pixels_of_zero_weight_do_not_matter(recovered) -> None:
     assert np.abs(fit.values["zernike_um"] - truth).max() < 1e-3
 
 
-def test_noise_variance_of_poisson_data() -> None:
-    data = np.random.default_rng(2).poisson(np.full((10, 40, 40), 50.0)).astype(float)
-    data[:, 18:22, 18:22] += 1000
-    variance, background, noise = noise_variance(data, model_error=0.0)
-    assert background == pytest.approx(50, rel=0.02) and noise**2 == pytest.approx(50, rel=0.25)
-    assert variance[5, 20, 20] == pytest.approx(1050, rel=0.3)
+def _counts(gain: float, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of a smooth spot on a camera, and their true variance."""
+    rng, read, dark = np.random.default_rng(1), 1.6, 2.0
+    y, x = np.mgrid[:48, :45]
+    electrons = 900 * np.exp(-((y - 24) ** 2 + (x - 20) ** 2) / 18) * np.ones((9, 1, 1)) + dark
+    counts = rng.poisson(electrons) + rng.normal(0, read, electrons.shape)
+    return counts / gain + offset, (electrons + read**2) / gain**2
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.46, 100.0), (2.1, 400.0), (1.0, 0.0)])
+@pytest.mark.parametrize("cutoff", [None, 0.42])
+def test_the_noise_is_found_whatever_the_offset(gain, offset, cutoff) -> None:
+    counts, variance = _counts(gain, offset)
+    found, background, _ = noise_variance(counts, model_error=0.0, cutoff=cutoff)
+    assert found[4, 24, 20] == pytest.approx(variance[4, 24, 20], rel=0.3)
+    assert background == pytest.approx(offset + 2 / gain, abs=0.5 / gain)
+
+
+def test_the_noise_of_a_known_camera() -> None:
+    counts, variance = _counts(0.46, 100.0)
+    camera = Camera(offset=100.0, gain=0.46 * np.ones((48, 45)), read_noise=1.6)
+    found, _, _ = noise_variance(counts, model_error=0.0, camera=camera)
+    np.testing.assert_allclose(found.mean(axis=0), variance[0], rtol=0.25, atol=3)
+    assert found[:, 24, 20].mean() == pytest.approx(variance[4, 24, 20], rel=0.05)
+    assert camera.cut(slice(3, 9), slice(2, 4)).shape == (6, 2)
+    assert float(Camera(gain=0.5, quantum_efficiency=0.8).photons(8.0)) == 5.0
+    with pytest.raises(ValueError, match=r"maps of `camera` must match .*\(48, 45\), got \(6, 2\)"):
+        noise_variance(counts, camera=camera.cut(slice(3, 9), slice(2, 4)))
+    with pytest.raises(ValueError, match=r"the maps have different shapes"):
+        Camera(offset=np.ones((3, 3)), gain=np.ones((2, 3)))
+
+
+def test_known_aberrations_are_not_fitted_again() -> None:
+    known = SMALL.opd([[0.03 * k] for k in range(-5, 6)], [(3, -1)])  # another one in every plane
+    truth = SMALL.start(0.1) | {"x": jnp.float32(0.5)}
+    values = np.zeros(len(SMALL.modes))
+    values[SMALL.modes.index((2, 2))] = 0.02
+    truth["zernike"] = jnp.asarray(values / SCALES["zernike"], jnp.float32)
+    clean = 3e5 * np.asarray(bead_stack(SMALL, truth, Z, pupil_basis(SMALL), opd=known)) + 100
+    data = np.random.default_rng(5).poisson(clean)
+    fit = fit_bead(data, Z, SMALL, steps=(60, 0), model_error=0.0, known=known)
+    off = fit.values["zernike_um"] - values
+    assert np.sqrt(np.sum(off**2)) < 2e-3
+    assert fit.scores["reduced_chi_squared"] == pytest.approx(1, abs=0.15)
+    with pytest.raises(ValueError, match=r"`known` must be a map \(32, 32\) on the model's pupil"):
+        fit_bead(data, Z, SMALL, known=known[:3])
+
+
+def test_a_killed_fit_goes_on_to_the_same_numbers(tmp_path) -> None:
+    data, _ = _synthetic()
+
+    def stop(stage: str, step: int, *_: object) -> None:
+        if (stage, step) == ("free pupil", 10):
+            raise KeyboardInterrupt
+
+    options = {"steps": (20, 20), "model_error": 0.0}
+    with pytest.raises(KeyboardInterrupt):
+        fit_bead(data, Z, SMALL, checkpoint=tmp_path, progress=stop, **options)
+    again = fit_bead(data, Z, SMALL, checkpoint=tmp_path, resume=True, **options)
+    whole = fit_bead(data, Z, SMALL, **options)
+    np.testing.assert_array_equal(again.values["zernike_um"], whole.values["zernike_um"])
+    assert len(again.history["loss"]) == 40
 
 
 @pytest.mark.parametrize(
