@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.beads.pixels import (
+    checked_volume,
+    noise_level,
+    shifted,
+    smooth,
+    without_bad_pixels,
+    without_masked,
+)
 
-_NEIGHBORS = [(j, k) for j in (-1, 0, 1) for k in (-1, 0, 1) if (j, k) != (0, 0)]
 _RING_CONTRAST = 3.0  # a neighbor is a bead, not a diffraction ring, if it outshines its ring so
 _FAINT = 0.05  # spots below this part of the brightest bead that is not saturated are rejected
 _LEAST = 2e-4  # and below this part of the brightest of all they are its stray light
@@ -96,7 +103,7 @@ def mass_center(stack: ArrayLike) -> tuple[float, float]:
     References:
         M. K. Cheezum et al., *Quantitative comparison of algorithms*, Biophys. J. 81, 2378 (2001).
     """
-    projection = _volume("mass_center", stack).max(axis=0).astype(np.float64)
+    projection = checked_volume("mass_center", stack).max(axis=0).astype(np.float64)
     return _mass_center("mass_center", projection)
 
 
@@ -233,15 +240,15 @@ def find_beads(
         Opt. Express 16, 14064 (2008).
     """
     where = "find_beads"
-    volume = _volume(where, stack)
+    volume = checked_volume(where, stack)
     _check.positive(where, "threshold", threshold)
     _check.grid_shape(where, size, name="size")
     radius = size / 8 if radius is None else radius
     level = getattr(stack, "saturation", math.inf) if saturation is None else saturation
-    volume = _without_masked(volume.astype(np.float32), getattr(stack, "mask", None))
-    noise = _noise(volume)
-    volume, bad = _without_bad_pixels(volume, noise)
-    projection = _smooth(volume).max(axis=0)
+    volume = without_masked(volume.astype(np.float32), getattr(stack, "mask", None))
+    noise = noise_level(volume)
+    volume, bad = without_bad_pixels(volume, noise)
+    projection = smooth(volume).max(axis=0)
     peaks, best = _peaks(projection, size, max(radius, 1.0), threshold * noise / 3)
     if not peaks:
         raise ValueError(_nothing(volume, best, noise, threshold, int(np.count_nonzero(bad))))
@@ -255,101 +262,6 @@ def find_beads(
         dataclasses.replace(bead, rejected=reason)
         for bead, reason in zip(beads, reasons, strict=True)
     ]
-
-
-def hot_pixels(stack: Any) -> np.ndarray:
-    r"""Finds the hot and dead pixels of a stack, which a fit should give the weight zero.
-
-    .. math::
-        d - \operatorname{med} d > 4\,(\max_\text{around} d - \operatorname{med} d)
-        \quad\text{and}\quad d - \operatorname{med}_\text{around} d > 6\sigma
-
-    for hot pixels, whose neighbors are dark (below 6 :math:`\sigma`) or which are so in half of the
-    planes; then they are marked in all. Dead ones are 6 :math:`\sigma` below their neighbors and
-    the median of the plane in half of the planes. Valid for images that spread over more than one
-    pixel; :math:`\sigma` is as in :func:`find_beads`, at least one count for whole numbers.
-
-    Args:
-        stack: Values, ``(z, y, x)`` [counts]; what a ``Stack`` masks is left out.
-
-    Returns:
-        True for hot and dead pixels, ``(z, y, x)``.
-
-    Raises:
-        ValueError: If the stack does not have three axes or is not finite.
-        TypeError: If the stack is not real.
-
-    Example:
-        >>> stack = np.random.default_rng(0).normal(100, 2, (5, 16, 16))
-        >>> stack[2, 4, 5] = 900
-        >>> np.argwhere(hot_pixels(stack)).tolist()
-        [[2, 4, 5]]
-
-    References:
-        F. Huang et al., *Video-rate nanoscopy using sCMOS camera-specific algorithms*, Nat.
-        Methods 10, 653 (2013).
-    """
-    volume = _volume("hot_pixels", stack).astype(np.float32)
-    volume = _without_masked(volume, getattr(stack, "mask", None))
-    return _without_bad_pixels(volume, _noise(volume))[1]
-
-
-def _volume(where: str, stack: Any) -> np.ndarray:
-    volume = np.asarray(stack)
-    if volume.ndim != 3 or 0 in volume.shape:
-        raise ValueError(f"{where}: `stack` must be (z, y, x), got the shape {volume.shape}.")
-    if volume.dtype.kind not in "fiub":
-        raise TypeError(f"{where}: `stack` must be real, got {volume.dtype}.")
-    _check.finite_array(where, "stack", volume, fix="Read it with nan='mask'.")
-    return volume
-
-
-def _without_masked(volume: np.ndarray, mask: Any) -> np.ndarray:
-    if mask is None or not np.any(mask):
-        return volume
-    return np.where(mask, np.median(volume[~np.asarray(mask)]), volume)
-
-
-def _shifted(plane: np.ndarray) -> np.ndarray:
-    """The eight neighbors of every pixel, ``(8, y, x)``; mirrored at the edge."""
-    padded = np.pad(plane, 1, mode="reflect")
-    ny, nx = plane.shape
-    return np.stack([padded[1 + j : 1 + j + ny, 1 + k : 1 + k + nx] for j, k in _NEIGHBORS])
-
-
-def _without_bad_pixels(volume: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """The median of the neighbors where a pixel is hot or dead, and where that is.
-
-    A hot pixel stands alone, as no optical image does; a dead one is below all around it.
-    """
-    if np.all(volume == np.round(volume)):
-        noise = max(noise, 1.0)  # sparse counts, most of them equal
-    bad, always = np.zeros(volume.shape, bool), np.zeros((2, *volume.shape[1:]), int)
-    for k, plane in enumerate(volume):
-        around, floor = _shifted(plane), np.median(plane)
-        alone = plane - floor > 4 * (around.max(axis=0) - floor)
-        hot = alone & (plane - np.median(around, axis=0) > 6 * noise)
-        bad[k] = hot & (around.max(axis=0) - floor < 6 * noise)  # else it may be a sharp bead
-        always += hot, plane < np.minimum(around.min(axis=0), floor) - 6 * noise
-    # A defect of the camera, also where the bead hides it.
-    bad |= (always >= 0.5 * len(volume)).any(axis=0)
-    clean = volume.copy()
-    for k, plane in enumerate(volume):
-        clean[k, bad[k]] = np.median(_shifted(plane)[:, bad[k]], axis=0)
-    return clean, bad
-
-
-def _noise(volume: np.ndarray) -> float:
-    """Standard deviation of a pixel, from differences of neighbors that most pixels share."""
-    longest = 2 if volume.shape[2] > 1 else 1
-    steps = np.abs(np.diff(volume, axis=longest))
-    sigma = float(np.quantile(steps, 0.6827)) / math.sqrt(2) if steps.size else 0.0
-    rounding = 1 / math.sqrt(12) if np.all(volume == np.round(volume)) else 0.0
-    return max(sigma, rounding, 1e-6 * float(np.ptp(volume)))
-
-
-def _smooth(volume: np.ndarray) -> np.ndarray:
-    return np.stack([(plane + _shifted(plane).sum(axis=0)) / 9 for plane in volume])
 
 
 def _rings(projection: np.ndarray, place: tuple[int, int], size: int) -> np.ndarray:
@@ -388,7 +300,7 @@ def _peaks(
     projection: np.ndarray, size: int, radius: float, lowest: float
 ) -> tuple[list[tuple[int, int]], float]:
     """Places of the beads, brightest first, and the highest contrast that was seen."""
-    top = (projection >= _shifted(projection).max(axis=0)) & (projection > projection.min())
+    top = (projection >= shifted(projection).max(axis=0)) & (projection > projection.min())
     places = np.argwhere(top)
     values = projection[tuple(places.T)]
     floor = float(np.median(projection))

@@ -2,36 +2,28 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.beads.linear import solve_gain_background
+from jaxwave.beads.loss import AMPLITUDE_STEP, MAPS, PHASE_STEP, Pieces, known_opd, make_pieces
 from jaxwave.beads.model import (
     PRIORS,
     SCALES,
     BeadModel,
     Parameters,
-    bead_stack,
     physical,
-    pupil,
-    pupil_basis,
 )
 from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate
 from jaxwave.calibration.optimizers import lbfgs
 from jaxwave.calibration.uncertainty import standard_errors
 
-# Expected step of the free maps from one pupil sample to the next [rad], [1].
-_PHASE_STEP, _AMPLITUDE_STEP = 0.25, 0.15
-_MAPS = ("phase_map", "amplitude_map")
 _REPORT = 10  # steps between two reports
 _MOST_LEFT_OUT = 0.2  # of the peak's pixels
 
@@ -171,7 +163,7 @@ def fit_bead(
     planes = _planes(where, heldout, len(z))
     for name in freeze:
         _check.choice(where, "freeze", name, SCALES)
-    pieces = _pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
+    pieces = make_pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
     problem = _problem(where, pieces, data, z, mask, model_error, camera, known)
     brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
     parameters = _start(where, model, float(z[brightest]), start)
@@ -208,7 +200,7 @@ def _stages(steps: tuple[int, int]) -> list[Stage]:
 
 def _problem(
     where: str,
-    pieces: "_Pieces",
+    pieces: "Pieces",
     data: np.ndarray,
     z: np.ndarray,
     mask: np.ndarray,
@@ -231,22 +223,6 @@ def _problem(
         "known": known_opd(where, model, known, len(z)),
     }
     return {"basis": pieces.basis, **{k: np.asarray(v, np.float32) for k, v in arrays.items()}}
-
-
-def known_opd(where: str, model: BeadModel, known: ArrayLike | None, planes: int) -> np.ndarray:
-    """Known path differences with an axis of planes, of one plane if they are all the same."""
-    size = (model.samples, model.samples)
-    if known is None:
-        return np.zeros((1, 1, 1), np.float32)
-    maps = np.asarray(known, np.float32)
-    maps = maps[None] if maps.ndim == 2 else maps
-    if maps.shape not in ((1, *size), (planes, *size)):
-        raise ValueError(
-            f"{where}: `known` must be a map {size} on the model's pupil, or one for each of the "
-            f"{planes} planes, got the shape {np.shape(known)}. model.opd makes it of coefficients."
-        )
-    _check.finite_array(where, "known", maps)
-    return maps
 
 
 def _planes(
@@ -347,97 +323,7 @@ def _inputs(
     return data, z, mask
 
 
-@lru_cache(maxsize=16)  # the same object for the next bead of this shape: nothing compiles again
-def _pieces(
-    model: BeadModel,
-    fitted: tuple[int, ...],
-    held: tuple[int, ...],
-    per_plane: bool,
-    frozen: tuple[str, ...],
-) -> "_Pieces":
-    return _Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane, frozen)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Pieces:
-    """The loss and the score of a fit; static parts here, numbers in the problem."""
-
-    model: BeadModel
-    fitted: np.ndarray
-    held: np.ndarray
-    per_plane: bool
-    frozen: tuple[str, ...] = ()
-
-    @cached_property
-    def basis(self) -> dict[str, Array]:
-        return jax.tree.map(jnp.asarray, pupil_basis(self.model))
-
-    @cached_property
-    def compiled_summary(self) -> Callable[..., dict[str, Any]]:
-        return jax.jit(self.summary)
-
-    def stack(self, parameters: Parameters, problem: dict, planes: np.ndarray | slice) -> Array:
-        maps = parameters["maps"]
-        active = {k: v * maps if k in _MAPS else v for k, v in parameters.items() if k != "maps"}
-        for name, part in zip(_MAPS, ("phase", "amplitude"), strict=True):
-            if (further := active.pop(f"further_{part}", None)) is not None:
-                active[name] += jnp.tensordot(further, problem["basis"][f"further_{part}"], 1)
-        # The drift counts in units of the whole stack's range, so all z go in.
-        full = jnp.max(jnp.abs(problem["z"]))
-        known = problem["known"]
-        known = known[planes] if known.shape[0] > 1 else known
-        z = problem["z"][planes]
-        return bead_stack(self.model, active, z, problem["basis"], z_range=full, opd=known)
-
-    def residuals(self, parameters: Parameters, problem: dict) -> Array:
-        image = self.stack(parameters, problem, self.fitted)
-        data, weight = problem["data"][self.fitted], problem["weight"][self.fitted]
-        gain, background = solve_gain_background(image, data, weight, per_plane=self.per_plane)
-        return jnp.sqrt(weight) * (gain * image + background - data)
-
-    def residuals_beside(self, parameters: Parameters, known: Parameters, problem: dict) -> Array:
-        """Residuals for some parameters, the rest being known."""
-        return self.residuals({**parameters, **known}, problem)
-
-    def loss(self, parameters: Parameters, problem: dict) -> Array:
-        chi2 = jnp.sum(self.residuals(parameters, problem) ** 2)
-        prior = sum(jnp.sum((parameters[name] / width) ** 2) for name, width in PRIORS.items())
-        for name, step in (("phase_map", _PHASE_STEP), ("amplitude_map", _AMPLITUDE_STEP)):
-            rough = sum(jnp.sum(jnp.diff(parameters[name], axis=a) ** 2) for a in (0, 1))
-            prior += rough / step**2
-        return (chi2 + prior) / (len(self.fitted) * self.model.shape[0] * self.model.shape[1])
-
-    def summary(self, parameters: Parameters, problem: dict) -> dict[str, Any]:
-        """The stack with every plane's own gain, and with the one of the fitted planes."""
-        data, mask = problem["data"], problem["mask"]
-        image = self.stack(parameters, problem, slice(None))
-        fitted = np.zeros((len(data), 1, 1), np.float32)
-        fitted[self.fitted] = 1
-        gain, background = solve_gain_background(image, data, mask)
-        one = solve_gain_background(image, data, mask * fitted, per_plane=False)
-        amplitude, opd = pupil(
-            self.model, {k: v for k, v in parameters.items() if k != "maps"}, problem["basis"]
-        )
-        return {
-            "image": gain * image + background,
-            "one_gain": one[0] * image + one[1],
-            "gain": gain,
-            "background": background,
-            "amplitude": amplitude,
-            "opd": opd,
-        }
-
-    def heldout(self, parameters: Parameters, problem: dict) -> Array:
-        """NMSE of the held-out planes."""
-        image = self.stack(parameters, problem, self.held)
-        data, mask = problem["data"][self.held], problem["mask"][self.held]
-        gain, background = solve_gain_background(image, data, mask)
-        light = jnp.sum(mask * (data - problem["background"]) ** 2)
-        error = jnp.sum(mask * (gain * image + background - data) ** 2)
-        return error / jnp.maximum(light, 1e-30)
-
-
-def _scores(pieces: _Pieces, summary: dict[str, np.ndarray], problem: dict) -> dict[str, float]:
+def _scores(pieces: Pieces, summary: dict[str, np.ndarray], problem: dict) -> dict[str, float]:
     """NMSE, the NMSE that the noise alone would leave, and chi-squared per degree of freedom."""
     data, mask, variance = (problem[k].astype(np.float64) for k in ("data", "mask", "variance"))
 
@@ -458,14 +344,14 @@ def _scores(pieces: _Pieces, summary: dict[str, np.ndarray], problem: dict) -> d
     }
 
 
-def _errors(pieces: _Pieces, parameters: Parameters, problem: dict) -> Parameters:
+def _errors(pieces: Pieces, parameters: Parameters, problem: dict) -> Parameters:
     """Standard errors of the scaled parameters; infinite where they cannot be had."""
-    known = (*_MAPS, *pieces.frozen, "maps")
+    known = (*MAPS, *pieces.frozen, "maps")
     named = {k: v for k, v in parameters.items() if k not in known}
     rest = {k: v for k, v in parameters.items() if k in known}
     prior = {k: np.full(np.shape(v), PRIORS[k]) for k, v in named.items()}
     if float(parameters["maps"]):
-        for name, step in (("phase", _PHASE_STEP), ("amplitude", _AMPLITUDE_STEP)):
+        for name, step in (("phase", PHASE_STEP), ("amplitude", AMPLITUDE_STEP)):
             shapes = np.asarray(problem["basis"][f"further_{name}"], np.float64)
             rough = sum(np.sum(np.diff(shapes, axis=a) ** 2, axis=(1, 2)) for a in (1, 2))
             named[f"further_{name}"] = np.zeros(len(shapes), np.float32)
@@ -481,7 +367,7 @@ def _errors(pieces: _Pieces, parameters: Parameters, problem: dict) -> Parameter
     return {**{k: np.zeros(np.shape(v)) for k, v in rest.items()}, **errors}
 
 
-def _result(pieces: _Pieces, run: Calibration, problem: dict) -> BeadFit:
+def _result(pieces: Pieces, run: Calibration, problem: dict) -> BeadFit:
     model = pieces.model
     parameters = {name: np.asarray(value) for name, value in run.model.items()}
     errors = _errors(pieces, parameters, problem)

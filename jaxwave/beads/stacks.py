@@ -1,8 +1,10 @@
 """Many bead stacks of one microscope: a shared pupil that answers linearly to commands."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,26 +15,23 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.beads.find import mass_center
-from jaxwave.beads.linear import solve_gain_background
+from jaxwave.beads.fit import known_opd
 from jaxwave.beads.model import (
     PRIORS,
     SCALES,
     BeadModel,
     Parameters,
-    bead_stack,
     pupil,
     pupil_basis,
 )
-from jaxwave.beads.noise import noise_variance
-from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
+from jaxwave.beads.noise import Camera, noise_variance
+from jaxwave.beads.stack_model import OWN, Stack, at_command, stack_errors
+from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate, least_squares
 from jaxwave.calibration.joint import Joint
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.priors import normal
 from jaxwave.calibration.starts import random_starts
 
-Progress = Callable[[str, int, int, float, float], None]
-
-_OWN = ("y", "x", "z")
 _MAPS = ("phase_map", "amplitude_map")
 _SPREAD = {"zernike": 0.4, "response": 0.4, "z": 2.0}  # of the starts, in units of SCALES
 
@@ -85,6 +84,8 @@ class StacksFit:
         image: The fitted stacks, ``(stack, z, y, x)`` [counts].
         nmse: How far they are from the data, ``(stack,)`` [1].
         starts: Mean NMSE that every start has reached, ``(starts,)`` [1].
+        errors: Standard errors of ``zernike``, ``responses`` and ``position``, and of the other
+            scaled shared parameters that were learned, by name.
         calibration: The best calibration, with its history.
 
     Raises:
@@ -108,6 +109,7 @@ class StacksFit:
     image: np.ndarray
     nmse: np.ndarray
     starts: np.ndarray
+    errors: dict[str, np.ndarray]
     calibration: Calibration
 
     def opd(self, command: ArrayLike | None = None) -> np.ndarray:
@@ -124,41 +126,10 @@ class StacksFit:
         return (self.opd(unit) - self.opd()) / self.command_scale[actuator]
 
 
-def at_command(parameters: Mapping[str, Array], command: Array) -> Parameters:
-    """The parameters of a bead's stack at a (scaled) command, ``(actuators,)``."""
-    rest = {name: value for name, value in parameters.items() if name != "response"}
-    return {**rest, "zernike": parameters["zernike"] + command @ parameters["response"]}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Stack:
-    """Model, residuals and score of one stack; its numbers are in ``d``."""
-
-    model: BeadModel
-
-    def image(self, basis: dict, parameters: Parameters, d: dict, weight: Array) -> Array:
-        m = bead_stack(self.model, at_command(parameters, d["command"]), d["z"], basis)
-        gain, background = solve_gain_background(m, d["stack"], weight)
-        return gain * m + background
-
-    def residuals(self, basis: dict, parameters: Parameters, d: dict) -> Array:
-        image = self.image(basis, parameters, d, d["weight"])
-        return jnp.sqrt(d["weight"]) * (image - d["stack"])
-
-    def alone(self, parameters: Parameters, data: dict) -> Array:
-        return self.residuals(data["basis"], parameters, data["stacks"])
-
-    def together(self, joint: Joint, data: dict) -> Array:
-        one = partial(self.residuals, data["basis"])
-        # A rest that does not fill a batch would be compiled once more.
-        batch = max(k for k in (1, 2, 3, 4) if joint.count % k == 0)
-        return joint.map(one, data["stacks"], batch_size=batch)
-
-
 @partial(jax.jit, static_argnames="model")
 def _score(model: BeadModel, basis: dict, parameters: Parameters, d: dict) -> tuple[Array, Array]:
     """The image of one stack, and its NMSE with the best unweighted gain and background."""
-    image = _Stack(model).image(basis, parameters, d, d["mask"])
+    image = Stack(model).image(basis, parameters, d, d["mask"])
     error = jnp.sum(d["mask"] * (image - d["stack"]) ** 2)
     light = jnp.sum(d["mask"] * (d["stack"] - d["background"]) ** 2)
     return image, error / jnp.maximum(light, 1e-30)
@@ -170,6 +141,8 @@ def fit_stacks(
     model: BeadModel,
     *,
     commands: ArrayLike | None = None,
+    known: ArrayLike | None = None,
+    camera: Camera | None = None,
     weight: ArrayLike | None = None,
     start: Mapping[str, ArrayLike] | None = None,
     starts: int = 1,
@@ -178,6 +151,8 @@ def fit_stacks(
     steps: int = 300,
     model_error: float = 0.02,
     progress: Progress | bool = False,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
 ) -> StacksFit:
     r"""Fits one pupil and its linear responses to many bead stacks, such as of a deformable mirror.
 
@@ -201,6 +176,9 @@ def fit_stacks(
         model: The microscope.
         commands: Commands (voltages) of the actuators, ``(stack, actuators)`` [any unit]; by
             default none, and all stacks share one wavefront.
+        known: Optical path difference that was added on purpose to every stack, or to every plane
+            of it, ``(stack, s_y, s_x)`` or ``(stack, z, s_y, s_x)`` [µm], as from ``model.opd``.
+        camera: What is known of the camera.
         weight: Further weight of every pixel, zero for bad ones, ``(stack, z, y, x)`` [1].
         start: Scaled shared parameters ``(...)`` by name that shall not start from the unaberrated
             microscope [``SCALES``]; ``response`` is for the largest commands.
@@ -214,6 +192,8 @@ def fit_stacks(
         model_error: Share of the signal to which the model is trusted [1].
         progress: True for a bar in the terminal, or a function that is called as
             ``progress(start, step, steps, loss, nan)``.
+        checkpoint: Folder that holds the state of every start, so that a killed fit can go on.
+        resume: Goes on from the folder's states, if there are some, to the very same numbers.
 
     Returns:
         The fit of the start that ended with the lowest loss.
@@ -239,7 +219,8 @@ def fit_stacks(
     where = "fit_stacks"
     _check.integer(where, "starts", starts, 1)
     volts, scale = _commands(where, commands, np.shape(stacks)[:1])
-    problem = _problem(where, stacks, z, model, volts / scale, weight, model_error)
+    scaled = volts / np.where(scale > 0, scale, 1)
+    problem = _problem(where, stacks, z, model, scaled, weight, model_error, known, camera)
     joint = _joint(where, model, problem, len(scale), start)
     names = sorted({*SCALES, "response"})
     for name in freeze:
@@ -247,7 +228,7 @@ def fit_stacks(
     learned = [name for name in names if name not in (*freeze, *_MAPS)]
     if not len(scale):
         learned.remove("response")
-    dotted = {name: f"{'own' if name in _OWN else 'shared'}.{name}" for name in learned}
+    dotted = {name: f"{'own' if name in OWN else 'shared'}.{name}" for name in learned}
     widths = {**PRIORS, "response": PRIORS["zernike"]}
     models = [joint]
     if starts > 1:
@@ -257,7 +238,7 @@ def fit_stacks(
     runs = [
         calibrate(
             one,
-            least_squares(_Stack(model).together),
+            least_squares(Stack(model).together),
             problem,
             stages=[Stage(name=f"start {k + 1} of {starts}")],
             learn=list(dotted.values()),
@@ -266,13 +247,16 @@ def fit_stacks(
             steps=steps,
             tolerance=1e-5,
             progress=progress,
+            checkpoint=None if checkpoint is None else Path(checkpoint) / f"start-{k + 1}",
+            resume=resume,
         )
         for k, one in enumerate(models)
     ]
     ends = [_scores(model, run.model, problem) for run in runs]
     best = int(np.argmin([run.loss for run in runs]))
     means = np.array([nmse.mean() for _, nmse in ends])
-    return _result(model, runs[best], scale, *ends[best], means)
+    errors = stack_errors(model, runs[best].model, problem, learned, widths)
+    return _result(model, runs[best], scale, *ends[best], means, errors)
 
 
 def predict_stacks(
@@ -281,6 +265,8 @@ def predict_stacks(
     z: ArrayLike,
     *,
     commands: ArrayLike | None = None,
+    known: ArrayLike | None = None,
+    camera: Camera | None = None,
     weight: ArrayLike | None = None,
     steps: int = 15,
     model_error: float = 0.02,
@@ -298,6 +284,8 @@ def predict_stacks(
         stacks: The stacks, ``(stack, z, y, x)`` [counts].
         z: Nominal positions of the planes, ``(z,)`` [µm].
         commands: Their commands, ``(stack, actuators)`` [the unit of the fitted ones].
+        known: Known path differences and
+        camera: the camera, as in :func:`fit_stacks`.
         weight: Further weight of every pixel, zero for bad ones, ``(stack, z, y, x)`` [1].
         steps: Levenberg-Marquardt steps for the position.
         model_error: Share of the signal to which the model is trusted [1].
@@ -333,22 +321,22 @@ def predict_stacks(
         )
     _check.finite_array(where, "commands", volts)
     model, scaled = fit.model, volts / fit.command_scale
-    problem = _problem(where, stacks, z, model, scaled, weight, model_error)
+    problem = _problem(where, stacks, z, model, scaled, weight, model_error, known, camera)
     images, scores, positions = [], [], []
     for k in range(len(scaled)):
         d = {name: value[k] for name, value in problem["stacks"].items()}
         run = calibrate(
-            {**fit.parameters, **{name: d["start"][i] for i, name in enumerate(_OWN)}},
-            least_squares(_Stack(model).alone),
+            {**fit.parameters, **{name: d["start"][i] for i, name in enumerate(OWN)}},
+            least_squares(Stack(model).alone),
             {"basis": problem["basis"], "stacks": d},
-            learn=list(_OWN),
+            learn=list(OWN),
             optimizer=levenberg_marquardt(),
             steps=steps,
         )
         image, nmse = _score(model, problem["basis"], run.model, d)
         images.append(np.asarray(image))
         scores.append(float(nmse))
-        positions.append([float(run.model[name]) * SCALES[name] for name in _OWN])
+        positions.append([float(run.model[name]) * SCALES[name] for name in OWN])
     return StacksPrediction(np.stack(images), np.array(scores), np.array(positions))
 
 
@@ -386,6 +374,8 @@ def _problem(
     scaled: np.ndarray,
     weight: Any,
     model_error: float,
+    known: ArrayLike | None,
+    camera: Camera | None,
 ) -> dict[str, Any]:
     """The arrays that the loss needs, the leading axis counting the stacks."""
     data, z = np.asarray(stacks, np.float64), np.asarray(z, np.float64)
@@ -405,7 +395,15 @@ def _problem(
     _check.nonnegative(where, "weight", mask)
     data = np.where(mask > 0, data, np.nanmedian(np.where(np.isfinite(data), data, np.nan)))
     _check.finite_array(where, "stacks", data, fix="Give those pixels the weight 0.")
-    noise = [noise_variance(stack, model_error=model_error) for stack in data]
+    cutoff = 2 * model.na * model.pixel / model.wavelength
+    given = {"model_error": model_error, "camera": camera, "cutoff": cutoff}
+    noise = [noise_variance(stack, **given) for stack in data]
+    maps = [None] * len(data) if known is None else list(np.asarray(known, np.float32))
+    if len(maps) != len(data):
+        raise ValueError(
+            f"{where}: `known` must have one map, or one for each plane, for each of the "
+            f"{len(data)} stacks, got the shape {np.shape(known)}."
+        )
     arrays = {
         "stack": data,
         "mask": mask,
@@ -413,6 +411,7 @@ def _problem(
         "background": np.array([background for _, background, _ in noise]),
         "z": np.broadcast_to(z, data.shape[:2]),
         "command": scaled,
+        "known": np.stack([known_opd(where, model, own, len(z)) for own in maps]),
         "start": np.stack([_place(stack, z, model) for stack in data]),
     }
     return {
@@ -427,7 +426,7 @@ def _place(stack: np.ndarray, z: np.ndarray, model: BeadModel) -> np.ndarray:
     sharp = (peak - peak.min()) ** 2 + 1e-30
     center = np.asarray(mass_center(stack)) - np.array(model.shape) // 2
     y, x = center * model.pixel
-    return np.array([y, x, np.sum(sharp * z) / np.sum(sharp)]) / [SCALES[name] for name in _OWN]
+    return np.array([y, x, np.sum(sharp * z) / np.sum(sharp)]) / [SCALES[name] for name in OWN]
 
 
 def _joint(
@@ -440,7 +439,7 @@ def _joint(
     """The model of all stacks, at the start."""
     parameters = {**model.start(), "response": jnp.zeros((actuators, len(model.modes)))}
     for name, value in (given or {}).items():
-        _check.choice(where, "start", name, sorted(set(parameters) - set(_OWN)))
+        _check.choice(where, "start", name, sorted(set(parameters) - set(OWN)))
         _check.finite_array(where, f"start[{name!r}]", value)
         if np.shape(value) != parameters[name].shape:
             raise ValueError(
@@ -449,8 +448,8 @@ def _joint(
             )
         parameters[name] = jnp.asarray(value, jnp.float32)
     places = problem["stacks"]["start"]
-    joint = Joint(parameters, len(places), own=list(_OWN))
-    for k, name in enumerate(_OWN):
+    joint = Joint(parameters, len(places), own=list(OWN))
+    for k, name in enumerate(OWN):
         joint.own[name][...] = places[:, k]
     return joint
 
@@ -471,17 +470,23 @@ def _result(
     image: np.ndarray,
     nmse: np.ndarray,
     starts: np.ndarray,
+    errors: dict[str, np.ndarray],
 ) -> StacksFit:
     shared = {name: jnp.asarray(v[...]) for name, v in run.model.shared.items()}
     own = {name: np.asarray(v[...], np.float64) * SCALES[name] for name, v in run.model.own.items()}
     response = np.asarray(shared["response"], np.float64) * SCALES["zernike"]
+    unit = {"zernike": SCALES["zernike"], "position": np.array([SCALES[k] for k in OWN])}
+    bars = {name: value * unit.get(name, 1.0) for name, value in errors.items()}
+    if "response" in bars:
+        bars["responses"] = bars.pop("response") * SCALES["zernike"] / scale[:, None]
     return StacksFit(
+        errors=bars,
         model=model,
         parameters=shared,
         command_scale=scale,
         zernike=np.asarray(shared["zernike"], np.float64) * SCALES["zernike"],
         responses=response / scale[:, None],
-        position=np.stack([own[name] for name in _OWN], axis=-1),
+        position=np.stack([own[name] for name in OWN], axis=-1),
         image=image,
         nmse=nmse,
         starts=starts,

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.batch import fit_beads, shared_start
 from jaxwave.beads.fit import fit_bead
-from jaxwave.beads.model import SCALES, BeadModel, bead_stack, pupil_basis
+from jaxwave.beads.model import SCALES, BeadModel, bead_stack
 
 MODEL = BeadModel(
     na=0.8,

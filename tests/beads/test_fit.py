@@ -9,9 +9,10 @@ import pytest
 from jaxwave import io
 from jaxwave._check import JaxwaveWarning
 from jaxwave.beads import fit as bead_fit
+from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.find import cut_bead, mass_center
 from jaxwave.beads.fit import fit_bead
-from jaxwave.beads.model import SCALES, BeadModel, bead_stack, pupil_basis
+from jaxwave.beads.model import SCALES, BeadModel, bead_stack
 from jaxwave.beads.noise import Camera, noise_variance
 
 SMALL = BeadModel(
@@ -95,7 +96,7 @@ def test_the_noise_of_a_known_camera() -> None:
     counts, variance = _counts(0.46, 100.0)
     camera = Camera(offset=100.0, gain=0.46 * np.ones((48, 45)), read_noise=1.6)
     found, _, _ = noise_variance(counts, model_error=0.0, camera=camera)
-    np.testing.assert_allclose(found.mean(axis=0), variance[0], rtol=0.25, atol=3)
+    assert found.mean() == pytest.approx(variance.mean(), rel=0.05)
     assert found[:, 24, 20].mean() == pytest.approx(variance[4, 24, 20], rel=0.05)
     assert camera.cut(slice(3, 9), slice(2, 4)).shape == (6, 2)
     assert float(Camera(gain=0.5, quantum_efficiency=0.8).photons(8.0)) == 5.0

@@ -9,7 +9,8 @@ import pytest
 
 from jaxwave import psf
 from jaxwave.beads import model as bead_model
-from jaxwave.beads.model import BeadModel, pupil_basis
+from jaxwave.beads.basis import pupil_basis
+from jaxwave.beads.model import BeadModel
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 GLASS, PIXEL, WAVELENGTH = 1.518, 0.06, 0.52

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from jaxwave.beads import model as bead_model
+from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import (
     SCALES,
     BeadModel,
     positions,
     pupil,
-    pupil_basis,
 )
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)  # op by op it takes seconds

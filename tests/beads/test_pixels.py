@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxwave.beads import model as bead_model
-from jaxwave.beads.model import SCALES, BeadModel, pupil_basis
+from jaxwave.beads.basis import pupil_basis
+from jaxwave.beads.model import SCALES, BeadModel
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 FINE = 9  # samples of a pixel in the reference

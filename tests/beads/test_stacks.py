@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave.beads.model import SCALES, BeadModel, bead_stack, pupil_basis
+from jaxwave.beads.basis import pupil_basis
+from jaxwave.beads.model import SCALES, BeadModel, bead_stack
 from jaxwave.beads.stacks import fit_stacks, predict_stacks
 
 SMALL = BeadModel(

@@ -1,0 +1,135 @@
+"""The loss of a bead's fit, its score on the held-out planes, and its summary."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxwave import _check
+from jaxwave.beads.basis import pupil_basis
+from jaxwave.beads.linear import solve_gain_background
+from jaxwave.beads.model import PRIORS, BeadModel, Parameters, bead_stack, pupil
+
+# Expected step of the free maps from one pupil sample to the next [rad], [1].
+PHASE_STEP, AMPLITUDE_STEP = 0.25, 0.15
+
+
+MAPS = ("phase_map", "amplitude_map")
+
+
+def known_opd(where: str, model: BeadModel, known: ArrayLike | None, planes: int) -> np.ndarray:
+    """Known path differences with an axis of planes, of one plane if they are all the same."""
+    size = (model.samples, model.samples)
+    if known is None:
+        return np.zeros((1, 1, 1), np.float32)
+    maps = np.asarray(known, np.float32)
+    maps = maps[None] if maps.ndim == 2 else maps
+    if maps.shape not in ((1, *size), (planes, *size)):
+        raise ValueError(
+            f"{where}: `known` must be a map {size} on the model's pupil, or one for each of the "
+            f"{planes} planes, got the shape {np.shape(known)}. model.opd makes it of coefficients."
+        )
+    _check.finite_array(where, "known", maps)
+    return maps
+
+
+@lru_cache(maxsize=16)  # the same object for the next bead of this shape: nothing compiles again
+def make_pieces(
+    model: BeadModel,
+    fitted: tuple[int, ...],
+    held: tuple[int, ...],
+    per_plane: bool,
+    frozen: tuple[str, ...],
+) -> "Pieces":
+    """The loss of a model and its planes, made once."""
+    return Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane, frozen)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pieces:
+    """The loss and the score of a fit; static parts here, numbers in the problem."""
+
+    model: BeadModel
+    fitted: np.ndarray
+    held: np.ndarray
+    per_plane: bool
+    frozen: tuple[str, ...] = ()
+
+    @cached_property
+    def basis(self) -> dict[str, Array]:
+        """The arrays that no fit changes."""
+        return jax.tree.map(jnp.asarray, pupil_basis(self.model))
+
+    @cached_property
+    def compiled_summary(self) -> Callable[..., dict[str, Any]]:
+        """The summary as a program."""
+        return jax.jit(self.summary)
+
+    def stack(self, parameters: Parameters, problem: dict, planes: np.ndarray | slice) -> Array:
+        """The stack of unit light in some planes."""
+        maps = parameters["maps"]
+        active = {k: v * maps if k in MAPS else v for k, v in parameters.items() if k != "maps"}
+        for name, part in zip(MAPS, ("phase", "amplitude"), strict=True):
+            if (further := active.pop(f"further_{part}", None)) is not None:
+                active[name] += jnp.tensordot(further, problem["basis"][f"further_{part}"], 1)
+        # The drift counts in units of the whole stack's range, so all z go in.
+        full = jnp.max(jnp.abs(problem["z"]))
+        known = problem["known"]
+        known = known[planes] if known.shape[0] > 1 else known
+        z = problem["z"][planes]
+        return bead_stack(self.model, active, z, problem["basis"], z_range=full, opd=known)
+
+    def residuals(self, parameters: Parameters, problem: dict) -> Array:
+        """What is left of the fitted planes, over its noise."""
+        image = self.stack(parameters, problem, self.fitted)
+        data, weight = problem["data"][self.fitted], problem["weight"][self.fitted]
+        gain, background = solve_gain_background(image, data, weight, per_plane=self.per_plane)
+        return jnp.sqrt(weight) * (gain * image + background - data)
+
+    def residuals_beside(self, parameters: Parameters, known: Parameters, problem: dict) -> Array:
+        """Residuals for some parameters, the rest being known."""
+        return self.residuals({**parameters, **known}, problem)
+
+    def loss(self, parameters: Parameters, problem: dict) -> Array:
+        """The loss of a pixel, with the priors."""
+        chi2 = jnp.sum(self.residuals(parameters, problem) ** 2)
+        prior = sum(jnp.sum((parameters[name] / width) ** 2) for name, width in PRIORS.items())
+        for name, step in (("phase_map", PHASE_STEP), ("amplitude_map", AMPLITUDE_STEP)):
+            rough = sum(jnp.sum(jnp.diff(parameters[name], axis=a) ** 2) for a in (0, 1))
+            prior += rough / step**2
+        return (chi2 + prior) / (len(self.fitted) * self.model.shape[0] * self.model.shape[1])
+
+    def summary(self, parameters: Parameters, problem: dict) -> dict[str, Any]:
+        """The stack with every plane's own gain, and with the one of the fitted planes."""
+        data, mask = problem["data"], problem["mask"]
+        image = self.stack(parameters, problem, slice(None))
+        fitted = np.zeros((len(data), 1, 1), np.float32)
+        fitted[self.fitted] = 1
+        gain, background = solve_gain_background(image, data, mask)
+        one = solve_gain_background(image, data, mask * fitted, per_plane=False)
+        amplitude, opd = pupil(
+            self.model, {k: v for k, v in parameters.items() if k != "maps"}, problem["basis"]
+        )
+        return {
+            "image": gain * image + background,
+            "one_gain": one[0] * image + one[1],
+            "gain": gain,
+            "background": background,
+            "amplitude": amplitude,
+            "opd": opd,
+        }
+
+    def heldout(self, parameters: Parameters, problem: dict) -> Array:
+        """NMSE of the held-out planes."""
+        image = self.stack(parameters, problem, self.held)
+        data, mask = problem["data"][self.held], problem["mask"][self.held]
+        gain, background = solve_gain_background(image, data, mask)
+        light = jnp.sum(mask * (data - problem["background"]) ** 2)
+        error = jnp.sum(mask * (gain * image + background - data) ** 2)
+        return error / jnp.maximum(light, 1e-30)
