@@ -7,11 +7,12 @@ commands of a deformable mirror (:func:`fit_stacks`).
 
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.batch import BeadOutcome, fit_beads, shared_start
-from jaxwave.beads.find import Bead, cut_bead, find_beads, hot_pixels, mass_center
+from jaxwave.beads.find import Bead, cut_bead, find_beads, mass_center
 from jaxwave.beads.fit import BeadFit, fit_bead
 from jaxwave.beads.linear import solve_gain_background
 from jaxwave.beads.model import BeadModel, bead_stack
 from jaxwave.beads.noise import Camera, noise_variance
+from jaxwave.beads.pixels import hot_pixels
 from jaxwave.beads.stacks import StacksFit, StacksPrediction, fit_stacks, predict_stacks
 
 __all__ = [

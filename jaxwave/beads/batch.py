@@ -14,7 +14,6 @@ from jaxwave.beads.model import BeadModel
 
 # What beads of one microscope share; position and drift are each bead's own.
 _SHARED = ("zernike", "amplitude", "phase_map", "amplitude_map", "pixel", "dz", "na", "blur")
-_GOOD = 0.1  # held-out NMSE below which a pupil is worth starting from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,12 +180,10 @@ def _attempt(
         text = str(error).strip() or type(error).__name__
         return BeadOutcome(name, "failed", text.splitlines()[0])
     texts = [str(w.message) for w in caught if issubclass(w.category, JaxwaveWarning)]
-    score = fit.scores["heldout_per_plane_gain"]
-    if not np.isfinite(score):
+    if not np.isfinite(fit.scores["heldout_per_plane_gain"]):
         return BeadOutcome(name, "failed", "fit_beads: the fit is not finite")
-    if score > _GOOD or texts:
-        reason = texts[0] if texts else f"held-out NMSE {score:.2g}, where a good fit reaches 0.01"
-        return BeadOutcome(name, "poor", reason, fit)
+    if texts:
+        return BeadOutcome(name, "poor", texts[0], fit)
     return BeadOutcome(name, "ok", "", fit)
 
 

@@ -26,6 +26,7 @@ from jaxwave.calibration.uncertainty import standard_errors
 
 _REPORT = 10  # steps between two reports
 _MOST_LEFT_OUT = 0.2  # of the peak's pixels
+_MOST_UNEXPLAINED, _MOST_CHI2 = 0.05, 2.0  # NMSE, and chi-squared a degree of freedom
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +144,7 @@ def fit_bead(
             there are fewer than three planes to fit.
 
     Example:
+        >>> from jaxwave.beads import bead_stack, pupil_basis
         >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z = np.arange(-3, 4) * 0.4
@@ -254,21 +256,33 @@ def _judge_peak(where: str, fit: BeadFit, mask: np.ndarray) -> None:
         )
 
 
+def unexplained(scores: Mapping[str, float]) -> float:
+    """Share of the light, as an NMSE, that neither the model nor the noise explains."""
+    return max(scores["heldout_per_plane_gain"] - scores["noise_floor"], 0.0)
+
+
 def _judge(where: str, fit: BeadFit) -> None:
-    """Warns of a fit that does not describe the data, so that its numbers are not believed."""
-    score = fit.scores["heldout_per_plane_gain"]
+    """Warns of a fit that does not describe the data, so that its numbers are not believed.
+
+    The noise has to be left, whatever its size; a model is good that leaves little more: a few
+    percent of the light, or no more than the noise again.
+    """
+    scores = fit.scores
     far = [
         name
         for name, width in PRIORS.items()
         if name in ("pixel", "dz", "na") and abs(float(fit.parameters[name])) > 4 * width
     ]
-    if score > 0.1 or far:
+    much = unexplained(scores) > _MOST_UNEXPLAINED and scores["reduced_chi_squared"] > _MOST_CHI2
+    if much or far:
         remark = f" The fit pulled {', '.join(far)} far from what was given." if far else ""
         _check.warn(
             where,
-            f"the model does not describe the data: held-out NMSE {score:.2g}, where a good fit "
-            f"reaches 0.01.{remark} Check na, n, wavelength, pixel and dz, and that the microscope "
-            "is a widefield one.",
+            "the model does not describe the data: held-out NMSE "
+            f"{scores['heldout_per_plane_gain']:.2g}, of which the noise explains "
+            f"{scores['noise_floor']:.2g} (reduced chi-squared "
+            f"{scores['reduced_chi_squared']:.3g}).{remark} Check na, n, wavelength, pixel and dz, "
+            "that the microscope is a widefield one, and that the window holds one bead alone.",
         )
 
 

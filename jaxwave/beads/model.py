@@ -296,6 +296,7 @@ def bead_stack(
         KeyError: If a parameter is missing.
 
     Example:
+        >>> from jaxwave.beads import pupil_basis
         >>> model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(32, 32))
         >>> stack = bead_stack(model, model.start(), jnp.array([0.0, 1.0]), pupil_basis(model))
         >>> stack.shape, bool(stack[0].max() > stack[1].max())

@@ -14,15 +14,15 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.find import mass_center
-from jaxwave.beads.fit import known_opd
+from jaxwave.beads.loss import MAPS, known_opd
 from jaxwave.beads.model import (
     PRIORS,
     SCALES,
     BeadModel,
     Parameters,
     pupil,
-    pupil_basis,
 )
 from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.beads.stack_model import OWN, Stack, at_command, stack_errors
@@ -32,7 +32,6 @@ from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.priors import normal
 from jaxwave.calibration.starts import random_starts
 
-_MAPS = ("phase_map", "amplitude_map")
 _SPREAD = {"zernike": 0.4, "response": 0.4, "z": 2.0}  # of the starts, in units of SCALES
 
 
@@ -203,6 +202,7 @@ def fit_stacks(
             commands cannot tell the actuators apart.
 
     Example:
+        >>> from jaxwave.beads import bead_stack
         >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
@@ -225,7 +225,7 @@ def fit_stacks(
     names = sorted({*SCALES, "response"})
     for name in freeze:
         _check.choice(where, "freeze", name, names)
-    learned = [name for name in names if name not in (*freeze, *_MAPS)]
+    learned = [name for name in names if name not in (*freeze, *MAPS)]
     if not len(scale):
         learned.remove("response")
     dotted = {name: f"{'own' if name in OWN else 'shared'}.{name}" for name in learned}
@@ -297,6 +297,7 @@ def predict_stacks(
         ValueError: If the shapes do not fit, or data are not finite where they are weighted.
 
     Example:
+        >>> from jaxwave.beads import bead_stack
         >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
