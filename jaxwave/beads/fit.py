@@ -26,6 +26,7 @@ from jaxwave.calibration.uncertainty import standard_errors
 
 _REPORT = 10  # steps between two reports
 _MOST_LEFT_OUT = 0.2  # of the peak's pixels
+_MOST_NOISE = 0.5  # NMSE
 _MOST_UNEXPLAINED, _MOST_CHI2 = 0.05, 2.0  # NMSE, and chi-squared a degree of freedom
 
 
@@ -274,6 +275,7 @@ def _judge(where: str, fit: BeadFit) -> None:
         if name in ("pixel", "dz", "na") and abs(float(fit.parameters[name])) > 4 * width
     ]
     much = unexplained(scores) > _MOST_UNEXPLAINED and scores["reduced_chi_squared"] > _MOST_CHI2
+    much = much or scores["noise_floor"] > _MOST_NOISE
     if much or far:
         remark = f" The fit pulled {', '.join(far)} far from what was given." if far else ""
         _check.warn(
