@@ -14,6 +14,7 @@ from jaxwave.beads.model import BeadModel, bead_stack
 from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.beads.pixels import hot_pixels
 from jaxwave.beads.stacks import StacksFit, StacksPrediction, fit_stacks, predict_stacks
+from jaxwave.beads.window import bead_at, bead_window
 
 __all__ = [
     # Beads in a stack
@@ -22,6 +23,8 @@ __all__ = [
     "hot_pixels",
     "mass_center",
     "cut_bead",
+    "bead_window",
+    "bead_at",
     # The model of a bead's stack and its fit
     "BeadModel",
     "bead_stack",

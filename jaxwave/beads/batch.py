@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxwave._check import JaxwaveWarning
 from jaxwave.beads.fit import BeadFit, Progress, fit_bead
 from jaxwave.beads.model import BeadModel
+from jaxwave.beads.noise import Camera
 
 # What beads of one microscope share; position and drift are each bead's own.
 _SHARED = ("zernike", "amplitude", "phase_map", "amplitude_map", "pixel", "dz", "na", "blur")
@@ -82,6 +83,7 @@ def fit_beads(
     *,
     names: Sequence[str] | None = None,
     weights: Sequence[Any] | None = None,
+    cameras: Sequence[Camera | None] | None = None,
     steps: tuple[int, int] = (60, 80),
     later_steps: int = 40,
     start: dict[str, Any] | None = None,
@@ -104,6 +106,7 @@ def fit_beads(
         model: The microscope.
         names: Names of the beads; by default their numbers.
         weights: Further weights of every pixel, each ``(z, y, x)`` or None.
+        cameras: What is known of the camera, its maps cut like each bead, or None.
         steps: Steps of a first bead, as in :func:`~jaxwave.beads.fit_bead`.
         later_steps: Steps of a bead that starts from another one's pupil.
         start: What the first bead starts from, as from :func:`shared_start`.
@@ -129,14 +132,16 @@ def fit_beads(
         microscopy", J. Microsc. 216, 32 (2004).
     """
     labels = [str(k) for k in range(len(stacks))] if names is None else [str(n) for n in names]
+    seen = [None] * len(stacks) if cameras is None else list(cameras)
     masks = [None] * len(stacks) if weights is None else list(weights)
-    if not len(labels) == len(masks) == len(stacks):
+    if not len(labels) == len(masks) == len(seen) == len(stacks):
         raise ValueError(
-            f"fit_beads: as many names and weights as stacks are needed, got {len(stacks)} stacks, "
-            f"{len(labels)} names and {len(masks)} weights."
+            f"fit_beads: as many names, weights and cameras as stacks are needed, got "
+            f"{len(stacks)} stacks, {len(labels)} names, {len(masks)} weights and {len(seen)} cameras."
         )
+    own = [{"weight": w, "camera": c} for w, c in zip(masks, seen, strict=True)]
     options = {"progress": progress, "start": dict(always or {}), **options}
-    return _run(list(stacks), z, model, labels, masks, steps, later_steps, start, options)
+    return _run(list(stacks), z, model, labels, own, steps, later_steps, start, options)
 
 
 def _run(
@@ -144,14 +149,14 @@ def _run(
     z: ArrayLike,
     model: BeadModel,
     names: list[str],
-    weights: list[Any],
+    own: list[dict[str, Any]],
     steps: tuple[int, int],
     later_steps: int,
     start: dict[str, Any] | None,
     options: dict[str, Any],
 ) -> Iterator[BeadOutcome]:
-    for name, stack, weight in zip(names, stacks, weights, strict=True):
-        given = {**options, "weight": weight}
+    for name, stack, mine in zip(names, stacks, own, strict=True):
+        given = {**options, **mine}
         outcome = None
         if start is not None:
             short = (0, later_steps) if steps[1] else (later_steps, 0)

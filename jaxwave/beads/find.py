@@ -253,7 +253,7 @@ def find_beads(
     if not peaks:
         raise ValueError(_nothing(volume, best, noise, threshold, int(np.count_nonzero(bad))))
     sharp = volume.max(axis=0)
-    spots = [_measure(volume, sharp, peak, size, radius, noise) for peak in peaks]
+    spots = [measure_spot(volume, sharp, peak, size, radius, noise) for peak in peaks]
     beads = sorted(_emitters(volume, spots, size, cone), key=lambda bead: -bead.peak)
     good = [_contrast(bead) for bead in beads if bead.peak < level]
     bar = _FAINT * max(good, default=0.0)
@@ -264,7 +264,7 @@ def find_beads(
     ]
 
 
-def _rings(projection: np.ndarray, place: tuple[int, int], size: int) -> np.ndarray:
+def ring_profile(projection: np.ndarray, place: tuple[int, int], size: int) -> np.ndarray:
     """Median of the projection at every whole distance from a peak, up to ``size``."""
     (y, x), (ny, nx) = place, projection.shape
     rows, columns = np.ogrid[max(y - size, 0) : min(y + size + 1, ny), :nx]
@@ -317,7 +317,7 @@ def _peaks(
         stray = contrast < _LEAST * best
         if contrast <= lowest or stray or _is_ring(projection, place, found, floor):
             continue
-        found[place] = _rings(projection, place, size)
+        found[place] = ring_profile(projection, place, size)
     return list(found), best
 
 
@@ -337,7 +337,7 @@ def _is_ring(
     return False
 
 
-def _measure(
+def measure_spot(
     volume: np.ndarray,
     sharp: np.ndarray,
     peak: tuple[int, int],

@@ -18,15 +18,14 @@ from jaxwave._files import remove_temporary
 from jaxwave.beads import (
     BeadModel,
     BeadOutcome,
+    Camera,
     cut_bead,
-    find_beads,
     fit_beads,
-    hot_pixels,
     shared_start,
 )
 from jaxwave.beads.model import SCALES
 from jaxwave.calibration.run_folder import RunFolder
-from jaxwave.cli import batch, checks, names, options, outputs, progress
+from jaxwave.cli import batch, checks, finding, names, options, outputs, progress
 from jaxwave.cli.outputs import JOB
 from jaxwave.cli.settings import Settings, UsageError, differences, write_toml
 from jaxwave.cli.terminal import count, in_flags, say, warn
@@ -49,6 +48,7 @@ class _Task:
     model: BeadModel
     provenance: dict[str, str]
     job: str
+    camera: Camera | None
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
@@ -160,60 +160,44 @@ class _Stopper:
 def _find(settings: Settings, folder: Path) -> tuple[list[dict[str, Any]], list[_Task]]:
     """Reads the files and finds their beads: rows of the table, and what is to be fitted."""
     rows: list[dict[str, Any]] = []
-    found: list[tuple[dict[str, Any], io.Stack, Any]] = []
+    found: list[tuple[dict[str, Any], finding.Field, Any]] = []
     for path, stem in zip(settings["files"], names.stems(settings["files"]), strict=True):
         try:
-            stack, beads = _beads(settings, path)
+            field = finding.read_field(settings, path)
         except (ValueError, TypeError, OSError, MemoryError) as error:
             if len(settings["files"]) == 1:
                 raise
             reason = in_flags(str(error), options.CALIBRATE)
             rows.append(batch.row(stem, path, status="failed", reason=reason))
             continue
-        say(stack.describe())
-        good = sum(b.ok for b in beads)
-        say(f"  beads: {len(beads)} found, {good} of them good")
+        say(field.stack.describe())
+        good = sum(bead.ok for bead in field.beads)
+        spots = f"{len(field.beads)} spot{'s' * (len(field.beads) != 1)} found, {good} good"
+        say(f"  {spots}, windows of {field.size} pixels")
+        picture = folder / f"{stem}.field.png"
+        if outputs.is_ours(folder) or not picture.exists():
+            report.draw_field(field.stack, field.beads, field.size, picture)
         kept = 0
-        for number, bead in enumerate(beads, 1):
+        for number, bead in enumerate(field.beads, 1):
             row = batch.row(f"{stem}-{number:03d}", path, bead=bead)
             rows.append(row)
-            if bead.ok and settings["most"] is not None and kept >= settings["most"]:
-                row.update(status="skipped", reason="more beads than `most`")
-            elif bead.ok:
+            wanted = bead.ok or settings["keep"] == "all"
+            if wanted and settings["most"] is not None and kept >= settings["most"]:
+                row.update(status="skipped", reason="more beads than --most")
+            elif wanted:
                 kept += 1
-                found.append((row, stack, bead))
+                found.append((row, field, bead))
     return rows, list(_tasks(settings, folder, found, rows))
-
-
-def _beads(settings: Settings, path: str) -> tuple[io.Stack, list[Any]]:
-    stack = io.read_stack(
-        path,
-        pixel=settings["pixel"],
-        dz=settings["dz"],
-        axes=settings["axes"],
-        select=checks.chosen(settings["select"]),
-        name=settings["name"],
-        max_bytes=settings["max_bytes"],
-        nan=settings["nan"],
-        missing=settings["missing"],
-    )
-    size = min(settings["size"], *stack.shape[1:])
-    beads = find_beads(stack, size=size, threshold=settings["threshold"])
-    hot = hot_pixels(stack)
-    if hot.any():
-        note = f"{np.count_nonzero(hot)} hot or dead pixels in {hot.shape[0]} planes are left out"
-        stack = dataclasses.replace(stack, mask=stack.mask | hot, notes=(*stack.notes, note))
-    return stack, beads
 
 
 def _tasks(
     settings: Settings, folder: Path, found: list[Any], rows: list[dict[str, Any]]
 ) -> Iterator[_Task]:
     alone = len(found) == 1
-    for row, stack, bead in found:
-        size = min(settings["size"], *stack.shape[1:])
+    for row, field, bead in found:
+        stack = field.stack
         try:
-            window = cut_bead(stack, bead, size)
+            window = cut_bead(stack, bead, field.size)
             dz, dy, dx = stack.spacing
             if abs(dy / dx - 1) > 1e-3:
                 raise ValueError(f"the pixels must be square, got {dy:g} x {dx:g} µm.")
@@ -226,7 +210,6 @@ def _tasks(
                 shape=window.shape[1:],
                 order=settings["order"],
                 vectorial=settings["model"] == "vectorial",
-                pupil_samples=_samples(settings, dx, max(window.shape[1:])),
                 bead_diameter=settings["bead"],
                 n_sample=settings["n_sample"],
                 depth=settings["depth"],
@@ -239,8 +222,10 @@ def _tasks(
         z = (np.arange(len(window.data)) - len(window.data) // 2) * dz
         z = -z if settings["stage"] == "reverse" else z  # the images alone cannot tell
         place = folder if alone else folder / row["bead"]
-        known = _provenance(settings, window)
-        yield _Task(row["bead"], place, row, window, z, model, known, _job(settings, row, stack))
+        said = _provenance(settings, window)
+        seen = finding.camera_of(field, bead)
+        job = _job(settings, row, stack)
+        yield _Task(row["bead"], place, row, window, z, model, said, job, seen)
 
 
 # What does not change how one bead is fitted.
@@ -265,15 +250,8 @@ def _require_near_planes(settings: Settings, dz: float) -> None:
         )
 
 
-def _samples(settings: Settings, pixel: float, size: int) -> int:
-    """Samples across the pupil, enough for the window (and even, as the model's default)."""
-    width = pixel * (size + 16)
-    need = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
-    return max(48, need + need % 2)
-
-
 def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
-    units = {"wavelength": " µm", "bead": " µm", "depth": " µm", "size": " pixels"}
+    units = {"wavelength": " µm", "bead": " µm", "depth": " µm", "radius": " µm"}
     names = (
         "na",
         "n",
@@ -335,6 +313,8 @@ def _fit(
             model,
             names=[task.name for task in group],
             weights=[_weight(task.window) for task in group],
+            cameras=[task.camera for task in group],
+            known=finding.known(settings, model, len(z)),
             steps=tuple(settings["steps"]),  # type: ignore[arg-type]
             later_steps=min(40, sum(settings["steps"])),
             start=start,

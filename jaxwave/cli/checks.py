@@ -107,6 +107,38 @@ def chosen(texts: list[str] | None) -> dict[str, int]:
     return result
 
 
+def places(text: str | None) -> list[tuple[float, float]]:
+    """Places (y, x) of beads, from a text such as ``"120,88; 40.5,61"`` [pixels]."""
+    result = []
+    for part in filter(str.strip, (text or "").split(";")):
+        try:
+            y, x = (float(word) for word in part.replace(",", " ").split())
+        except ValueError:
+            raise UsageError(
+                f"--beads must look like 'y,x; y,x' in pixels, got {part.strip()!r}."
+            ) from None
+        result.append((y, x))
+    return result
+
+
+def width(value: str | int | None) -> tuple[int | None, float | None]:
+    """Width of a window, in pixels or [µm]; neither where it is left open."""
+    if value is None:
+        return None, None
+    text = str(value).strip()
+    try:
+        pixels, size = (int(text), None) if text.isdecimal() else (None, float(length(text)))
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"--size must be a number of pixels or a length such as '6 um', got {text!r}."
+        ) from None
+    if pixels is not None and pixels < _SMALLEST:
+        raise UsageError(f"--size must be at least {_SMALLEST}, got {pixels}.")
+    if size is not None and not 0 < size < math.inf:
+        raise UsageError(f"--size must be positive, got {text!r}.")
+    return pixels, size
+
+
 def blur(text: str) -> float | None:
     """The fixed blur [µm], or None where it is fitted."""
     if text == "fit":
@@ -138,13 +170,15 @@ def _complete(settings: Settings) -> None:
     if len(steps) != 2 or min(steps) < 0 or max(steps) < 1:
         listed = " ".join(map(str, steps))
         raise UsageError(f"--steps must be two counts, not both zero, got {listed}.")
-    for name, least in (("size", _SMALLEST), ("most", 1), ("order", 2)):
+    for name, least in (("most", 1), ("order", 2)):
         _least(settings, name, least)
     for name in ("bead", "depth"):
         if not 0 <= settings[name] < math.inf:
             raise UsageError(f"--{name} must be zero or more, got {settings[name]:g} µm.")
     blur(settings["blur"])
     chosen(settings["select"])
+    places(settings["beads"])
+    width(settings["size"])
     _exist(settings["files"])
 
 

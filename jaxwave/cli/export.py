@@ -10,12 +10,11 @@ from jaxwave import io, report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.model import SCALES
 from jaxwave.cli import checks, outputs
+from jaxwave.cli.finding import modes_and_lengths
 from jaxwave.cli.settings import Settings, UsageError
 from jaxwave.cli.terminal import say
 from jaxwave.report.folder import write_table
 from jaxwave.report.quality import model_psf
-from jaxwave.units import length
-from jaxwave.zernike import zernike_mode, zernike_name
 
 _MARGIN = 8  # pixels that the model needs around the window
 
@@ -117,7 +116,7 @@ def _write_pupil(path: Path, saved: Any) -> None:
 def psf(arguments: argparse.Namespace) -> int:
     """Computes the PSF of a microscope from its numbers."""
     settings = arguments.settings
-    modes = _modes(settings["zernike"])
+    modes = modes_and_lengths("--zernike", settings["zernike"])
     fine = min(settings["pixel"], settings["wavelength"] / (4 * settings["na"]))
     width = (settings["size"] + 1) * settings["pixel"] + 4 * _MARGIN * fine
     samples = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
@@ -146,24 +145,3 @@ def psf(arguments: argparse.Namespace) -> int:
     spacing = (settings["dz"], settings["pixel"], settings["pixel"])
     say(io.write_stack(settings["out"], image / image.sum(), spacing=spacing))
     return 0
-
-
-def _modes(texts: list[str] | None) -> dict[tuple[int, int], float]:
-    """Modes and their optical paths [µm], from texts such as ``2,2=15 nm``."""
-    result = {}
-    for text in texts or []:
-        name, _, value = text.partition("=")
-        try:
-            pair = tuple(int(part) for part in name.strip(" ()").split(","))
-        except ValueError:
-            pair = ()
-        try:
-            mode = pair if len(pair) == 2 else zernike_mode(name.strip())
-            zernike_name(*mode)  # knows the pairs that are modes
-            result[mode] = float(length(value.strip()))
-        except (ValueError, KeyError) as error:
-            raise UsageError(
-                f"--zernike: expected a mode and a length, such as '2,2=15 nm', got {text!r} "
-                f"({error})."
-            ) from None
-    return result  # type: ignore[return-value]

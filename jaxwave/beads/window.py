@@ -1,0 +1,117 @@
+"""Windows of beads: how wide they have to be, and beads at places that the user names."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from jaxwave import _check
+from jaxwave.beads.find import Bead, measure_spot, ring_profile
+from jaxwave.beads.pixels import (
+    checked_volume,
+    noise_level,
+    smooth,
+    without_bad_pixels,
+    without_masked,
+)
+
+_LEAST, _REST = 16, 0.01  # pixels; share of the peak that may stay outside
+_AIRY, _CONE = 2.5, 0.35  # of wavelength/na, and of the cone of light at the last plane
+
+
+def bead_window(stack: Any, *, na: float, n: float, wavelength: float) -> int:
+    r"""Finds how wide the window of a bead has to be.
+
+    .. math:: w = 2\,[2.5\,\lambda/\mathrm{NA} + 0.35\,(z_{\max} - z_{\min})/2 \cdot \tan\theta]
+
+    That holds nearly all the light of a widefield stack. Less is taken where the light ends before,
+    as in confocal stacks: where the projection around the brightest spot has fallen to 1 % of its
+    peak. Valid for stacks with a spacing, such as ``jaxwave.io.Stack``.
+
+    Args:
+        stack: Values, ``(z, y, x)`` [counts], with ``spacing`` (dz, dy, dx) [µm].
+        na: Numerical aperture.
+        n: Refractive index of the immersion.
+        wavelength: Vacuum wavelength [µm].
+
+    Returns:
+        The width [pixels], an even number, at most that of the frame.
+
+    Raises:
+        ValueError: If the stack is not (z, y, x) or the numerical aperture not below the index.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from jaxwave.io import Stack
+        >>> z, y, x = np.mgrid[-4:5, -32:32, -32:32]
+        >>> spot = 100 + 900 * np.exp(-(x**2 + y**2) / 8 - z**2 / 4)
+        >>> bead_window(Stack(spot, (0.3, 0.1, 0.1)), na=0.8, n=1.0, wavelength=0.5)
+        20
+
+    References:
+        S. F. Gibson and F. Lanni, "Experimental test of an analytical model of aberration", JOSA
+        A 8, 1601 (1991).
+    """
+    where = "bead_window"
+    volume = checked_volume(where, stack).astype(np.float32)
+    _check.numerical_aperture(where, na, n)
+    dz, _, dx = stack.spacing
+    cone = dz * (len(volume) - 1) / 2 * na / math.sqrt(n**2 - na**2)
+    most = min(volume.shape[1:])
+    half = (_AIRY * wavelength / na + _CONE * cone) / dx
+    half = min(half, _light_radius(stack, volume, most // 2))
+    width = 2 * math.ceil(half)
+    return min(max(width, _LEAST), most)
+
+
+def _light_radius(stack: Any, volume: np.ndarray, most: int) -> float:
+    """Radius where the projection around the brightest spot has fallen to a hundredth [pixels]."""
+    volume = without_masked(volume, getattr(stack, "mask", None))
+    volume, _ = without_bad_pixels(volume, noise_level(volume))
+    projection = smooth(volume).max(axis=0)
+    level = getattr(stack, "saturation", math.inf)
+    usable = np.where(projection < 0.9 * level, projection, -np.inf)
+    y, x = np.unravel_index(int(np.argmax(usable)), usable.shape)
+    profile = ring_profile(projection, (int(y), int(x)), most)
+    floor = float(np.median(projection))
+    below = np.flatnonzero(profile - floor < _REST * (profile[0] - floor))
+    return float(most) if not below.size else 1.3 * float(below[0]) + 2
+
+
+def bead_at(stack: Any, place: tuple[float, float], size: int) -> Bead:
+    r"""Makes the bead at a place that the user knows, whatever its neighborhood looks like.
+
+    .. math:: z = \arg\max_z d(z, y, x)
+
+    Valid where there is a bead: nothing is judged. The center stays where the user put it.
+
+    Args:
+        stack: Values, ``(z, y, x)`` [counts].
+        place: The place (y, x) [pixels].
+        size: Width of its window [pixels].
+
+    Returns:
+        The bead.
+
+    Raises:
+        ValueError: If the place is outside the frame.
+
+    Example:
+        >>> stack = np.zeros((3, 20, 21))
+        >>> stack[1, 9, 11] = 5
+        >>> bead_at(stack, (9, 11), 8).center
+        (1.0, 9.0, 11.0)
+
+    References:
+        C. S. Smith et al., *Fast, single-molecule localization*, Nat. Methods 7, 373 (2010).
+    """
+    volume = checked_volume("bead_at", stack).astype(np.float32)
+    y, x = (round(float(c)) for c in place)
+    if not (0 <= y < volume.shape[1] and 0 <= x < volume.shape[2]):
+        raise ValueError(
+            f"bead_at: `place` ({place[0]:g}, {place[1]:g}) lies outside the frame of "
+            f"{volume.shape[1:]} pixels. It is (y, x), from zero."
+        )
+    spot = measure_spot(volume, volume.max(axis=0), (y, x), size, size / 8, noise_level(volume))
+    center = (spot.center[0], float(place[0]), float(place[1]))
+    return Bead(center, spot.peak, spot.background, spot.noise)

@@ -1,0 +1,63 @@
+"""The picture of a field: every spot that was found, and what becomes of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxwave import _files
+from jaxwave.beads import Bead
+
+_GOOD, _BAD = "#1a7f37", "#c4432b"
+
+
+def draw_field(stack: Any, beads: list[Bead], size: int, path: Path) -> Path:
+    """Draws the projection of a stack with the windows of its beads, numbered as in the table.
+
+    Args:
+        stack: Values, ``(z, y, x)`` [counts].
+        beads: What was found in it.
+        size: Width of a window [pixels].
+        path: File to write.
+
+    Returns:
+        The file.
+
+    Example:
+        >>> from jaxwave.beads import Bead
+        >>> draw_field.__name__
+        'draw_field'
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    projection = np.asarray(stack, np.float64).max(axis=0)
+    low, high = np.quantile(projection, [0.01, 0.9995])
+    shown = np.sqrt(np.clip((projection - low) / max(high - low, 1e-30), 0, 1))
+    ny, nx = projection.shape
+    figure = Figure(figsize=(8, max(2.5, min(12.0, 8 * ny / nx))), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shown, cmap="gray", interpolation="nearest")
+    for number, bead in enumerate(beads, 1):
+        _, y, x = bead.center
+        color = _GOOD if bead.ok else _BAD
+        corner = (round(x) - size // 2 - 0.5, round(y) - size // 2 - 0.5)
+        if bead.ok:
+            axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=color, lw=1.4))
+        axes.plot(x, y, "+" if bead.ok else "x", color=color, markersize=7)
+        word = str(number) if bead.ok else f"{number} {bead.rejected.split(':')[0]}"
+        axes.annotate(
+            word, (x, y), (4, 4), textcoords="offset points", color=color, fontsize=8, clip_on=True
+        )
+    good = sum(bead.ok for bead in beads)
+    axes.set_title(
+        f"{len(beads)} spots, {good} good (green, windows of {size} pixels); brightest of the "
+        f"{len(np.asarray(stack))} planes, square root",
+        fontsize=9,
+    )
+    axes.set_xlabel("x [pixels]")
+    axes.set_ylabel("y [pixels]")
+    axes.set_xlim(-0.5, nx - 0.5)
+    axes.set_ylim(ny - 0.5, -0.5)
+    _files.atomic("draw_field", path, lambda stream: figure.savefig(stream, dpi=110, format="png"))
+    return path
