@@ -137,7 +137,8 @@ def fit_beads(
     if not len(labels) == len(masks) == len(seen) == len(stacks):
         raise ValueError(
             f"fit_beads: as many names, weights and cameras as stacks are needed, got "
-            f"{len(stacks)} stacks, {len(labels)} names, {len(masks)} weights and {len(seen)} cameras."
+            f"{len(stacks)} stacks, {len(labels)} names, {len(masks)} weights and {len(seen)} "
+            "cameras."
         )
     own = [{"weight": w, "camera": c} for w, c in zip(masks, seen, strict=True)]
     options = {"progress": progress, "start": dict(always or {}), **options}

