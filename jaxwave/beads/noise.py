@@ -24,7 +24,7 @@ class Camera:
         gain: Electrons g of one count, a number or ``(y, x)`` [electrons/count]. A camera whose
             electrons are multiplied has the gain behind the multiplication.
         read_noise: Standard deviation of the read noise, a number or ``(y, x)`` [electrons].
-        quantum_efficiency: Electrons of one photon, a number or ``(y, x)``.
+        quantum_efficiency: Electrons of one photon, a number or ``(y, x)`` [1].
         excess_noise: Factor F of the variance of multiplied electrons: 2 for an EMCCD, else 1.
 
     Raises:

@@ -83,8 +83,8 @@ class StacksFit:
         image: The fitted stacks, ``(stack, z, y, x)`` [counts].
         nmse: How far they are from the data, ``(stack,)`` [1].
         starts: Mean NMSE that every start has reached, ``(starts,)`` [1].
-        errors: Standard errors of ``zernike``, ``responses`` and ``position``, and of the other
-            scaled shared parameters that were learned, by name.
+        errors: Standard errors ``(...)`` of ``zernike``, ``responses`` and ``position`` [their
+            units], and of the other shared parameters that were learned, by name [``SCALES``].
         calibration: The best calibration, with its history.
 
     Raises:
@@ -284,8 +284,9 @@ def predict_stacks(
         stacks: The stacks, ``(stack, z, y, x)`` [counts].
         z: Nominal positions of the planes, ``(z,)`` [µm].
         commands: Their commands, ``(stack, actuators)`` [the unit of the fitted ones].
-        known: Known path differences and
-        camera: the camera, as in :func:`fit_stacks`.
+        known: Path differences that were added on purpose, ``(stack, s_y, s_x)`` or
+            ``(stack, z, s_y, s_x)`` [µm].
+        camera: What is known of the camera.
         weight: Further weight of every pixel, zero for bad ones, ``(stack, z, y, x)`` [1].
         steps: Levenberg-Marquardt steps for the position.
         model_error: Share of the signal to which the model is trusted [1].
