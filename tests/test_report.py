@@ -8,6 +8,7 @@ import pytest
 from jaxwave import report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.model import SCALES
+from jaxwave.report import verdict
 
 
 def test_wavefront_quality_is_weighted_and_blind_to_piston():
@@ -67,3 +68,32 @@ def test_bounds_follow_the_light(plain):
     assert few.crlb_um[1, focus] == pytest.approx(few.crlb_um[0, focus], rel=1e-3)
     # an image that is even in z does not change with it there
     assert few.crlb_um[2, focus] > 100 * few.crlb_um[2].min()
+
+
+# -- the first sentence --------------------------------------------------------------------
+
+
+def _result(**modes: float) -> dict:
+    """A result with modes in nm by name nNmM."""
+    listed = [
+        {"n": int(k[1]), "m": int(k[3:].replace("_", "-")), "opd_nm": v} for k, v in modes.items()
+    ]
+    rms = float(np.sqrt(sum(v**2 for v in modes.values())))
+    return {"model": {"wavelength": 0.56}, "rms_wavefront_nm": rms, "zernikes": listed}
+
+
+def test_the_sentence_names_what_dominates_and_what_could_be_turned():
+    text = verdict.sentence(_result(n4m0=-60.0, n6m0=8.0, n3m1=20.0, n3m_1=15.0))
+    assert text.startswith("Not diffraction-limited: the wavefront error is 66 nm rms, 0.117 waves")
+    assert "spherical aberration dominates with 61 nm, then coma with 25 nm" in text
+    assert "correction collar" in text
+    good = verdict.sentence(_result(n2m2=20.0, n4m4=3.0))
+    assert good.startswith("Diffraction-limited: ") and "Look at" not in good
+
+
+@pytest.mark.parametrize(
+    ("score", "floor", "word"), [(0.03, 0.025, "good"), (0.03, 0.001, "fair"), (0.2, 0.01, "bad")]
+)
+def test_a_score_is_judged_against_the_noise(score, floor, word):
+    text = verdict.scale({"heldout_nmse": score, "noise_floor_nmse": floor})
+    assert f": {word};" in text and f"leaves {floor:.4f}" in text

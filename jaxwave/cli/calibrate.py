@@ -395,7 +395,10 @@ def _end(settings: Settings, folder: Path, rows: list[dict[str, Any]], tasks: li
         batch.summary(folder, rows)
     unsaved = [task for task in tasks if str(task.row["reason"]).startswith("cannot be saved")]
     say(f"results in {folder}")
-    return 0 if done and not unsaved else 1
+    good = sum(task.row["status"] == "ok" for task in tasks)
+    if unsaved or not good:
+        return 1
+    return 0 if good == len(tasks) else 3
 
 
 def _nothing(rows: list[dict[str, Any]]) -> str:

@@ -21,7 +21,8 @@ example:
   jaxwave calibrate beads.tif --na 0.85 --wavelength "520 nm" --pixel "130 nm" --dz "300 nm" -o out
 
 Lengths carry their unit ("520 nm", "0.52 um"); a bare number is micrometers.
-Exit codes: 0 done, 1 failed, 2 wrong settings, 130 interrupted, 143 terminated.
+Exit codes: 0 done (all fitted beads are good), 1 failed (no bead is good), 2 wrong settings,
+3 some beads are good, 130 interrupted, 143 terminated.
 Compiled programs are kept in {cache} and make the next
 run faster; JAX_COMPILATION_CACHE_DIR names another folder, JAX_ENABLE_COMPILATION_CACHE=false
 keeps none.

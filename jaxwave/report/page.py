@@ -3,7 +3,7 @@
 import html
 import os
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxwave import grid
 from jaxwave._files import atomic
 from jaxwave.beads import BeadFit, noise_variance
 from jaxwave.plot import fields, fits, stacks
-from jaxwave.report import charts
+from jaxwave.report import charts, verdict
 from jaxwave.report.quality import PsfQuality
 
 _STYLE = """
@@ -196,7 +196,7 @@ def _head(title: str, result: Mapping[str, Any]) -> str:
         f"{len(result['gain_counts'])} planes of {model['shape'][0]} × {model['shape'][1]} pixels"
     )
     cards = [
-        card(fixed(result["heldout_nmse"], 4), "error on planes not fitted (NMSE)"),
+        card(fixed(result["heldout_nmse"], 4), verdict.scale(result)),
         card(fixed(result["strehl_ratio"], 2), "Strehl ratio"),
         card(f"{fixed(result['rms_wavefront_nm'], 1)} nm", "rms wavefront error, by amplitude"),
         *(
@@ -208,7 +208,8 @@ def _head(title: str, result: Mapping[str, Any]) -> str:
         ),
     ]
     return (
-        f'<h1>{escape(title)}</h1>\n<p class="soft">{escape(line)}</p>\n'
+        f"<h1>{escape(title)}</h1>\n<p><b>{escape(verdict.sentence(result))}</b></p>\n"
+        f'<p class="soft">{escape(line)}</p>\n'
         f'<div class="cards">{"".join(cards)}</div>'
     )
 
@@ -362,10 +363,27 @@ def _pairs(values: Any, errors: Any) -> str:
     return ",  ".join(f"{number(v, 4)} ± {number(e, 2)}" for v, e in columns)
 
 
+_FACTORS = ("pixel_factor", "dz_factor", "blur_sigma_pixels")
+
+
+def _lengths(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fitted factors as the lengths that they mean."""
+    values, errors = result["parameters"], result["errors"]
+    pixel = 1e3 * result["model"]["pixel"]
+    factor, error = (float(part["pixel_factor"]) for part in (values, errors))
+    yield "pixel in the sample [nm]", f"{_pairs(pixel * factor, pixel * error)}, given {pixel:.4g}"
+    factor, error = (float(part["dz_factor"]) for part in (values, errors))
+    off, bar = 100 * (factor - 1), 100 * error
+    yield "distance of the planes, against what was given [%]", f"{off:+.2f} ± {number(bar, 2)}"
+    blur = [pixel * np.asarray(part["blur_sigma_pixels"]) for part in (values, errors)]
+    yield "blur beside the pixel, standard deviation y, x [nm]", _pairs(*blur)
+
+
 def _parameters(result: Mapping[str, Any]) -> str:
     values, errors = result["parameters"], result["errors"]
-    names = [k for k in values if k != "amplitude_modes"]
+    names = [k for k in values if k not in ("amplitude_modes", *_FACTORS)]
     rows = [(_label(k), _pairs(values[k], errors[k])) for k in names]
+    rows += list(_lengths(result))
     gain, background = (np.asarray(result[f"{k}_counts"]) for k in ("gain", "background"))
     for name, array in (("gain [counts]", gain), ("background [counts]", background)):
         low, middle, high = (number(q, 4) for q in np.quantile(array, (0, 0.5, 1)))
@@ -374,6 +392,8 @@ def _parameters(result: Mapping[str, Any]) -> str:
         "held-out NMSE, gain of every plane": result["heldout_nmse"],
         "held-out NMSE, one gain": result["heldout_nmse_one_gain"],
         "fitted NMSE": result["fitted_nmse"],
+        "NMSE that the noise alone leaves": result.get("noise_floor_nmse"),
+        "chi-squared for each degree of freedom": result.get("reduced_chi_squared"),
     }
     rows += [(name, number(score, 4)) for name, score in scores.items()]
     return section("Fitted numbers", table(("parameter", "value ± error"), rows))

@@ -136,6 +136,8 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
         "least squares; everything else comes from the fitted planes",
         "heldout_nmse_one_gain": fit.scores["heldout_one_gain"],
         "fitted_nmse": fit.scores["fitted_per_plane_gain"],
+        "noise_floor_nmse": fit.scores.get("noise_floor"),
+        "reduced_chi_squared": fit.scores.get("reduced_chi_squared"),
         "parameters": {k: v for k, v in fit.values.items() if k != "zernike_um"},
         "errors": {k: v for k, v in fit.errors.items() if k != "zernike_um"},
         "zernikes": modes,

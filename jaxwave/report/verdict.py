@@ -1,0 +1,59 @@
+"""The first sentence of a report: what the microscope is like, and what could be turned."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+# What usually makes an aberration, and what changes it, by the azimuthal order of its modes.
+_CAUSES = {
+    "spherical aberration": "the correction collar, the coverslip's thickness, the index of the "
+    "immersion or the depth of the beads",
+    "coma": "the alignment of the objective, or a coverslip that is tilted",
+    "astigmatism": "a stressed or tilted plane element, such as a dichroic mirror, or the "
+    "alignment of relay lenses",
+    "trefoil": "a stressed mirror or objective",
+    "higher modes": "the surfaces of the optics, or a refractive sample",
+}
+_MARECHAL = 14  # a wavefront of wavelength/14 rms has a Strehl ratio of 0.8
+
+
+def kinds(modes: list[Mapping[str, Any]]) -> dict[str, float]:
+    """Rms of the kinds of aberration [nm], the largest first."""
+    names = {0: "spherical aberration", 1: "coma", 2: "astigmatism", 3: "trefoil"}
+    squares: dict[str, float] = {}
+    for mode in modes:
+        kind = names.get(abs(mode["m"]), "higher modes")
+        squares[kind] = squares.get(kind, 0.0) + mode["opd_nm"] ** 2
+    return {k: math.sqrt(v) for k, v in sorted(squares.items(), key=lambda item: -item[1])}
+
+
+def sentence(result: Mapping[str, Any]) -> str:
+    """Whether the microscope is diffraction-limited, what dominates, and what could be turned."""
+    wavelength = 1e3 * result["model"]["wavelength"]
+    rms = result["rms_wavefront_nm"]
+    if not math.isfinite(rms):
+        return "The fit is not finite: nothing can be said about the microscope."
+    limited = rms <= wavelength / _MARECHAL
+    word = "Diffraction-limited" if limited else "Not diffraction-limited"
+    waves = f"{rms:.0f} nm rms, {rms / wavelength:.3f} waves"
+    side = "below" if limited else "above"
+    text = f"{word}: the wavefront error is {waves}, {side} a fourteenth of a wave"
+    parts = kinds(result["zernikes"])
+    if not parts:
+        return text + "."
+    (name, size), *rest = parts.items()
+    text += f"; {name} dominates with {size:.0f} nm"
+    text += f", then {rest[0][0]} with {rest[0][1]:.0f} nm." if rest else "."
+    if not limited:
+        text += f" Look at {_CAUSES[name]}."
+    return text
+
+
+def scale(result: Mapping[str, Any]) -> str:
+    """How good the fit is, against the noise of this stack."""
+    score, floor = result["heldout_nmse"], result.get("noise_floor_nmse")
+    if floor is None:
+        return "held-out NMSE"
+    more = max(score - floor, 0.0)
+    word = "good" if more < 0.02 else "fair" if more < 0.05 else "bad"
+    return f"held-out NMSE: {word}; the noise of this stack alone leaves {floor:.4f}"
