@@ -30,6 +30,7 @@ from jaxwave.cli.outputs import JOB
 from jaxwave.cli.settings import Settings, UsageError, differences, write_toml
 from jaxwave.cli.terminal import count, in_flags, say, warn
 from jaxwave.compute import tune_cpu
+from jaxwave.report.field import draw_field
 
 _MOST_DEPTHS = 20  # of focus from plane to plane
 _NO_BLUR = 0.01  # pixels, as good as none
@@ -176,7 +177,7 @@ def _find(settings: Settings, folder: Path) -> tuple[list[dict[str, Any]], list[
         say(f"  {spots}, windows of {field.size} pixels")
         picture = folder / f"{stem}.field.png"
         if outputs.is_ours(folder) or not picture.exists():
-            report.draw_field(field.stack, field.beads, field.size, picture)
+            draw_field(field.stack, field.beads, field.size, picture)
         kept = 0
         for number, bead in enumerate(field.beads, 1):
             row = batch.row(f"{stem}-{number:03d}", path, bead=bead)

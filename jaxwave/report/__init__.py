@@ -5,7 +5,6 @@ A result folder holds ``result.json`` (numbers, errors, settings, versions), ``c
 picture and ``report.html``. Everything but the first two can be made again from them.
 """
 
-from jaxwave.report.field import draw_field
 from jaxwave.report.folder import SavedBead, load_bead_fit, save_bead_fit
 from jaxwave.report.page import write_report
 from jaxwave.report.quality import PsfQuality, calibrated_psf, psf_quality
@@ -23,7 +22,6 @@ __all__ = [
     "calibrated_psf",
     "psf_quality",
     "wavefront_quality",
-    # Pages and pictures
-    "draw_field",
+    # The page
     "write_report",
 ]
