@@ -19,9 +19,9 @@ from jaxwave import io as jio
 from jaxwave import report
 from jaxwave.beads import BeadModel, bead_stack, pupil_basis
 from jaxwave.beads.model import SCALES
-from jaxwave.cli import options
+from jaxwave.cli import checks, finding, options
 from jaxwave.cli.main import main, parser
-from jaxwave.cli.settings import Option, UsageError, gather, toml_text
+from jaxwave.cli.settings import Option, Settings, UsageError, gather, toml_text
 
 PIXEL, DZ, PLANES = 0.13, 0.35, 9
 MODEL = BeadModel(
@@ -235,7 +235,7 @@ def test_flags_win_over_the_file(tmp_path):
         ('wavelength = "520 nanos"', "expected a number and a unit"),
         ("na = true", "must be a number"),
         ("order = 4.5", "must be a whole number"),
-        ("size = inf", "must be a whole number"),
+        ("size = inf", "must be a number or text, got inf"),
         ('model = "vector"', "Did you mean 'vectorial'"),
         ("na = ", "is not a TOML file"),
     ],
@@ -443,3 +443,45 @@ def test_svg_pictures_are_well_formed(single):
     assert len(found) == 5
     for data in found:
         ElementTree.fromstring(base64.b64decode(data))
+
+
+# -- which beads, and what is known ------------------------------------------------------------
+
+
+def test_places_and_widths_are_read():
+    assert checks.places("120,88; 40.5 61") == [(120.0, 88.0), (40.5, 61.0)]
+    assert checks.width("48") == (48, None) and checks.width("6 um") == (None, 6.0)
+    assert checks.width(None) == (None, None)
+    for wrong in ("12", "a,b", "1,2,3"):
+        with pytest.raises(UsageError, match="--beads must look like 'y,x; y,x'"):
+            checks.places(wrong)
+
+
+def test_known_aberrations_of_texts_and_tables(tmp_path):
+    path = tmp_path / "known.csv"
+    path.write_text("n,m,nm,plane\n2,2,15,\n3,-1,40,1\n")
+    settings = Settings({"known": ["primary spherical=20 nm", str(path)]}, {})
+    total = finding.known(settings, MODEL, 3)
+    one = MODEL.opd([0.015, 0.02], [(2, 2), (4, 0)])
+    np.testing.assert_allclose(total[0], one, atol=1e-7)
+    np.testing.assert_allclose(total[1], one + MODEL.opd([0.04], [(3, -1)]), atol=1e-7)
+    path.write_text("n,m,nm,plane\n2,2,15,7\n")
+    with pytest.raises(UsageError, match=r"--known: known.csv must have the columns"):
+        finding.known(settings, MODEL, 3)
+
+
+def test_a_camera_of_numbers_and_maps(tmp_path):
+    np.save(tmp_path / "offset.npy", np.arange(12.0).reshape(3, 4))
+    none = dict.fromkeys(
+        ("camera_offset", "camera_gain", "read_noise", "quantum_efficiency", "excess_noise")
+    )
+    known = none | {"camera_offset": str(tmp_path / "offset.npy"), "camera_gain": "0.46"}
+    camera = finding.camera(Settings(known, {}), (3, 4))
+    assert camera.shape == (3, 4) and float(camera.gain) == 0.46
+    assert finding.camera(Settings(none, {}), (3, 4)) is None
+    with pytest.raises(
+        UsageError, match=r"--camera-offset: the map has \(3, 4\) pixels, the stack"
+    ):
+        finding.camera(Settings(known, {}), (5, 4))
+    with pytest.raises(UsageError, match="--camera-gain is needed"):
+        finding.camera(Settings(none | {"read_noise": "1.6"}, {}), (3, 4))

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import difflib
 import json
+import math
 import os
 import tomllib
 import urllib.parse
@@ -30,8 +31,8 @@ class Option:
 
     Args:
         name: Its key in a TOML file; the flag has dashes instead of underscores.
-        kind: ``"length"``, ``"number"``, ``"integer"``, ``"text"``, ``"path"``, ``"choice"``,
-            or ``"numbers"`` (a list of integers).
+        kind: ``"length"``, ``"number"``, ``"integer"``, ``"text"``, ``"amount"``, ``"path"``,
+            ``"choice"``, or ``"numbers"`` (a list of integers).
         help: What it does.
         default: Its value where nothing is given; None leaves it open.
         choices: What a ``"choice"`` may be.
@@ -93,6 +94,13 @@ def _text(option: Option, value: Any) -> str:
     return value
 
 
+def _amount(option: Option, value: Any) -> str:
+    """A number, or a text that says more: a unit, or a file of numbers."""
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise TypeError(f"must be a number or text, got {value!r}.")
+    return repr(value) if isinstance(value, int | float) else _text(option, value)
+
+
 def _path(option: Option, value: Any) -> str:
     text = _text(option, value)
     if text.startswith(_URI):
@@ -118,6 +126,7 @@ _READERS: dict[str, Any] = {
     "number": _number,
     "integer": _integer,
     "text": _text,
+    "amount": _amount,
     "path": _path,
     "choice": _choice,
     "numbers": lambda option, value: _list(option, value, _integer),
