@@ -20,6 +20,7 @@ from jaxwave import report
 from jaxwave.beads import BeadModel, bead_stack, pupil_basis
 from jaxwave.beads.model import SCALES
 from jaxwave.cli import checks, finding, options
+from jaxwave.cli.export import bead_folder
 from jaxwave.cli.main import main, parser
 from jaxwave.cli.settings import Option, Settings, UsageError, gather, toml_text
 
@@ -485,3 +486,14 @@ def test_a_camera_of_numbers_and_maps(tmp_path):
         finding.camera(Settings(known, {}), (5, 4))
     with pytest.raises(UsageError, match="--camera-gain is needed"):
         finding.camera(Settings(none | {"read_noise": "1.6"}, {}), (3, 4))
+
+
+def test_the_bead_of_a_batch_that_is_exported(tmp_path, capsys):
+    rows = "bead,status,heldout_nmse,folder\na,ok,0.02,a\nb,ok,0.01,b\nc,poor,1e-3,c\nd,no,,\n"
+    (tmp_path / "beads.csv").write_text(rows)
+    assert bead_folder(tmp_path, None) == tmp_path / "b"
+    assert "the best of 3 beads is b" in capsys.readouterr().out
+    assert bead_folder(tmp_path, "c") == tmp_path / "c"
+    with pytest.raises(UsageError, match="--bead: there is no 'd'; the beads are a, b, c"):
+        bead_folder(tmp_path, "d")
+    assert bead_folder(tmp_path / "elsewhere", None) == tmp_path / "elsewhere"

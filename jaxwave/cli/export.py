@@ -1,6 +1,7 @@
 """``jaxwave export`` and ``jaxwave psf``: PSFs, pupils and modes for other programs."""
 
 import argparse
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ def export(arguments: argparse.Namespace) -> int:
     wanted = {kind: settings[kind] or [] for kind in checks.FORMATS}
     like = [settings["like"]] if settings["like"] else []
     _spare(wanted, like)
-    saved = report.load_bead_fit(arguments.folder)
-    own = [path for path in Path(arguments.folder).iterdir() if path.name != "psf.ome.tif"]
+    folder = bead_folder(Path(arguments.folder), settings["bead"])
+    saved = report.load_bead_fit(folder)
+    own = [path for path in folder.iterdir() if path.name != "psf.ome.tif"]
     _spare(wanted, [*saved.result["settings"].get("files", []), *own])
     for name in wanted["coefficients"]:
         _write_rows(Path(name), saved.result["zernikes"])
@@ -37,6 +39,26 @@ def export(arguments: argparse.Namespace) -> int:
         for name in wanted["psf"]:
             say(io.write_stack(name, psf / psf.sum(), spacing=spacing))
     return 0
+
+
+def bead_folder(folder: Path, name: str | None) -> Path:
+    """The folder of the bead that is meant: the named one of a batch, or its best."""
+    if not (folder / "beads.csv").is_file():
+        return folder
+    with (folder / "beads.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["folder"]]
+    if not rows:
+        raise UsageError(f"{str(folder)!r} holds no bead that was fitted.")
+    known = {row["bead"]: row for row in rows}
+    if name is not None:
+        if name not in known:
+            raise UsageError(f"--bead: there is no {name!r}; the beads are {', '.join(known)}.")
+        return folder / known[name]["folder"]
+    good = [row for row in rows if row["status"] == "ok"] or rows
+    best = min(good, key=lambda row: float(row["heldout_nmse"]))
+    if len(rows) > 1:
+        say(f"the best of {len(rows)} beads is {best['bead']}; --bead takes another")
+    return folder / best["folder"]
 
 
 def _spare(wanted: dict[str, list[str]], inputs: list[Any]) -> None:

@@ -149,6 +149,7 @@ EXPORT = (
     Option("psf", "texts", "PSF of unit sum: .ome.tif, .tif, .zarr or .npz", show="FILE"),
     Option("pupil", "texts", "pupil: .npz, .csv or .json", show="FILE"),
     Option("coefficients", "texts", "Zernike modes: .csv or .json", show="FILE"),
+    Option("bead", "text", "bead of a batch; by default the best", group="options", show="NAME"),
     Option("like", "path", "take the voxel of this image", group="voxel", show="IMAGE"),
     Option("pixel", "length", "pixel of the PSF; by default that of the fit", group="voxel"),
     Option("dz", "length", "distance of the planes; by default that of the fit", group="voxel"),

@@ -50,8 +50,9 @@ def draw_field(stack: Any, beads: list[Bead], size: int, path: Path) -> Path:
             word, (x, y), (4, 4), textcoords="offset points", color=color, fontsize=8, clip_on=True
         )
     good = sum(bead.ok for bead in beads)
+    spots = f"{len(beads)} spot{'s' * (len(beads) != 1)}, {good} good"
     axes.set_title(
-        f"{len(beads)} spots, {good} good (green, windows of {size} pixels); brightest of the "
+        f"{spots} (green, windows of {size} pixels); brightest of the "
         f"{len(np.asarray(stack))} planes, square root",
         fontsize=9,
     )
