@@ -213,9 +213,11 @@ def _problem(
 ) -> dict[str, Any]:
     """The numbers of a fit."""
     model = pieces.model
-    noise = {"camera": camera, "cutoff": 2 * model.na * model.pixel / model.wavelength}
-    variance, background, _ = noise_variance(data, model_error=model_error, **noise)
-    measured, _, _ = noise_variance(data, model_error=0.0, **noise)
+    cutoff = 2 * model.na * model.pixel / model.wavelength
+    variance, background, _ = noise_variance(
+        data, model_error=model_error, camera=camera, cutoff=cutoff
+    )
+    measured, _, _ = noise_variance(data, model_error=0.0, camera=camera, cutoff=cutoff)
     arrays = {
         "data": data,
         "weight": mask / variance,
@@ -363,7 +365,7 @@ def _scores(pieces: Pieces, summary: dict[str, np.ndarray], problem: dict) -> di
 def _errors(pieces: Pieces, parameters: Parameters, problem: dict) -> Parameters:
     """Standard errors of the scaled parameters; infinite where they cannot be had."""
     known = (*MAPS, *pieces.frozen, "maps")
-    named = {k: v for k, v in parameters.items() if k not in known}
+    named: dict[str, Any] = {k: v for k, v in parameters.items() if k not in known}
     rest = {k: v for k, v in parameters.items() if k in known}
     prior = {k: np.full(np.shape(v), PRIORS[k]) for k, v in named.items()}
     if float(parameters["maps"]):

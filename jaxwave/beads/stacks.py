@@ -398,8 +398,10 @@ def _problem(
     data = np.where(mask > 0, data, np.nanmedian(np.where(np.isfinite(data), data, np.nan)))
     _check.finite_array(where, "stacks", data, fix="Give those pixels the weight 0.")
     cutoff = 2 * model.na * model.pixel / model.wavelength
-    given = {"model_error": model_error, "camera": camera, "cutoff": cutoff}
-    noise = [noise_variance(stack, **given) for stack in data]
+    noise = [
+        noise_variance(stack, model_error=model_error, camera=camera, cutoff=cutoff)
+        for stack in data
+    ]
     maps = [None] * len(data) if known is None else list(np.asarray(known, np.float32))
     if len(maps) != len(data):
         raise ValueError(

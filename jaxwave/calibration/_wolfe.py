@@ -38,7 +38,7 @@ class _Search(NamedTuple):
     low: End
     high: End
     gradient: Array  # at low
-    count: Array
+    looks: Array
     done: Array
 
 
@@ -61,7 +61,7 @@ def line_search(
     zero, infinity = jnp.zeros_like(value), jnp.full_like(value, jnp.inf)
 
     def going(s: _Search) -> Array:
-        return ~s.done & (s.count < most)
+        return ~s.done & (s.looks < most)
 
     def turn(s: _Search) -> _Search:
         reached, new = function(flat + jnp.where(known, s.t, 0) * direction)
@@ -78,14 +78,14 @@ def line_search(
         low = _pick(good, here, s.low)
         done = ~known | (good & (jnp.abs(here.slope) <= -_CURVATURE * slope))
         kept = jnp.where(good, new, s.gradient)
-        return _Search(_next(low, high), low, high, kept, s.count + 1, done)
+        return _Search(_next(low, high), low, high, kept, s.looks + 1, done)
 
     start = _Search(
         t=jnp.ones_like(value),
         low=End(zero, value, slope),
         high=End(infinity, infinity, zero),
         gradient=gradient,
-        count=jnp.zeros((), jnp.int32),
+        looks=jnp.zeros((), jnp.int32),
         done=jnp.zeros((), bool),
     )
     end = jax.lax.while_loop(going, turn, start)

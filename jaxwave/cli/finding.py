@@ -149,7 +149,7 @@ def known(settings: Settings, model: BeadModel, planes: int) -> np.ndarray | Non
     terms = [text for text in texts if "=" in text]
     if terms:
         modes = modes_and_lengths("--known", terms)
-        total = total + model.opd(list(modes.values()), list(modes))
+        total = total + model.opd(np.array(list(modes.values())), list(modes))
     for text in texts:
         if text not in terms:
             total = total + _table(Path(text), model, planes)
@@ -169,7 +169,9 @@ def _table(path: Path, model: BeadModel, planes: int) -> np.ndarray:
     try:
         for row in rows:
             plane = slice(None) if not row.get("plane") else int(row["plane"])
-            total[plane] += model.opd([float(row["nm"]) / 1e3], [(int(row["n"]), int(row["m"]))])
+            total[plane] += model.opd(
+                np.array([float(row["nm"]) / 1e3]), [(int(row["n"]), int(row["m"]))]
+            )
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise UsageError(
             f"--known: {path.name} must have the columns n, m, nm (and plane, from 0 to "

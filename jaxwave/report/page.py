@@ -270,7 +270,7 @@ def _pupil(fit: BeadFit) -> str:
 
 def inside(fit: BeadFit) -> np.ndarray:
     """Where the pupil grid lies within the aperture, without its partly covered rim."""
-    place = grid.indices(fit.model.pupil_samples) * fit.model.step
+    place = grid.indices(fit.model.samples) * fit.model.step
     radius = np.hypot(place[:, None], place[None, :])
     return radius <= float(fit.values["na"]) - fit.model.step
 
