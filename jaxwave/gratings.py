@@ -1,5 +1,6 @@
 """Gratings and their efficiencies."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import jax
@@ -14,16 +15,16 @@ from jaxwave.numerics import cis
 
 
 def _prepare(
-    where: str, field: AnyField, period: ArrayLike | str, numbers: dict[str, ArrayLike]
+    where: str, field: AnyField, period: ArrayLike | str, numbers: Mapping[str, ArrayLike | str]
 ) -> tuple[AnyField, list[Array], Array, Array]:
     """Broadcast numbers, the places across the lines in periods, and a sample's width there."""
     _check.is_field(where, field, Field)
     period = _check.length(where, "period", period)
     _check.positive(where, "period", period, unit="µm")
-    numbers = {k: _check.length(where, k, v) for k, v in numbers.items()}
-    for name, value in numbers.items():
+    known = {k: _check.length(where, k, v) for k, v in numbers.items()}
+    for name, value in known.items():
         _check.finite(where, name, value)
-    field, (period, *values) = with_parameters(where, field, period=period, **numbers)
+    field, (period, *values) = with_parameters(where, field, period=period, **known)
     phi, shift = values[-2:]
     turns, width = _lines(field.shape, field.spacing, period, phi, shift)
     frequency = (jnp.sin(phi) / period, jnp.cos(phi) / period)

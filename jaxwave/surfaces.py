@@ -435,6 +435,7 @@ def seidel_opd(
     dot = field_y * y + field_x * x
     parts = (square**2, square * dot, dot**2, h2 * square, h2 * dot)
     rank = jnp.ndim(square)
-    return sum(
+    total = sum(
         w[(..., k, *(None,) * (rank if w.ndim > 1 else 0))] * part for k, part in enumerate(parts)
     )
+    return jnp.asarray(total)
