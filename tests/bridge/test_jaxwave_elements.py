@@ -1,8 +1,10 @@
-"""Every public element of jaxwave as a torch operation: gradcheck in float64.
+"""Elements of jaxwave of every kind as torch operations, in float64.
 
-The table of tests/test_transforms.py says what the elements are; a new row is tested here too.
+tests/test_transforms.py holds their gradients against finite differences; here torch's gradients
+are held against those, and a few second derivatives against finite differences.
 """
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,11 @@ from test_transforms import TABLE, loss
 import torch_bridge
 
 SHAPE = (4, 5)
-# Second derivatives cost twice; a few elements of every kind stand for the rest.
-TWICE = ["angular_spectrum", "ff_lens", "phase_mask", "circular_aperture", "zernike_opd", "nmse"]
+KINDS = [
+    *("plane_wave", "angular_spectrum", "ff_lens", "phase_mask", "circular_aperture"),
+    *("zernike_opd", "convolve_psf", "nmse"),
+]
+TWICE = ["phase_mask", "nmse"]
 
 
 def tensors(name: str) -> dict[str, torch.Tensor]:
@@ -20,27 +25,28 @@ def tensors(name: str) -> dict[str, torch.Tensor]:
     return {k: torch.tensor(v, dtype=torch.float64, requires_grad=True) for k, v in values.items()}
 
 
-def operation(name: str):
-    inputs = tensors(name)
-    bridged = torch_bridge.wrap(loss(name, SHAPE))
-    names = list(inputs)
-
-    def call(*values: torch.Tensor) -> torch.Tensor:
-        return bridged(dict(zip(names, values, strict=True)))
-
-    return call, tuple(inputs.values())
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TABLE)
-def test_gradcheck(name):
-    call, inputs = operation(name)
-    # fast_mode projects on random directions; 1e-5 of central differences with a step of 1e-6
-    assert torch.autograd.gradcheck(call, inputs, fast_mode=True, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("name", KINDS)
+def test_gradients_equal_jax(name):
+    inputs = tensors(name)
+    found = torch_bridge.wrap(loss(name, SHAPE))(inputs)
+    grads = torch.autograd.grad(found, list(inputs.values()))
+    with jax.enable_x64(True):
+        arrays = {k: x.detach().numpy() for k, x in inputs.items()}
+        value, expected = jax.jit(jax.value_and_grad(loss(name, SHAPE)))(arrays)
+        expected = [torch.tensor(np.asarray(expected[k])) for k in inputs]
+    torch.testing.assert_close(found.item(), float(value), rtol=1e-12, atol=0)
+    torch.testing.assert_close(list(grads), expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TWICE)
 def test_gradgradcheck(name):
-    call, inputs = operation(name)
-    assert torch.autograd.gradgradcheck(call, inputs, fast_mode=True, rtol=1e-3, atol=1e-4)
+    inputs = tensors(name)
+    bridged = torch_bridge.wrap(loss(name, SHAPE))
+
+    def call(*values: torch.Tensor) -> torch.Tensor:
+        return bridged(dict(zip(inputs, values, strict=True)))
+
+    values = tuple(inputs.values())
+    assert torch.autograd.gradgradcheck(call, values, fast_mode=True, rtol=1e-3, atol=1e-4)
