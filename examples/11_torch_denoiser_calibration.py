@@ -12,7 +12,7 @@ samples look: it takes noise away. What it would change in an estimate is no sam
 optics, camera and network. The same fit without the network shows what the prior is worth: there,
 the longer the fit, the more noise in the sample (0.2 of its power after 300 steps, 0.5 after 600).
 
-    python examples/11_torch_denoiser_calibration.py [--steps 600] [-o results/denoiser]
+    python examples/11_torch_denoiser_calibration.py [--quick | --steps 600] [-o results/denoiser]
 
 The objective is a 60x/1.0 water dipping one. Thick samples, pixels of finite size and polarization
 are neglected; tilt and defocus of the sample as a whole are not fitted. The prior: S. A. Bigdeli
@@ -43,7 +43,12 @@ PUPIL = {"shape": (64, 64), "spacing": 100.0}  # samples of the back focal plane
 CAMERA = {"quantum_efficiency": 0.8, "gain": 0.5, "offset": 100.0}
 READ_NOISE_ELECTRONS, PHOTONS, BACKGROUND_PHOTONS = 1.6, 40.0, 2.0  # photons on the brightest pixel
 MODES = tuple(mode for mode in jw.zernike_modes_up_to(4, start=2) if mode != (2, 0))
-NOISE, WEIGHT, STEPS = 0.1, 1.0, 600  # noise that the denoiser takes away [of the sample's peak]
+NOISE, WEIGHT, STEPS, QUICK = (
+    0.1,
+    1.0,
+    600,
+    100,
+)  # noise that the denoiser takes away [of the sample's peak]
 
 
 def photons(opd_um: jax.Array, sample: jax.Array) -> jax.Array:
@@ -156,6 +161,9 @@ def main(words: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of each fit")
     parser.add_argument("-o", "--out", type=Path, default=Path("results") / "denoiser")
+    parser.add_argument(
+        "--quick", action="store_const", const=QUICK, dest="steps", help="120 steps"
+    )
     options = parser.parse_args(words)
     jw.tune_cpu()
     torch.set_num_threads(1)  # torch's threads and XLA's get into each other's way
@@ -191,6 +199,8 @@ def main(words: list[str] | None = None) -> dict:
     )
     if options.steps >= STEPS:
         assert after["nmse"] <= 0.06 and after["error_nm"] <= 0.85 * before["error_nm"]
+    elif options.steps >= QUICK:  # too short for the noise that the prior keeps out
+        assert after["nmse"] <= 0.12 and after["error_nm"] <= 0.4 * result["true_wavefront_nm_rms"]
     return result
 
 

@@ -23,6 +23,11 @@ LONG = {
     "11_torch_denoiser_calibration.py": "a network's training, a fit with and without it",
 }
 
+QUICK = {  # minutes otherwise; the number that it asserts is another one
+    "10_torch_unet_phase_mask.py": ["--quick"],
+    "11_torch_denoiser_calibration.py": ["--quick"],
+}
+
 
 def by_name(path: Path) -> str:
     return path.name
@@ -46,7 +51,10 @@ def test_example_is_short_and_named(script):
 @pytest.mark.parametrize("script", [s for s in SCRIPTS if s.name != MAIN_JOB], ids=by_name)
 def test_example_runs(script, tmp_path):
     run = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, str(script), *QUICK.get(script.name, ())],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"\d", run.stdout), "an example prints its number"

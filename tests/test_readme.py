@@ -76,6 +76,18 @@ def test_learning_in_twelve_lines(capsys):
             assert error == pytest.approx(float(promised[2]), abs=1)
 
 
+def test_a_torch_network_in_twelve_lines():
+    torch = pytest.importorskip("torch")
+    ((_, code),) = FENCED.findall(section("A torch network on top"))
+    assert len([line for line in code.splitlines() if line.strip()]) == 12
+    torch.manual_seed(0)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    # Better than the best constant, whose error is the variance of the target.
+    assert names["loss"].item() < names["target"].var(correction=0).item()
+    assert names["phase"].detach().std() > 0.1
+
+
 def test_links_lead_somewhere():
     texts = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
     links = [link for text in texts for link in re.findall(r"\]\(([^)#]+)\)", text)]
