@@ -41,12 +41,11 @@ def bead_window(stack: Any, *, na: float, n: float, wavelength: float) -> int:
         ValueError: If the stack is not (z, y, x) or the numerical aperture not below the index.
 
     Example:
-        >>> from types import SimpleNamespace
         >>> from jaxwave.io import Stack
         >>> z, y, x = np.mgrid[-4:5, -32:32, -32:32]
         >>> spot = 100 + 900 * np.exp(-(x**2 + y**2) / 8 - z**2 / 4)
         >>> bead_window(Stack(spot, (0.3, 0.1, 0.1)), na=0.8, n=1.0, wavelength=0.5)
-        20
+        24
 
     References:
         S. F. Gibson and F. Lanni, "Experimental test of an analytical model of aberration", JOSA
