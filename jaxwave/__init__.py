@@ -10,6 +10,14 @@ from types import ModuleType
 from jaxwave import units
 from jaxwave._check import JaxwaveWarning
 from jaxwave._environment import check_jaxlib as _check_jaxlib
+from jaxwave.apertures import (
+    annular_aperture,
+    circular_aperture,
+    polygon_aperture,
+    rectangular_aperture,
+    slits,
+    zone_plate,
+)
 from jaxwave.collins import fraunhofer, ray_transfer
 from jaxwave.compute import tune_cpu
 from jaxwave.diffusers import engineered_diffuser, random_diffuser
@@ -32,9 +40,12 @@ from jaxwave.grid import coordinates, frequencies
 from jaxwave.imaging import convolve_psf, image_volume, mtf, otf
 from jaxwave.lenses import ff_lens, four_f, lens, thin_lens
 from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll, ssim
-from jaxwave.masks import amplitude_mask, circular_aperture, opd_mask, phase_mask
+from jaxwave.masks import amplitude_mask, cubic_mask, opd_mask, phase_mask, spiral_mask
+from jaxwave.materials import Material, material, materials, refractive_index
 from jaxwave.microlenses import microlens_array
+from jaxwave.mirrors import deformable_mirror, gaussian_influence
 from jaxwave.numerics import cis, fast_len
+from jaxwave.phantoms import filaments, siemens_star, slanted_edge, spheres, usaf_1951
 from jaxwave.planes import absorbing_boundary, tilted_plane
 from jaxwave.polarimetry import degree_of_polarization, mueller_matrix, stokes
 from jaxwave.polarization import (
@@ -49,6 +60,7 @@ from jaxwave.polarization import (
     unpolarized,
 )
 from jaxwave.propagation import angular_spectrum, carrier, fresnel
+from jaxwave.samples import multislice, scattering_slices, thin_sample
 from jaxwave.sampling import Sampling, propagation_sampling
 from jaxwave.sensors import (
     add_read_noise,
@@ -62,7 +74,7 @@ from jaxwave.sensors import (
     saturate,
     shot_noise,
 )
-from jaxwave.slm import slm
+from jaxwave.slm import dmd, levels_for_phase, slm
 from jaxwave.sources import gaussian_beam, objective_point_source, plane_wave, point_source
 from jaxwave.surfaces import (
     asphere_sag,
@@ -135,8 +147,21 @@ __all__ = [
     "phase_mask",
     "opd_mask",
     "amplitude_mask",
+    "cubic_mask",
+    "spiral_mask",
+    # Stops
     "circular_aperture",
+    "annular_aperture",
+    "rectangular_aperture",
+    "polygon_aperture",
+    "slits",
+    "zone_plate",
+    # Modulators and mirrors
     "slm",
+    "levels_for_phase",
+    "dmd",
+    "deformable_mirror",
+    "gaussian_influence",
     # Polarization
     "polarize",
     "unpolarized",
@@ -150,6 +175,21 @@ __all__ = [
     "stokes",
     "degree_of_polarization",
     "mueller_matrix",
+    # Samples
+    "thin_sample",
+    "multislice",
+    "scattering_slices",
+    # Phantoms
+    "usaf_1951",
+    "siemens_star",
+    "slanted_edge",
+    "spheres",
+    "filaments",
+    # Materials
+    "refractive_index",
+    "Material",
+    "material",
+    "materials",
     # Zernike modes
     "zernike_polynomials",
     "zernike_opd",

@@ -137,7 +137,11 @@ def disk_coverage(
     """
     rows, columns = coordinates(shape, spacing)
     radius, y, x = (jnp.asarray(a, rows.dtype)[..., None, None] for a in (radius, y, x))
-    rows, columns = rows - y, columns - x
+    return disk_share(rows - y, columns - x, spacing, radius)
+
+
+def disk_share(rows: Array, columns: Array, spacing: Array, radius: Array) -> Array:
+    """:func:`disk_coverage` of samples at these places, of a disk of its own for every sample."""
     dy, dx = spacing[..., 0, None, None], spacing[..., 1, None, None]
     square = rows**2 + columns**2
     center = square == 0

@@ -38,7 +38,7 @@ def thin_lens(field: AnyField, f: ArrayLike | str, *, n: ArrayLike = 1.0) -> Any
 
     .. math:: u' = u\,\exp\!\left[-i\pi\frac{n}{\lambda f}(x^2 + y^2)\right]
 
-    Paraxial and thin, without a rim (see :func:`~jaxwave.masks.circular_aperture`). A positive
+    Paraxial and thin, without a rim (see :func:`~jaxwave.apertures.circular_aperture`). A positive
     focal length converges. The phase keeps two words in float32. Sampled while the lens' local
     frequency :math:`n|x|/(\lambda f)` stays below :math:`1/(2\Delta x)`.
 

@@ -22,13 +22,14 @@ BRIDGE = ROOT / "torch_bridge"
 # the packages that it may import besides the standard library, jax and numpy.
 LAYERS: dict[str, tuple[str, set[str]]] = {
     "foundations": (
-        "units _check _files _npy _environment numerics special grid fourier field edit compute",
+        "units _check _files _npy _environment numerics special grid coverage fourier field edit "
+        "compute",
         {"jaxlib"},
     ),
     "physics": (
         "sampling sources collins propagation far planes lenses surfaces gratings diffusers "
-        "microlenses masks slm polarization polarimetry zernike materials samples imaging sensors "
-        "psf/ losses",
+        "microlenses pixels apertures masks slm mirrors polarization polarimetry zernike materials "
+        "samples phantoms imaging sensors psf/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),

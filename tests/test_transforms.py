@@ -50,6 +50,7 @@ D = np.array([0.45, 0.5])
 GRID = {"d": D, "w": 0.53}
 VIEW = {"to": 1.3 * D, "y": 0.3, "x": -0.2}
 LIGHT = {"re": noise(1), "im": noise(2), **GRID}
+TURNED = {"angle": 0.37, "y": 0.1, "x": -0.07}
 
 
 def tau(p, name):
@@ -227,6 +228,52 @@ TABLE = {
     "phase_mask": Row(lambda p, s: jw.phase_mask(lit(p), p["m"]), {"m": noise(3), **LIGHT}),
     "opd_mask": Row(lambda p, s: jw.opd_mask(lit(p), p["m"]), {"m": noise(3), **LIGHT}),
     "amplitude_mask": Row(lambda p, s: jw.amplitude_mask(lit(p), p["m"]), {"m": noise(3), **LIGHT}),
+    "phase_mask of its own pixels": Row(
+        lambda p, s: jw.phase_mask(
+            lit(p), p["m"], pitch=p["pitch"], angle=p["angle"], y=p["y"], x=p["x"]
+        ),
+        {"m": lambda s: noise(3)((3, 5)), "pitch": 2.13 * D, **TURNED, **LIGHT},
+    ),
+    "amplitude_mask of its own, finer pixels": Row(
+        lambda p, s: jw.amplitude_mask(lit(p), p["m"], pitch=p["pitch"], angle=p["angle"]),
+        {"m": lambda s: noise(3)((9, 11)), "pitch": 0.62 * D, "angle": 0.3, **LIGHT},
+    ),
+    "cubic_mask": Row(
+        lambda p, s: jw.cubic_mask(
+            lit(p), p["opd"], radius=p["r"], angle=p["angle"], y=p["y"], x=p["x"]
+        ),
+        {"opd": 0.2, "r": 1.1, **TURNED, **LIGHT},
+    ),
+    "spiral_mask": Row(
+        lambda p, s: jw.spiral_mask(lit(p), -3, angle=p["angle"], y=p["y"], x=p["x"]),
+        {**TURNED, **LIGHT},
+    ),
+    "annular_aperture": Row(
+        lambda p, s: jw.annular_aperture(lit(p), p["i"], p["o"], y=p["y"], x=p["x"]),
+        {"i": 0.53, "o": 1.02, "y": 0.1, "x": -0.07, **LIGHT},
+    ),
+    "rectangular_aperture": Row(
+        lambda p, s: jw.rectangular_aperture(
+            lit(p), p["size"], angle=p["angle"], y=p["y"], x=p["x"]
+        ),
+        {"size": np.array([1.1, 1.7]), **TURNED, **LIGHT},
+    ),
+    "polygon_aperture": Row(
+        lambda p, s: jw.polygon_aperture(lit(p), p["v"], angle=p["angle"], y=p["y"], x=p["x"]),
+        {"v": np.array([[-1.1, -0.9], [-0.8, 1.2], [0.1, 0.3], [1.1, 0.2]]), **TURNED, **LIGHT},
+    ),
+    "slits": Row(
+        lambda p, s: jw.slits(
+            lit(p), p["w"], pitch=p["p"], count=2, length=p["h"], angle=p["angle"], y=p["y"]
+        ),
+        {"w": 0.31, "p": 0.77, "h": 1.4, "angle": 0.3, "y": 0.1, **LIGHT},
+    ),
+    "zone_plate": Row(
+        lambda p, s: jw.zone_plate(
+            lit(p), p["f"], wavelength=p["to"], zones=2, second=p["a"], n=p["n"], y=p["y"]
+        ),
+        {"f": 3.1, "to": 0.61, "a": -0.4, "n": 1.1, "y": 0.1, **LIGHT},
+    ),
     "circular_aperture": Row(
         lambda p, s: jw.circular_aperture(lit(p), p["r"], y=p["y"], x=p["x"]),
         {"r": 1.02, "y": 0.1, "x": -0.07, **LIGHT},
@@ -245,6 +292,48 @@ TABLE = {
         ),
         {"m": lambda s: light(3)((3, 5)), "pitch": 1.13 * D, "table": np.array([0.1, 2.0, 3.3])}
         | {"fill": 0.83, "gap": 0.7, "blur": 0.4, "y": 0.1, "x": -0.07, **LIGHT},
+    ),
+    "slm, turned and corrected": Row(
+        lambda p, s: jw.slm(
+            lit(p),
+            p["m"],
+            pitch=p["pitch"],
+            table=p["table"],
+            correction=p["c"],
+            flatness=p["flat"],
+            angle=p["angle"],
+            tilt=p["tilt"],
+            gap=0.3,
+            x=p["x"],
+        ),
+        {"m": lambda s: light(3)((3, 5)), "pitch": 1.13 * D, "table": np.array([0.1, 2.0, 3.3])}
+        | {"c": lambda s: 0.3 * light(4)((3, 5)), "flat": lambda s: 0.1 * light(5)((3, 5))}
+        | {"angle": 0.37, "tilt": np.array([0.1, 0.3]), "x": -0.07, **LIGHT},
+    ),
+    "dmd": Row(
+        lambda p, s: jw.dmd(
+            lit(p),
+            p["m"],
+            pitch=p["pitch"],
+            fill_factor=p["fill"],
+            mirror_tilt=p["tilt"],
+            angle=p["angle"],
+            y=p["y"],
+            x=p["x"],
+        ),
+        {"m": lambda s: light(3)((3, 5)) / 2.2, "pitch": 2.13 * D, "fill": 0.83, "tilt": 0.2}
+        | {**TURNED, **LIGHT},
+    ),
+    "deformable_mirror": Row(
+        lambda p, s: jw.deformable_mirror(lit(p), p["c"], p["g"], stroke=p["stroke"]),
+        {"c": np.array([0.1, -0.3]), "g": lambda s: noise(6)((2, *s)), **LIGHT}
+        | {"stroke": np.array([0.2, 0.27])},
+    ),
+    "gaussian_influence": Row(
+        lambda p, s: jw.gaussian_influence(
+            s, p["c"], spacing=p["d"], pitch=p["pitch"], coupling=p["k"], peak=p["peak"]
+        ),
+        {"c": np.array([[0.1, -0.3], [0.7, 1.1]]), "d": D, "pitch": 1.1, "k": 0.2, "peak": 2.0},
     ),
     "polarize": Row(
         lambda p, s: jw.polarize(lit(p), jnp.stack([p["m"], 1j * p["e"] + 0 * p["m"]], -3)),
@@ -288,6 +377,56 @@ TABLE = {
     "mueller_matrix": Row(
         lambda p, s: jw.mueller_matrix(lambda f: jw.retarder(f, p["delta"], p["a"]), lit(p)),
         {"delta": 1.3, "a": 0.7, **LIGHT},
+    ),
+    "thin_sample": Row(
+        lambda p, s: jw.thin_sample(lit(p), jax.lax.complex(p["m"], p["k"]), p["t"]),
+        {"m": noise(3), "k": noise(4), "t": 0.11, **LIGHT},
+    ),
+    "multislice": Row(
+        lambda p, s: jw.multislice(lit(p), p["m"], p["t"], n=p["n"], segment=2, border=min(s) // 3),
+        {"m": lambda s: noise(3)((3, *s)), "t": 0.21, "n": 1.3, **LIGHT},
+    ),
+    "multislice, birefringent": Row(
+        lambda p, s: jw.multislice(turning(p), p["m"], p["t"], birefringence=p["b"], axis=p["a"]),
+        {"m": lambda s: noise(3)((3, *s)), "t": 0.21, "b": lambda s: noise(4)((3, *s))}
+        | {"a": lambda s: noise(5)((3, *s)), **LIGHT},
+    ),
+    "usaf_1951": Row(
+        lambda p, s: jw.usaf_1951(s, spacing=p["d"], groups=(8, 9), y=p["y"], x=p["x"]),
+        {"d": 5 * D, "y": 0.1, "x": -0.07},
+    ),
+    "siemens_star": Row(
+        lambda p, s: jw.siemens_star(
+            s, spacing=p["d"], radius=p["r"], spokes=3, angle=p["a"], y=p["y"], x=p["x"]
+        ),
+        {"d": D, "r": 1.02, "a": 0.37, "y": 0.1, "x": -0.07},
+    ),
+    "slanted_edge": Row(
+        lambda p, s: jw.slanted_edge(s, spacing=p["d"], angle=p["a"], y=p["y"], x=p["x"]),
+        {"d": D, "a": 0.37, "y": 0.1, "x": -0.07},
+    ),
+    "spheres": Row(
+        lambda p, s: jw.spheres((4, *s), p["c"], p["r"], spacing=p["d"], shell=p["t"]),
+        {"c": np.array([[0.1, 0.3, -0.2], [0.4, -0.8, 0.5]]), "r": 1.1, "t": 0.43}
+        | {"d": np.array([0.6, *D])},
+        batched=False,
+    ),
+    "filaments": Row(
+        lambda p, s: jw.filaments((4, *s), p["c"], p["r"], spacing=p["d"]),
+        {"c": np.array([[0.1, 0.3, -0.2], [0.4, -0.8, 0.5], [0.1, 0.7, 0.9]]), "r": 0.61}
+        | {"d": np.array([0.6, *D])},
+        batched=False,
+    ),
+    "refractive_index": Row(
+        lambda p, s: (
+            jw.refractive_index("N-SF11", p["w"], temperature=p["t"]),
+            jw.refractive_index("water", p["w"], temperature=p["t"]),
+            jw.refractive_index("SU-8", p["w"]),
+            jw.refractive_index("air", p["w"]),
+            jw.refractive_index(jw.Material("x", "sellmeier", p["c"], (0.3, 1.0), "me"), p["w"]),
+        ),
+        {"w": 0.53, "t": 31.0, "c": np.array([1.1, 0.012])},
+        batched=False,
     ),
     "pad": Row(lambda p, s: jw.pad(lit(p), (s[0] + 3, s[1] + 2)), LIGHT),
     "crop": Row(lambda p, s: jw.crop(lit(p), (max(1, s[0] - 3), s[1])), LIGHT),
@@ -506,6 +645,10 @@ EXEMPT = {
     "propagate": "calls one of three propagators of the table",
     "propagation_sampling": "answers questions about concrete fields; refuses tracers (tested)",
     "fast_len": "an integer of an integer",
+    "levels_for_phase": "integers",
+    "scattering_slices": "random: test_samples has its statistics",
+    "Material": "a class; refractive_index is in the table",
+    **dict.fromkeys(["material", "materials"], "names"),
     "units": "a module of constants",
     "JaxwaveWarning": "a class",
     "tune_cpu": "a setting of the process",

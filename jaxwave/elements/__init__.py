@@ -1,5 +1,13 @@
 """Optical elements as flax modules: a number is fixed, an ``nnx.Param`` is learned."""
 
+from jaxwave.elements.apertures import (
+    AnnularAperture,
+    CircularAperture,
+    PolygonAperture,
+    RectangularAperture,
+    Slits,
+    ZonePlate,
+)
 from jaxwave.elements.edit import Crop, Flip, Normalize, Pad, Resample, Shift
 from jaxwave.elements.element import Element, Fixed, Number
 from jaxwave.elements.focus import (
@@ -29,10 +37,13 @@ from jaxwave.elements.lenses import (
 )
 from jaxwave.elements.masks import (
     AmplitudeMask,
-    CircularAperture,
+    CubicMask,
+    DeformableMirror,
+    Dmd,
     OpdMask,
     PhaseMask,
     Slm,
+    SpiralMask,
     ZernikeMask,
 )
 from jaxwave.elements.names import freeze, learn, learned, parameters, replace, select
@@ -67,6 +78,7 @@ from jaxwave.elements.psf import (
     IntegratePixels,
     Microscope,
 )
+from jaxwave.elements.samples import Multislice, ThinSample
 from jaxwave.elements.sensors import (
     AddReadNoise,
     Camera,
@@ -150,9 +162,20 @@ __all__ = [
     "PhaseMask",
     "OpdMask",
     "AmplitudeMask",
-    "CircularAperture",
-    "Slm",
+    "CubicMask",
+    "SpiralMask",
     "ZernikeMask",
+    # Stops
+    "CircularAperture",
+    "AnnularAperture",
+    "RectangularAperture",
+    "PolygonAperture",
+    "Slits",
+    "ZonePlate",
+    # Modulators and mirrors
+    "Slm",
+    "Dmd",
+    "DeformableMirror",
     # Polarization
     "Polarize",
     "Unpolarized",
@@ -164,6 +187,9 @@ __all__ = [
     "JonesMask",
     "PolarizingBeamSplitter",
     "Stokes",
+    # Samples
+    "ThinSample",
+    "Multislice",
     # Editing fields
     "Pad",
     "Crop",

@@ -61,6 +61,7 @@ def source(**numbers: Any) -> Row:
     return Row({**GRID, **numbers}, (), {"shape": (N, N)})
 
 
+PLACE = {"angle": 0.3, "y": 0.1, "x": -0.07}
 VIEW = {"spacing": 0.7, "y": 0.3, "x": -0.2}
 PHOTONS = {"quantum_efficiency": 0.8, "dark_current": 0.1, "exposure": 2.0}
 IMAGE = (picture(),)
@@ -113,12 +114,30 @@ TABLE = {
     "HighNAFFLensScalar": Row(
         {"f": 2.0, "na": 0.8, "n": 1.3, "spacing": 0.2, "z": 0.1}, static={"shape": (4, 4)}
     ),
-    "PhaseMask": Row({"phase": picture()}),
-    "OpdMask": Row({"opd": 0.1 * picture()}),
-    "AmplitudeMask": Row({"transmission": picture()}),
+    "PhaseMask": Row({"phase": picture(4, 5), **PLACE, "pitch": 1.1}),
+    "OpdMask": Row({"opd": 0.1 * picture(4, 5), **PLACE, "pitch": 1.1}),
+    "AmplitudeMask": Row({"transmission": picture(4, 5), **PLACE, "pitch": 1.1}),
+    "CubicMask": Row({"opd": 0.3, "radius": 1.2, **PLACE}),
+    "SpiralMask": Row(PLACE, static={"charge": 2}),
+    "AnnularAperture": Row({"inner": 0.6, "outer": 1.02, "y": 0.1, "x": -0.07}),
+    "RectangularAperture": Row({"size": [1.2, 1.7], **PLACE}),
+    "PolygonAperture": Row({"vertices": [(-1, -1.2), (-0.8, 1.1), (1.1, 0.2)], **PLACE}),
+    "Slits": Row({"width": 0.3, "pitch": 0.9, "length": 1.3, **PLACE}, static={"count": 2}),
+    "ZonePlate": Row(
+        {"f": 3.1, "wavelength": 0.6, "second": -0.5, "n": 1.1, "y": 0.1, "x": -0.07},
+        static={"zones": 2},
+    ),
+    "Dmd": Row(
+        {"mirrors": picture(4, 5) / 2, "pitch": 0.9, "fill_factor": 0.8, **PLACE}
+        | {"mirror_tilt": 0.2}
+    ),
+    "DeformableMirror": Row(
+        {"commands": [0.1, -0.2, 0.3], "influence": picture(3, N, N), "stroke": 0.25}
+    ),
     "Slm": Row(
         {"levels": 2 * picture(4, 5), "pitch": 0.6, "table": [0.1, 2.0, 3.3, 4.0]}
-        | {"fill_factor": 0.83, "gap": 0.7, "crosstalk": 0.4, "y": 0.1, "x": -0.07}
+        | {"fill_factor": 0.83, "gap": 0.7, "crosstalk": 0.4, "correction": 0.7 * picture(4, 5)}
+        | {"flatness": 0.1 * picture(4, 5), "tilt": [0.1, 0.3], **PLACE}
     ),
     "CircularAperture": Row({"radius": 1.02, "y": 0.1, "x": -0.07}),
     "Polarize": Row({"jones": np.array([0.6, 0.8], np.float32)}),
@@ -131,6 +150,10 @@ TABLE = {
     "JonesMask": Row({"jones": picture(2, 2)}, POLARIZED),
     "PolarizingBeamSplitter": Row({"angle": 0.7, "leakage": 0.01}, POLARIZED),
     "Stokes": Row({}, POLARIZED),
+    "ThinSample": Row({"dn": picture(), "thickness": 0.3}),
+    "Multislice": Row(
+        {"dn": picture(3, N, N), "thickness": 0.3, "n": 1.2}, static={"segment": 2, "border": 1}
+    ),
     "Pad": Row({}, static={"shape": (8, 9)}),
     "Crop": Row({}, static={"shape": (4, 3)}),
     "Resample": Row({"spacing": 0.6}, static={"shape": (5, 7)}),
