@@ -265,6 +265,7 @@ def dmd(
     _check.finite(where, "mirror_tilt", mirror_tilt, unit="rad")
     dtype = field.real_dtype
     at = pixels.lattice(where, dtype, pitch=pitch, y=y, x=x, angle=angle)
+    sampling.warn_pixels(where, field, at.pitch)
     share, tilt = (numerics.number(a, dtype) for a in (fill_factor, mirror_tilt))
     return _mirrored(field, states, at, share, tilt)
 
