@@ -4,6 +4,7 @@ Lengths are micrometers, angles and phases radians, arrays ``(..., y, x)`` with 
 at the sample N // 2. ``jaxwave/CONVENTIONS.md`` is the whole story.
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
 
@@ -261,7 +262,9 @@ _LAZY = ("beads", "calibration", "elements", "io", "plot", "psf", "report", "spe
 def __getattr__(name: str) -> ModuleType:
     if name in _LAZY:
         return import_module(f"jaxwave.{name}")
-    raise AttributeError(f"module 'jaxwave' has no attribute {name!r}")
+    near = get_close_matches(name, [*__all__, *_LAZY], n=1)
+    hint = f". Did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"module 'jaxwave' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -18,7 +18,7 @@ from jaxwave import _check, numerics
 
 Mode = tuple[int, int]
 
-_CONVENTIONS = ("osa", "noll", "fringe")
+_CONVENTIONS = ("osa", "ansi", "noll", "fringe")  # "ansi" is another name of "osa"
 
 _NAMES: dict[Mode, str] = {
     (0, 0): "piston",
@@ -63,7 +63,7 @@ def zernike_index(j: int, *, convention: str = "osa") -> Mode:
 
     Args:
         j: Number of the mode, scalar (shape ``()``) [none]; from 0 (OSA) or 1 (Noll, Fringe).
-        convention: ``"osa"`` (OSA/ANSI), ``"noll"`` or ``"fringe"``.
+        convention: ``"osa"`` (or ``"ansi"``, the same), ``"noll"`` or ``"fringe"``.
 
     Returns:
         The pair (n, m) [none].
@@ -85,7 +85,7 @@ def zernike_index(j: int, *, convention: str = "osa") -> Mode:
         J. Refract. Surg. 18, S652 (2002); R. J. Noll, J. Opt. Soc. Am. 66, 207 (1976), Table I;
         J. C. Wyant and K. Creath, *Applied Optics and Optical Engineering* XI, Table III (1992).
     """
-    _check.choice("zernike_index", "convention", convention, _CONVENTIONS)
+    convention = _convention("zernike_index", convention)
     first = 0 if convention == "osa" else 1
     _check.integer("zernike_index", "j", j, first)
     j = int(j)
@@ -120,7 +120,7 @@ def zernike_number(n: int, m: int, *, convention: str = "osa") -> int:
     Args:
         n: Radial order, scalar (shape ``()``) [none].
         m: Azimuthal order, scalar (shape ``()``) [none]; negative for sine modes.
-        convention: ``"osa"`` (OSA/ANSI, from 0), ``"noll"`` or ``"fringe"`` (both from 1).
+        convention: ``"osa"`` or ``"ansi"`` (from 0), ``"noll"`` or ``"fringe"`` (both from 1).
 
     Returns:
         The number [none].
@@ -136,7 +136,7 @@ def zernike_number(n: int, m: int, *, convention: str = "osa") -> int:
         L. N. Thibos et al., J. Refract. Surg. 18, S652 (2002); R. J. Noll, J. Opt. Soc. Am. 66,
         207 (1976); J. C. Wyant and K. Creath, *Applied Optics and Optical Engineering* XI (1992).
     """
-    _check.choice("zernike_number", "convention", convention, _CONVENTIONS)
+    convention = _convention("zernike_number", convention)
     n, m = _mode("zernike_number", (n, m))
     if convention == "osa":
         return (n * (n + 2) + m) // 2
@@ -156,7 +156,7 @@ def zernike_modes(numbers: Iterable[int], *, convention: str) -> tuple[Mode, ...
 
     Args:
         numbers: Numbers of the modes, ``(modes,)`` [none].
-        convention: ``"osa"`` (OSA/ANSI, from 0), ``"noll"`` or ``"fringe"`` (both from 1).
+        convention: ``"osa"`` or ``"ansi"`` (from 0), ``"noll"`` or ``"fringe"`` (both from 1).
 
     Returns:
         A tuple of (n, m) pairs, in the same order [none].
@@ -289,6 +289,12 @@ def zernike_norm(n: int, m: int) -> float:
     """
     n, m = _mode("zernike_norm", (n, m))
     return math.sqrt((1 if m == 0 else 2) * (n + 1))
+
+
+def _convention(where: str, name: str) -> str:
+    name = name.lower() if isinstance(name, str) else name
+    _check.choice(where, "convention", name, _CONVENTIONS)
+    return "osa" if name == "ansi" else name
 
 
 def _mode(where: str, mode: Any) -> Mode:

@@ -74,7 +74,8 @@ def exact_mode(n: int, m: int, x: Fraction, y: Fraction) -> float:
 
 
 @pytest.mark.parametrize(
-    ("convention", "first", "table"), [("osa", 0, OSA), ("noll", 1, NOLL), ("fringe", 1, FRINGE)]
+    ("convention", "first", "table"),
+    [("osa", 0, OSA), ("ansi", 0, OSA), ("noll", 1, NOLL), ("fringe", 1, FRINGE)],
 )
 def test_numbers_match_the_published_tables(convention, first, table):
     numbers = range(first, first + len(table))

@@ -98,6 +98,7 @@ def matching_names(where: str, names: Iterable[str], patterns: str | Iterable[st
     names = list(names)
     several = isinstance(patterns, Iterable) and not isinstance(patterns, str)
     patterns = list(patterns) if several else [patterns]  # type: ignore[list-item]
+    patterns = [q for p in patterns for q in (p if isinstance(p, list | tuple) else [p])]
     hits = {hit for pattern in patterns for hit in _matching(where, names, pattern)}
     return [name for name in names if name in hits]
 
@@ -155,7 +156,7 @@ def learned(model: nnx.Module) -> list[str]:
     return [name for name, v in variables(model).items() if isinstance(v, nnx.Param)]
 
 
-def select(model: nnx.Module, patterns: str | Sequence[str]) -> list[str]:
+def select(model: nnx.Module, *patterns: str | Sequence[str]) -> list[str]:
     r"""Finds parameters by patterns of their names.
 
     Valid for every flax nnx module. A pattern is a name, a name with wildcards (``"*.f"``,
@@ -163,7 +164,7 @@ def select(model: nnx.Module, patterns: str | Sequence[str]) -> list[str]:
 
     Args:
         model: The model, any nnx module.
-        patterns: One pattern or several.
+        patterns: Names or patterns, one by one or as a list.
 
     Returns:
         The names that match, each once, in the order of the model.
@@ -182,10 +183,10 @@ def select(model: nnx.Module, patterns: str | Sequence[str]) -> list[str]:
         Python documentation, *fnmatch*.
     """
     require_module("select", model)
-    return matching_names("select", variables(model), patterns)
+    return _chosen("select", list(variables(model)), patterns)
 
 
-def learn(model: Model, *patterns: str) -> Model:
+def learn(model: Model, *patterns: str | Sequence[str]) -> Model:
     r"""Makes parameters learned, by name.
 
     Valid for every flax nnx module. The values stay exact, and what was learned before stays
@@ -193,7 +194,8 @@ def learn(model: Model, *patterns: str) -> Model:
 
     Args:
         model: The model, any nnx module; it is not changed.
-        patterns: Names or patterns, such as ``"mask.phase"`` or ``"lens.*"``.
+        patterns: Names or patterns, such as ``"mask.phase"`` or ``"lens.*"``, one by one or as a
+            list.
 
     Returns:
         A new model in which these parameters are ``nnx.Param``.
@@ -213,14 +215,14 @@ def learn(model: Model, *patterns: str) -> Model:
     return _retyped("learn", model, patterns, nnx.Param)
 
 
-def freeze(model: Model, *patterns: str) -> Model:
+def freeze(model: Model, *patterns: str | Sequence[str]) -> Model:
     r"""Makes parameters fixed, by name; the opposite of :func:`learn`.
 
     Valid for every flax nnx module. The values stay exact, and can still be swept.
 
     Args:
         model: The model, any nnx module; it is not changed.
-        patterns: Names or patterns, such as ``"mask.phase"`` or ``"*"``.
+        patterns: Names or patterns, such as ``"mask.phase"`` or ``"*"``, one by one or as a list.
 
     Returns:
         A new model in which these parameters are :class:`Fixed`.
@@ -285,14 +287,20 @@ def replace(model: Model, values: Mapping[str, ArrayLike | str]) -> Model:
     return _edited(model, change)
 
 
-def _retyped(where: str, model: Model, patterns: Sequence[str], kind: type) -> Model:
-    require_module(where, model)
-    names = list(variables(model))
-    if not patterns:
+def _chosen(where: str, names: list[str], patterns: Sequence[str | Sequence[str]]) -> list[str]:
+    if not any(patterns):
         raise ValueError(
             f"{where}: name at least one parameter. The model's parameters are: {', '.join(names)}."
         )
-    chosen = set(matching_names(where, names, patterns))
+    return matching_names(where, names, patterns)
+
+
+def _retyped(
+    where: str, model: Model, patterns: Sequence[str | Sequence[str]], kind: type
+) -> Model:
+    require_module(where, model)
+    names = list(variables(model))
+    chosen = set(_chosen(where, names, patterns))
 
     def change(name: str, variable: nnx.Variable) -> nnx.Variable:
         if name not in chosen or isinstance(variable, kind):

@@ -45,7 +45,16 @@ def test_select_by_name_pattern_and_part():
     assert el.select(bench, "lens.f") == ["lens.f"]
     assert el.select(bench, "lens") == ["lens.f", "lens.n"]
     assert set(el.select(bench, ["*.z", "lens.f"])) == {"lens.f", "parts.0.z", "parts.1.z"}
-    assert el.select(bench, ["parts.?.z", "parts.0.z"]) == ["parts.0.z", "parts.1.z"]
+    assert el.select(bench, "parts.?.z", "parts.0.z") == ["parts.0.z", "parts.1.z"]
+
+
+@pytest.mark.parametrize("patterns", [("lens.f", "parts.0.z"), (["lens.f", "parts.0.z"],)])
+def test_patterns_are_passed_one_by_one_or_as_a_list(patterns):
+    names = {"lens.f", "parts.0.z"}
+    assert set(el.select(Bench(), *patterns)) == names
+    model = el.learn(Bench(), *patterns)
+    assert names <= set(el.learned(model))
+    assert not names & set(el.learned(el.freeze(model, *patterns)))
 
 
 TYPOS = {"mask.phse": "mask.phase", "phase": "mask.phase", "lens.ff": "lens.f"}
