@@ -1,4 +1,4 @@
-"""The only place that words errors.
+"""The common checks of arguments, and how their errors are worded.
 
 Values are checked where they are concrete, shapes everywhere, and no check ever branches on a
 tracer: a traced value passes, because its producer was checked.
@@ -19,16 +19,12 @@ from jaxwave import units
 class JaxwaveWarning(UserWarning):
     """Warns that a result is computed as asked, but may not be what the user wants.
 
-    Shapes and units do not apply. Errors: none; warnings of this class can be silenced or turned
-    into errors with :mod:`warnings`.
+    Warnings of this class can be silenced or turned into errors with :mod:`warnings`.
 
     Example:
         >>> import warnings
         >>> warnings.simplefilter("ignore", JaxwaveWarning)
         >>> warnings.resetwarnings()
-
-    References:
-        Python documentation, *warnings*.
     """
 
 

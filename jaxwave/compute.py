@@ -27,9 +27,6 @@ def tune_cpu(*, cache: str | os.PathLike | None = None) -> bool:
     Example:
         >>> tune_cpu() in (True, False)
         True
-
-    References:
-        GNU C Library manual, *Malloc Tunable Parameters*.
     """
     if cache is not None:
         os.makedirs(cache, exist_ok=True)

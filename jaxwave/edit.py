@@ -1,4 +1,4 @@
-"""What a person does to a field: pad, crop, resample, shift, flip, normalize, stack."""
+"""Editing fields: pad, crop, resample, shift, flip, normalize, stack."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -335,9 +335,6 @@ def stack(fields: Sequence[Field]) -> Any:
         >>> from jaxwave.sources import plane_wave
         >>> stack([plane_wave((8, 8), spacing=0.5, wavelength=w) for w in (0.5, 0.6)])
         Field((2, 8, 8) complex64, spacing=0.5 µm, wavelength=0.5 ... 0.6 µm)
-
-    References:
-        numpy documentation, *numpy.stack*.
     """
     fields = list(fields)
     if not fields:

@@ -169,9 +169,10 @@ def matrix_ft2(
     """
     u = _array("matrix_ft2", u)
     my, mx = shape = _check.grid_shape("matrix_ft2", shape)
+    if isinstance(alpha, Array):
+        _check.positive("matrix_ft2", "alpha", alpha)
+        return _matrix_transform(u, alpha, shape, inverse)
     ay, ax = _pair("matrix_ft2", alpha)
-    if isinstance(ay, Array):
-        return _matrix_transform(u, ay, ax, shape, inverse)
     dtype = jnp.result_type(u.dtype, jnp.complex64)
     ny, nx = u.shape[-2:]
     left = _known_kernel((ny, my), ay, inverse, dtype)
@@ -179,9 +180,8 @@ def matrix_ft2(
 
 
 @numerics.program("shape", "inverse")
-def _matrix_transform(
-    u: Array, ay: Array, ax: Array, shape: tuple[int, int], inverse: bool
-) -> Array:
+def _matrix_transform(u: Array, alpha: Array, shape: tuple[int, int], inverse: bool) -> Array:
+    ay, ax = _pair("matrix_ft2", alpha)
     real = numerics.real_dtype(jnp.result_type(u.dtype, jnp.complex64))
     (ny, nx), (my, mx) = u.shape[-2:], shape
     left = _kernel((ny, my), ay.astype(real), inverse)

@@ -48,8 +48,8 @@ def angular_spectrum(
     as both windows, :math:`(N + M)\Delta x`, the band limit lies about the waves toward the
     window, and what lies farther out is dark (:func:`~jaxwave.far.scalable_angular_spectrum` has
     room for wide windows). A warning tells when the window lets hardly any
-    wave through; how much of a given field's light is lost tells its power, or beforehand
-    :func:`~jaxwave.sampling.propagation_sampling`.
+    wave through; to see how much light is lost compare ``field.power`` before and after, or
+    ask :func:`~jaxwave.sampling.propagation_sampling` first.
 
     Args:
         field: The field at the input plane, ``(..., y, x)`` or ``(..., 3, y, x)``.

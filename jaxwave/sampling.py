@@ -30,9 +30,6 @@ class Sampling:
         shape: A number of samples (ny, nx) that satisfies the criterion.
         spacing: The sample spacing (dy, dx) that goes with this shape, one number each [µm].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> Sampling("f <= f_max [1/µm]", 0.5, 1.0, (64, 64), (0.5, 0.5)).ok
         True

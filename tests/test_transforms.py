@@ -4,9 +4,11 @@ To add a function, add a row: the name, a call of a dict of numbers ``p`` and a 
 the numbers, which are floats, arrays or functions of the grid that make arrays. What is in
 ``p`` is traced, mapped and differentiated; what is static stands in the call. Numbers are float64
 and become JAX's precision. A row's ``batched=False`` says that its numbers have no batch axes.
+A row costs six compilations, so keep its arrays small: it is compiled in two precisions.
 """
 
 import dataclasses
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +28,7 @@ class Row:
     numbers: dict[str, Any]
     batched: bool = True
     float32: float = 5e-6  # relative: rounding of inputs times phases of a few radians
+    programs: int = 1  # that an eager call may compile, with what the row does around it
 
 
 def noise(seed: int):
@@ -80,6 +83,7 @@ TABLE = {
             wavelength=p["w"],
         ),
         LIGHT,
+        programs=3,
     ),
     "plane_wave": source(jw.plane_wave, kx=0.7, ky=-0.4, power=1.3),
     "gaussian_beam": source(jw.gaussian_beam, waist=1.1, z=5.0, n=1.2, power=1.3),
@@ -436,7 +440,7 @@ TABLE = {
     ),
     "flip": Row(lambda p, s: jw.flip(lit(p), axis="x"), LIGHT),
     "normalize": Row(lambda p, s: jw.normalize(lit(p), power=p["power"]), {"power": 1.3, **LIGHT}),
-    "stack": Row(lambda p, s: jw.stack([lit(p), 2 * lit(p)]), LIGHT, batched=False),
+    "stack": Row(lambda p, s: jw.stack([lit(p), 2 * lit(p)]), LIGHT, batched=False, programs=3),
     "coordinates": Row(lambda p, s: jw.coordinates(s, p["d"]), {"d": D}),
     "frequencies": Row(lambda p, s: jw.frequencies(s, p["d"]), {"d": D}),
     "ft2": transform(jw.ft2),
@@ -467,6 +471,7 @@ TABLE = {
     "image_volume": Row(
         lambda p, s: jw.image_volume(jnp.stack([p["a"], p["b"]], -3), jnp.stack([p["b"]] * 2, -3)),
         {"a": light(1), "b": light(2)},
+        programs=2,
     ),
     "otf": Row(lambda p, s: jw.otf(p["a"]), {"a": light(1)}),
     "mtf": Row(lambda p, s: jw.mtf(p["a"]), {"a": light(1)}),
@@ -478,6 +483,7 @@ TABLE = {
         lambda p, s: jw.pixel_otf(p["fy"], p["fx"], pitch=p["pitch"]),
         {"fy": noise(1), "fx": noise(2), "pitch": 0.7},
         batched=False,
+        programs=2,
     ),
     "expose": Row(
         lambda p, s: jw.expose(
@@ -512,6 +518,7 @@ TABLE = {
     "ssim": Row(
         lambda p, s: jw.ssim(*(jnp.tile(p[k], (12, 12)) for k in "ab"), data_range=2.0),
         {"a": light(1), "b": light(2)},
+        programs=3,
     ),
     "psf.gibson_lanni_path": Row(
         lambda p, s: psf.gibson_lanni_path(
@@ -633,6 +640,7 @@ TABLE = {
             lit(p).extent,
         ),
         LIGHT,
+        programs=5,
     ),
 }
 
@@ -685,101 +693,154 @@ def near(got, need, tolerance: float):
         assert np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 1e-30)
 
 
-def loss(name: str, s: tuple[int, int]) -> Callable[[dict], jax.Array]:
-    """A smooth real number of everything a function returns."""
-    row = TABLE[name]
+def smooth(leaves, name: str, square: float):
+    """A smooth real number of everything a function returns; every sample counts differently."""
+    result = 0.0
+    for k, leaf in enumerate(leaves):
+        rng = np.random.default_rng([zlib.crc32(name.encode()), k])
+        w, v = rng.normal(size=(2, *leaf.shape)).astype(leaf.real.dtype)
+        result += jnp.sum(w * leaf.real + v * leaf.imag)
+        if square:
+            result += square * jnp.sum(w * jnp.abs(leaf) ** 2)
+    return result
+
+
+def everything(name: str, s: tuple[int, int], square: float = 0.3) -> Callable[[dict], Any]:
+    """Value, number and slope in one function, so that all tests of a row share its program."""
 
     def total(p):
-        result = 0.0
-        for k, leaf in enumerate(jax.tree.leaves(row.call(p, s))):
-            rng = np.random.default_rng([zlib.crc32(name.encode()), k])
-            w, v = rng.normal(size=(2, *leaf.shape))
-            result += jnp.sum(w * leaf.real + v * leaf.imag + 0.3 * w * jnp.abs(leaf) ** 2)
-        return result
+        leaves = jax.tree.leaves(TABLE[name].call(p, s))
+        return smooth(leaves, name, square), leaves
 
-    return total
+    def function(p):
+        (number, leaves), slope = jax.value_and_grad(total, has_aux=True)(p)
+        return leaves, number, slope
 
+    return function
+
+
+def stacked(trees):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+# Names whose eager calls compile more programs than one, until they adopt numerics.program.
+MANY_PROGRAMS = {name for name in TABLE if name.startswith("psf")} | set(
+    "polarize unpolarized polarizer retarder retarder_mask q_plate jones_mask stokes "
+    "degree_of_polarization mueller_matrix".split()
+)
 
 rows = pytest.mark.parametrize("name", TABLE)
+MAIN = (7, 4)
+COMPILED = [0]
+
+
+def _count(event: str, *_: Any, **__: Any) -> None:
+    COMPILED[0] += "backend_compile" in event
+
+
+jax.monitoring.register_event_duration_secs_listener(_count)
 
 
 @rows
-def test_jit_compiles_once_and_vmap_is_a_loop(name):
-    row, s, traces = TABLE[name], (6, 7), []
+def test_value_and_gradient_in_every_mode(name):
+    """Float64: finite differences, vmap and batch axes against a loop.
 
-    @jax.jit
-    def compiled(p):
-        traces.append(1)
-        return row.call(p, s)
-
-    ones = [numbers(row, s, scale) for scale in (1.0, 0.9, 1.07)]
-    singles = [compiled(p) for p in ones]
-    assert len(traces) == 1, "a changed number compiled the function again"
-    many = jax.tree.map(lambda *leaves: jnp.stack(leaves), *ones)
-    need = jax.tree.map(lambda *leaves: jnp.stack(leaves), *singles)
-    # 2e-6: other order of float32 operations
-    near(jax.jit(jax.vmap(lambda p: row.call(p, s)))(many), need, 2e-6)
-    if row.batched:  # batch axes by broadcasting are the same loop
-        near(jax.jit(lambda p: row.call(p, s))(many), need, 2e-6)
-
-
-@rows
-def test_eager_is_jit(name):
-    row, s = TABLE[name], (6, 7)
-    p = numbers(row, s)
-    near(row.call(p, s), jax.jit(lambda p: row.call(p, s))(p), 2e-6)
-
-
-@rows
-@pytest.mark.parametrize("s", [(7, 4), (1, 5)])
-def test_float32_is_near_float64(name, s):
+    Float32: near it, eagerly too and in one program, and finite in the corners.
+    """
     row = TABLE[name]
-    single = jax.jit(lambda p: row.call(p, s))(numbers(row, s))
     with jax.enable_x64(True):
-        p = numbers(row, s)
-        assert all(v.dtype == np.float64 for v in p.values())
-        double = jax.jit(lambda p: row.call(p, s))(p)
-    for a, b in zip(jax.tree.leaves(single), jax.tree.leaves(double), strict=True):
+        traces = []
+        function = everything(name, MAIN)
+        double = jax.jit(lambda p: (traces.append(1), function(p))[1])
+        ones = [numbers(row, MAIN, scale) for scale in (1.0, 0.9, 1.07)]
+        singles = [double(p) for p in ones]
+        finite_difference(name, double, ones[0], singles[0])
+        assert len(traces) == 1, "a changed number compiled the function again"
+        batches_are_a_loop(row, ones, singles)
+    p = numbers(row, MAIN)
+    single = jax.jit(everything(name, MAIN, square=0.0))
+    value, _, _ = single(p)
+    for a, b in zip(value, singles[0][0], strict=True):
         assert a.dtype in (np.float32, np.complex64) and b.dtype in (np.float64, np.complex128)
-    near(single, double, row.float32)
+    near(value, singles[0][0], row.float32)
+    eager_is_one_program(name, p, value)
+    finite_in_the_corners(single, p)
+    lowers_at_full_precision(name, single, p)
 
 
-@rows
-def test_gradient_is_the_finite_difference(name, x64):
-    row, s = TABLE[name], (6, 7)
-    value = jax.jit(loss(name, s))
-    p = numbers(row, s)
-    slope = jax.jit(jax.grad(loss(name, s)))(p)
+def batches_are_a_loop(row, ones, singles):
+    def both(p):
+        call = lambda p: jax.tree.leaves(row.call(p, MAIN))  # noqa: E731
+        # Batch axes by broadcasting are the same loop.
+        return jax.vmap(call)(p), call(p) if row.batched else ()
+
+    need = stacked([leaves for leaves, _, _ in singles])
+    for got in jax.jit(both)(stacked(ones)):
+        if got:
+            near(got, need, 1e-9)  # other order of operations
+
+
+def eager_is_one_program(name, p, value):
+    if "re" in p:  # what stands around the function in many rows
+        jax.lax.complex(p["re"], p["im"])
+        if "d" in p:
+            lit(p)
+    before = COMPILED[0]
+    eager = TABLE[name].call(p, MAIN)
+    programs = COMPILED[0] - before
+    near(jax.tree.leaves(eager), value, 2e-6)
+    most = TABLE[name].programs
+    assert name in MANY_PROGRAMS or programs <= most, f"an eager call compiles {programs} programs"
+
+
+def finite_difference(name, function, p, result):
+    """The slope along a random direction of every number, from values of the same program."""
+    _, value, slope = result
     rng = np.random.default_rng(0)
     for key, g in slope.items():
         assert np.all(np.isfinite(g)), key
         direction = rng.normal(size=g.shape) * np.maximum(np.abs(p[key]), 0.1)
         h = 1e-5
-        ahead, back = (value(p | {key: p[key] + d * direction}) for d in (h, -h))
+        ahead, back = (function(p | {key: p[key] + d * direction})[1] for d in (h, -h))
         need = (ahead - back) / (2 * h)
         # 1e-6: third derivatives times h^2, and 1e-16 / h of rounding
-        size = np.abs(np.sum(np.abs(g * direction))) + np.abs(value(p)) * 1e-3
+        size = np.abs(np.sum(np.abs(g * direction))) + np.abs(value) * 1e-3
         assert abs(np.sum(g * direction) - need) < 1e-6 * size, key
 
 
+def finite_in_the_corners(function, p):
+    """Gradients of dark light and of infinite contrast."""
+    dark = {k: jnp.zeros_like(v) if k in ("re", "im", "m") else v for k, v in p.items()}
+    dark |= {k: jnp.zeros_like(p[k]) for k in ("kx", "ky", "y", "x") if k in p}
+    contrast = {
+        k: v.at[..., 0].set(0).at[..., 1].set(1e12) if k in ("re", "im") else v
+        for k, v in p.items()
+    }
+    for case in (dark, contrast):
+        for key, g in function(case)[2].items():
+            assert np.all(np.isfinite(g)), key
+
+
+PRODUCT = re.compile(r"stablehlo\.dot_general.*")
+
+
+def lowers_at_full_precision(name, function, p):
+    """For GPU and TPU, where a float32 product rounds to 10 bits unless it is told otherwise."""
+    text = function.trace(p).lower(lowering_platforms=("cuda", "tpu")).as_text()
+    for line in PRODUCT.findall(text):
+        if re.search(r"xi\d+>|tensor<i\d+>", line):
+            continue
+        assert "precision = [HIGHEST, HIGHEST]" in line, f"{name} is rounded on a GPU: {line}"
+
+
 @rows
-@pytest.mark.parametrize("case", ["dark", "one sample", "infinite contrast"])
-def test_gradient_is_finite_in_the_corners(name, case):
-    s = (1, 1) if case == "one sample" else (6, 7)
-    row = TABLE[name]
-    p = numbers(row, s)
-    if case == "dark":
-        p = {k: jnp.zeros_like(v) if k in ("re", "im", "m") else v for k, v in p.items()}
-        p |= {k: jnp.zeros_like(p[k]) for k in ("kx", "ky", "y", "x") if k in p}
-    if case == "infinite contrast":
-        p = {
-            k: v.at[..., 0].set(0).at[..., 1].set(1e12) if k in ("re", "im") else v
-            for k, v in p.items()
-        }
-
-    def total(p):
-        leaves = jax.tree.leaves(row.call(p, s))
-        return sum(jnp.sum(leaf.real + leaf.imag) for leaf in leaves)
-
-    for key, g in jax.jit(jax.grad(total))(p).items():
+def test_small_windows(name):
+    """One row of samples in both precisions; one sample has a finite gradient."""
+    row, s = TABLE[name], (1, 5)
+    function = jax.jit(lambda p: row.call(p, s))
+    single = function(numbers(row, s))
+    with jax.enable_x64(True):
+        near(single, function(numbers(row, s)), row.float32)
+    p = numbers(row, (1, 1))
+    for key, g in jax.jit(everything(name, (1, 1), square=0.0))(p)[2].items():
         assert np.all(np.isfinite(g)), key

@@ -29,7 +29,7 @@ from jaxwave.calibration.vector import Vector, by_name
 
 _WHERE = "calibrate"
 _MOST_NAMED = 8
-_SHARE = 0.1  # of the time may be spent on checkpoints
+_CHECKPOINT_TIME_FRACTION = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -342,7 +342,11 @@ def _save(
     if run is None:
         return
     now = time.monotonic()
-    if run.stop_signal is None and not final and now - job.last_save < job.save_took / _SHARE:
+    if (
+        run.stop_signal is None
+        and not final
+        and now - job.last_save < job.save_took / _CHECKPOINT_TIME_FRACTION
+    ):
         return
     state: dict[str, Any] = {
         "stage": np.int64(number),

@@ -20,7 +20,7 @@ class Structure:
     tree: Any
     names: tuple[str, ...]  # of every array, in the order of the tree
     parameters: tuple[str, ...]  # what can be learned
-    marked: tuple[str, ...]  # what is learned when nobody says anything
+    marked: tuple[str, ...]  # learned by default (nnx.Param)
 
     def merge(self, leaves: Leaves) -> Any:
         """Builds the model with these numbers."""

@@ -136,9 +136,6 @@ class Calibration:
         reason: Why every stage ended, in words.
         seconds: Wall time, compilation included [s].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> import optax
         >>> result = calibrate({"a": jnp.float32(0.0)}, lambda model, d: (model["a"] - d) ** 2,

@@ -27,9 +27,6 @@ class Constraint(NamedTuple):
         inverse: From a parameter ``(...)`` to free numbers that give it, or the nearest allowed
             one [none].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> logarithm = Constraint(jnp.exp, jnp.log)
         >>> float(logarithm.forward(logarithm.inverse(2.0)))

@@ -24,9 +24,6 @@ class Gauge(NamedTuple):
         x: Position of the emitter, ``(...)`` [µm].
         z: Displacement of the emitter toward the objective, ``(...)`` [µm].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> Gauge(jnp.zeros((4, 4)), 0.0, 0.0, 0.0, 0.5).z
         0.5

@@ -30,9 +30,6 @@ class Minimum:
         seconds: Wall time, compilation included [s].
         reason: Why it ended, in words.
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> Minimum({}, np.zeros(3), np.zeros(0), 1, 0.1, "all steps done").reason
         'all steps done'

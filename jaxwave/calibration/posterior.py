@@ -40,9 +40,6 @@ class Posterior:
         rhat: Gelman and Rubin's ratio, ``(count,)`` [1]; above 1.01 the chains disagree.
         effective: Number of independent samples that the chains are worth, ``(count,)`` [1].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> draws = np.random.default_rng(0).normal(180, 0.5, (2, 500, 1))
         >>> print(Posterior(("f",), draws, ("µm",), np.ones(1), np.full(1, 1000.0)))

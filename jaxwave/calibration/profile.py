@@ -48,9 +48,6 @@ class Profile:
         unit: Its unit, "" for none.
         best: The fitted value [``unit``].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> v = np.linspace(-3, 3, 7)
         >>> Profile("f", 180 + v, v**2, {}, "µm", 180.0).interval()

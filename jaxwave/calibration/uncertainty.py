@@ -62,9 +62,6 @@ class Uncertainty:
         units: Unit of every number, "" for none.
         scale: The factor s by which the misfit widened the errors.
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> one = np.ones(1)
         >>> square = one[:, None]

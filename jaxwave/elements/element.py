@@ -50,9 +50,6 @@ class Fixed(nnx.Variable):
         >>> from jaxwave.elements import ThinLens
         >>> type(ThinLens(200.0).f).__name__
         'Fixed'
-
-    References:
-        Flax documentation, *Variable types and filters*.
     """
 
     def __init__(self, value: ArrayLike, **metadata: Any) -> None:
@@ -175,9 +172,6 @@ class Element(nnx.Module):
         Tilt(slope=0.01)
         >>> tilt(jw.plane_wave((8, 8), spacing=0.5, wavelength=0.532)).shape
         (8, 8)
-
-    References:
-        Flax documentation, *Module*; Python documentation, *dataclasses*.
     """
 
     _fields: ClassVar[tuple[_Field, ...]] = ()
@@ -259,7 +253,7 @@ class Element(nnx.Module):
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    """Whether a field says nothing new: it is fixed, and what it is if it is not given."""
+    """Whether the field is fixed and equals its default."""
     if default is _MISSING or isinstance(value, nnx.Param):
         return False
     if not isinstance(value, nnx.Variable):

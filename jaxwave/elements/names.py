@@ -122,9 +122,6 @@ def parameters(model: nnx.Module) -> dict[str, Array]:
         >>> from jaxwave.elements import System, ThinLens
         >>> {k: v.item() for k, v in parameters(System(lens=ThinLens(200.0))).items()}
         {'lens.f': 200.0, 'lens.n': 1.0}
-
-    References:
-        Flax documentation, *nnx.state*.
     """
     require_module("parameters", model)
     return {name: jnp.asarray(v.get_value()) for name, v in variables(model).items()}
@@ -132,8 +129,6 @@ def parameters(model: nnx.Module) -> dict[str, Array]:
 
 def learned(model: nnx.Module) -> list[str]:
     r"""Lists the names of what is learned: the model's ``nnx.Param``.
-
-    Valid for every flax nnx module.
 
     Args:
         model: The model, any nnx module.
@@ -148,9 +143,6 @@ def learned(model: nnx.Module) -> list[str]:
         >>> from jaxwave.elements import System, ThinLens
         >>> learned(learn(System(lens=ThinLens(200.0)), "lens.f"))
         ['lens.f']
-
-    References:
-        Flax documentation, *nnx.Param*.
     """
     require_module("learned", model)
     return [name for name, v in variables(model).items() if isinstance(v, nnx.Param)]
@@ -159,7 +151,7 @@ def learned(model: nnx.Module) -> list[str]:
 def select(model: nnx.Module, *patterns: str | Sequence[str]) -> list[str]:
     r"""Finds parameters by patterns of their names.
 
-    Valid for every flax nnx module. A pattern is a name, a name with wildcards (``"*.f"``,
+    A pattern is a name, a name with wildcards (``"*.f"``,
     ``"mask.*"``), or the name of a part of the model, which stands for all in it.
 
     Args:
@@ -178,9 +170,6 @@ def select(model: nnx.Module, *patterns: str | Sequence[str]) -> list[str]:
         >>> system = System(first=ThinLens(200.0), second=ThinLens(100.0))
         >>> select(system, "*.f")
         ['first.f', 'second.f']
-
-    References:
-        Python documentation, *fnmatch*.
     """
     require_module("select", model)
     return _chosen("select", list(variables(model)), patterns)
@@ -189,7 +178,7 @@ def select(model: nnx.Module, *patterns: str | Sequence[str]) -> list[str]:
 def learn(model: Model, *patterns: str | Sequence[str]) -> Model:
     r"""Makes parameters learned, by name.
 
-    Valid for every flax nnx module. The values stay exact, and what was learned before stays
+    The values stay exact, and what was learned before stays
     learned. Patterns are those of :func:`select`.
 
     Args:
@@ -208,9 +197,6 @@ def learn(model: Model, *patterns: str | Sequence[str]) -> Model:
         >>> from jaxwave.elements import ThinLens
         >>> learn(ThinLens(200.0), "f")
         ThinLens(f=learned 200 µm)
-
-    References:
-        Flax documentation, *Variable types and filters*.
     """
     return _retyped("learn", model, patterns, nnx.Param)
 
@@ -218,7 +204,7 @@ def learn(model: Model, *patterns: str | Sequence[str]) -> Model:
 def freeze(model: Model, *patterns: str | Sequence[str]) -> Model:
     r"""Makes parameters fixed, by name; the opposite of :func:`learn`.
 
-    Valid for every flax nnx module. The values stay exact, and can still be swept.
+    The values stay exact, and can still be swept.
 
     Args:
         model: The model, any nnx module; it is not changed.
@@ -235,9 +221,6 @@ def freeze(model: Model, *patterns: str | Sequence[str]) -> Model:
         >>> from jaxwave.elements import ThinLens
         >>> freeze(learn(ThinLens(200.0), "*"), "n")
         ThinLens(f=learned 200 µm)
-
-    References:
-        Flax documentation, *Variable types and filters*.
     """
     return _retyped("freeze", model, patterns, Fixed)
 
@@ -267,9 +250,6 @@ def replace(model: Model, values: Mapping[str, ArrayLike | str]) -> Model:
         >>> field, lens = plane_wave((8, 8), spacing=1.0, wavelength=0.5), ThinLens(200.0)
         >>> jax.vmap(lambda f: replace(lens, {"f": f})(field))(jax.numpy.arange(1.0, 4.0))
         Field((3, 8, 8) complex64, spacing=1 µm, wavelength=0.5 µm)
-
-    References:
-        Python documentation, *dataclasses.replace*.
     """
     require_module("replace", model)
     names = list(variables(model))

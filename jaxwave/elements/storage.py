@@ -369,7 +369,7 @@ def _element_classes(cls: type[Element]) -> list[type[Element]]:
 def describe(model: nnx.Module) -> str:
     r"""Describes a model, one line for each field, so that two of them can be compared by diff.
 
-    Valid for every flax nnx module. Numbers are exact; arrays are described by shape, type, range
+    Numbers are exact; arrays are described by shape, type, range
     and the first digits of their checksum.
 
     Args:
@@ -387,9 +387,6 @@ def describe(model: nnx.Module) -> str:
         lens: ThinLens
         lens.f = 200000.0 µm (learned)
         lens.n = 1.0
-
-    References:
-        Python documentation, *difflib*.
     """
     names.require_module("describe", model)
     return "\n".join(_lines(model, ()))
