@@ -130,5 +130,6 @@ def mueller_matrix(system: Callable[[VectorField], VectorField], field: Field) -
         columns.append(collimated(where, out).u[..., :2, :, :])
     j = jnp.stack(columns, axis=-3)  # (..., row, column, y, x)
     sigma = _PAULI.astype(j.dtype)
-    m = jnp.einsum("iab,...bcyx,jcd,...adyx->...ijyx", sigma, j, sigma, j.conj())
+    turn = "iab,...bcyx,jcd,...adyx->...ijyx"
+    m = jnp.einsum(turn, sigma, j, sigma, j.conj(), precision="highest")
     return 0.5 * m.real

@@ -63,7 +63,7 @@ class least_squares:
     def __call__(self, model: Any, data: Any) -> Array:
         """Half the sum of the squared residuals."""
         r = self.rows(model, data)
-        return 0.5 * jnp.vdot(r, r)
+        return 0.5 * jnp.vdot(r, r, precision="highest")
 
     def rows(self, model: Any, data: Any) -> Array:
         """The residuals as one real vector."""

@@ -221,7 +221,8 @@ def rotationally_symmetric(samples: int) -> Constraint:
             )
         sums = jnp.zeros((*p.shape[:-2], count), p.dtype)
         sums = sums.at[..., ring].add(p * (1 - t)).at[..., ring + 1].add(p * t)
-        return jnp.einsum("kr,...r->...k", _ring_solver(ring, rest).astype(t.dtype), sums)
+        solver = _ring_solver(ring, rest).astype(t.dtype)
+        return jnp.einsum("kr,...r->...k", solver, sums, precision="highest")
 
     return Constraint(forward, inverse)
 

@@ -67,7 +67,7 @@ class Problem:
 
     def objective(self, inputs: Inputs, fixed: Leaves, data: Any) -> Objective:
         """The loss with its priors, as a function of the vector."""
-        squares = hasattr(self.loss, "rows")
+        of_squares = hasattr(self.loss, "rows")
 
         def parts(flat: Array) -> tuple[Any, list[Array]]:
             values = self.layout.values(flat, inputs.scales)
@@ -75,11 +75,12 @@ class Problem:
             return model, [jnp.ravel(prior(values[name])) for name, prior in self.priors]
 
         def value(flat: Array) -> Array:
-            if squares:
+            if of_squares:
                 r = rows(flat)
-                return 0.5 * jnp.vdot(r, r)
+                return 0.5 * jnp.vdot(r, r, precision="highest")
             model, beliefs = parts(flat)
-            return scalar(self.loss(model, data)) + sum(0.5 * jnp.vdot(r, r) for r in beliefs)
+            squares = (jnp.vdot(r, r, precision="highest") for r in beliefs)
+            return scalar(self.loss(model, data)) + 0.5 * sum(squares)
 
         def rows(flat: Array) -> Array:
             model, beliefs = parts(flat)

@@ -1,5 +1,6 @@
 """What a pupil cannot tell from the emitter's position: piston, tilt and the true defocus."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -102,6 +103,7 @@ def remove_gauge(
     if np.count_nonzero(root) < 4:
         raise ValueError(f"{where}: at least 4 samples of the pupil must count, got fewer.")
     solve = np.linalg.pinv((shapes * root).reshape(4, -1).T).reshape(4, ny, nx) * root
-    found = jnp.einsum("kyx,...yx->...k", solve.astype(path.dtype), path * inside)
-    rest = path - jnp.einsum("...k,kyx->...yx", found, shapes.astype(path.dtype))
+    einsum = partial(jnp.einsum, precision="highest")
+    found = einsum("kyx,...yx->...k", solve.astype(path.dtype), path * inside)
+    rest = path - einsum("...k,kyx->...yx", found, shapes.astype(path.dtype))
     return Gauge(rest * inside, *(found[..., k] for k in range(4)))

@@ -212,12 +212,12 @@ class LevenbergMarquardt:
         """One step."""
         dense = flat.size <= self.dense_limit
         rest, gradient, solve = (_dense if dense else _free(self.cg_steps))(objective.rows, flat)
-        cost = 0.5 * jnp.vdot(rest, rest)
+        cost = 0.5 * jnp.vdot(rest, rest, precision="highest")
         finite = jnp.isfinite(cost) & jnp.all(jnp.isfinite(gradient))
 
         def half_square(x: Array) -> Array:
             r = objective.rows(x)
-            return 0.5 * jnp.vdot(r, r)
+            return 0.5 * jnp.vdot(r, r, precision="highest")
 
         def refused(trial: tuple) -> Array:
             return ~trial[0] & (trial[1] < _TRIALS) & finite
@@ -282,7 +282,7 @@ def _dense(rows: Function, flat: Array) -> tuple[Array, Array, Callable]:
     def solve(damping: Array) -> tuple[Array, Array]:
         factor = jax.scipy.linalg.cho_factor(unit + damping * jnp.eye(flat.size, dtype=flat.dtype))
         move = -jax.scipy.linalg.cho_solve(factor, slope)
-        return move / size, 0.5 * jnp.vdot(move, damping * move - slope)
+        return move / size, 0.5 * jnp.vdot(move, damping * move - slope, precision="highest")
 
     return rest, gradient, solve
 
@@ -294,16 +294,17 @@ def _free(steps: int) -> Callable[[Function, Array], tuple[Array, Array, Callabl
         rest, push = jax.linearize(rows, flat)
         pull = jax.linear_transpose(push, flat)
         (gradient,) = pull(rest)
-        norm = jnp.vdot(gradient, gradient)
+        norm = jnp.vdot(gradient, gradient, precision="highest")
         along = push(gradient)
-        size = jnp.vdot(along, along) / jnp.where(norm > 0, norm, 1)  # curvature downhill
+        bend = jnp.vdot(along, along, precision="highest")
+        size = bend / jnp.where(norm > 0, norm, 1)  # curvature downhill
 
         def solve(damping: Array) -> tuple[Array, Array]:
             def normal(v: Array) -> Array:
                 return pull(push(v))[0] + damping * size * v
 
             move, _ = jax.scipy.sparse.linalg.cg(normal, -gradient, tol=1e-3, maxiter=steps)
-            return move, 0.5 * jnp.vdot(move, damping * size * move - gradient)
+            return move, 0.5 * jnp.vdot(move, damping * size * move - gradient, precision="highest")
 
         return rest, gradient, solve
 

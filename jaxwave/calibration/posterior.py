@@ -187,9 +187,9 @@ def _sample(
     at_best = rows(best, numbers)
 
     def logdensity(q: Array) -> Array:
-        r = rows(best + root @ q, numbers)
+        r = rows(best + jnp.matmul(root, q, precision="highest"), numbers)
         # A difference of squares, so that one survives among a million.
-        return -0.5 * jnp.vdot(r - at_best, r + at_best) / width**2
+        return -0.5 * jnp.vdot(r - at_best, r + at_best, precision="highest") / width**2
 
     def chain(key: Array) -> Array:
         first, second, third = jax.random.split(key, 3)

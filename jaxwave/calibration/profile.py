@@ -225,7 +225,8 @@ def _follow(
         flat = whole(rest)
         r = rows(flat, numbers)
         # A difference of squares, so that a rise of one survives among a million.
-        return flat, jnp.vdot(r - at_best, r + at_best), 2 * (costs[-2] - costs[-1])
+        rise = jnp.vdot(r - at_best, r + at_best, precision="highest")
+        return flat, rise, 2 * (costs[-2] - costs[-1])
 
     if best.size == 1:
         every = jax.lax.map(lambda start: rows(start, numbers), starts)
