@@ -47,7 +47,6 @@ SWAPS = [
     (r" / n\b", ""),
     (r"\bn_s\b", "n_i"),
     (r"\bn_g\b", "n_s"),
-    (r" \* cis\(", " * jnp.conj(cis)("),
     (r"\bcis\(-", "cis("),
     (r"\bcis\((?=[a-z])", "cis(-"),
     (r" // 2\b", " // 2 + 1"),
