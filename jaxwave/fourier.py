@@ -189,8 +189,8 @@ def _matrix_transform(u: Array, alpha: Array, shape: tuple[int, int], inverse: b
 
 
 @numerics.program()
-def _products(u: Array, left: Array, right: Array) -> Array:
-    u = _complex(u)
+def _products(u: Array, left: Array | np.ndarray, right: Array | np.ndarray) -> Array:
+    u, left, right = _complex(u), jnp.asarray(left), jnp.asarray(right)
     u = jnp.swapaxes(contract(u, right), -1, -2)
     return jnp.swapaxes(contract(u, left), -1, -2)
 

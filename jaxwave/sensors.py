@@ -6,6 +6,7 @@ image, such as the gain of every pixel of an sCMOS camera.
 """
 
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -225,7 +226,8 @@ def expose(
 
 def _known(*values: ArrayLike) -> list[Array]:
     """Maps as arrays; a number stays a Python float, which takes the precision of the image."""
-    return [float(v) if isinstance(v, int | float) else numerics.number(v, None) for v in values]
+    plain = [float(v) if isinstance(v, int | float) else v for v in values]
+    return [cast(Array, v) if isinstance(v, float) else numerics.number(v, None) for v in plain]
 
 
 @numerics.program()
@@ -442,7 +444,8 @@ def quantize(
         Sec. 2.
     """
     e = _converter("quantize", electrons, gain, offset, bit_depth)
-    return _quantize(e, *_known(gain, offset), bit_depth)
+    scale, zero = _known(gain, offset)
+    return _quantize(e, scale, zero, bit_depth)
 
 
 @numerics.program("bit_depth")

@@ -471,9 +471,9 @@ def objective_point_source(
     _check.numerical_aperture(where, na, n)
     _check.nonnegative(where, "power", power)
     numbers = {"f": f, "na": na, "n": n, "z": z, "y": y, "x": x, "power": power}
-    arguments = _setup(where, shape, spacing, wavelength, dtype, **numbers)
-    _check_pupil(where, arguments[0], arguments[1], arguments[3], arguments[4])
-    return _objective_point_source(*arguments)
+    size, pair, *rest = _setup(where, shape, spacing, wavelength, dtype, **numbers)
+    _check_pupil(where, size, pair, rest[1], rest[2])
+    return _objective_point_source(size, pair, *rest)
 
 
 @numerics.program("shape")

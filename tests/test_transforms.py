@@ -724,14 +724,16 @@ def stacked(trees):
 
 
 # Names whose eager calls compile more programs than one, until they adopt numerics.program.
-MANY_PROGRAMS = {name for name in TABLE if name.startswith("psf")} | set(
-    "polarize unpolarized polarizer retarder retarder_mask q_plate jones_mask stokes "
-    "degree_of_polarization mueller_matrix fraunhofer scalable_angular_spectrum ray_transfer "
-    "tilted_plane absorbing_boundary lens cylindrical_lens prism axicon asphere_sag "
-    "refracting_surface seidel_opd binary_grating grating_efficiency".split()
-    + ["angular_spectrum to a window", "lens to a grid, inverse"]
-    + ["microlens_array", "microlens_array, listed"]
-)
+MANY_PROGRAMS = {name for name in TABLE if name.startswith("psf")} | {
+    *"polarize unpolarized polarizer retarder retarder_mask q_plate jones_mask stokes".split(),
+    *"degree_of_polarization mueller_matrix fraunhofer scalable_angular_spectrum".split(),
+    *"ray_transfer tilted_plane absorbing_boundary lens cylindrical_lens prism axicon".split(),
+    *"asphere_sag refracting_surface seidel_opd binary_grating grating_efficiency".split(),
+    "angular_spectrum to a window",
+    "lens to a grid, inverse",
+    "microlens_array",
+    "microlens_array, listed",
+}
 
 rows = pytest.mark.parametrize("name", TABLE)
 MAIN = (7, 4)

@@ -93,7 +93,9 @@ def _matching(where: str, names: list[str], pattern: Any) -> list[str]:
     )
 
 
-def matching_names(where: str, names: Iterable[str], patterns: str | Iterable[str]) -> list[str]:
+def matching_names(
+    where: str, names: Iterable[str], patterns: str | Iterable[str | Sequence[str]]
+) -> list[str]:
     """The names that match one of the patterns, in the model's order; every pattern must match."""
     names = list(names)
     several = isinstance(patterns, Iterable) and not isinstance(patterns, str)
