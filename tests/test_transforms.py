@@ -794,7 +794,8 @@ def eager_is_one_program(name, p, value):
     before = COMPILED[0]
     eager = TABLE[name].call(p, MAIN)
     programs = COMPILED[0] - before
-    near(jax.tree.leaves(eager), value, 2e-6)
+    # Either is as far from the truth as float32 goes.
+    near(jax.tree.leaves(eager), value, 2 * TABLE[name].float32)
     most = TABLE[name].programs
     assert name in MANY_PROGRAMS or programs <= most, f"an eager call compiles {programs} programs"
 
