@@ -6,6 +6,7 @@ Indices are those of catalogs: relative to air of 20 °C, real parts only. Multi
 
 import dataclasses
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -54,11 +55,11 @@ class Material:
 
     name: str = dataclasses.field(metadata={"static": True})
     formula: str = dataclasses.field(metadata={"static": True})
-    coefficients: ArrayLike
+    coefficients: Array | np.ndarray | Sequence[float]
     limits: tuple[float, float] = dataclasses.field(metadata={"static": True})
     source: str = dataclasses.field(metadata={"static": True})
     temperature: float = dataclasses.field(default=20.0, metadata={"static": True})
-    thermal: ArrayLike | None = None
+    thermal: Array | np.ndarray | Sequence[float] | None = None
     range: tuple[float, float] = dataclasses.field(default=(-40.0, 80.0), metadata={"static": True})
 
 
