@@ -336,7 +336,7 @@ def _modes(where: str, modes: Any) -> tuple[Mode, ...]:
 
 def _jacobi(degree: int, m: int, t: Array) -> list[Array]:
     """Jacobi polynomials P_k^(0, m)(t) for k = 0 ... degree, by their recurrence in k."""
-    rows = [jnp.ones_like(t)]
+    rows = [1 + 0 * t]
     if degree:
         rows.append(1 + (0.5 * m + 1) * (t - 1))
     for k in range(2, degree + 1):
@@ -402,10 +402,13 @@ def _radial(rho: Array, n: int, m: int) -> Array:
     return rho**m * _jacobi(degree, m, 2 * rho * rho - 1)[degree]
 
 
-def _basis(modes: Sequence[Mode], x: Array, y: Array) -> list[Array]:
-    """Orthonormal modes as a list: Re or Im of (x + i y)^|m| times a Jacobi polynomial."""
+def mode_list(modes: Sequence[Mode], y: Array, x: Array) -> list[Array]:
+    """Orthonormal modes as a list: Re or Im of (x + i y)^|m| times a Jacobi polynomial.
+
+    Arithmetic only, so numpy arrays stay numpy arrays.
+    """
     t = 2 * (x * x + y * y) - 1
-    cos, sin = jnp.ones_like(t), jnp.zeros_like(t)
+    cos, sin = 1 + 0 * t, 0 * t
     found: dict[Mode, Array] = {}
     for m in range(max(abs(m) for _, m in modes) + 1):
         here = [mode for mode in modes if abs(mode[1]) == m]
@@ -462,7 +465,7 @@ def zernike_polynomials(modes: Sequence[Mode], y: ArrayLike, x: ArrayLike) -> Ar
 @numerics.program("modes")
 def _polynomials(y: Array, x: Array, modes: tuple[Mode, ...]) -> Array:
     ys, xs = _grid(y, x)
-    return jnp.stack(_basis(modes, xs, ys), axis=max(xs.ndim - 2, 0))
+    return jnp.stack(mode_list(modes, ys, xs), axis=max(xs.ndim - 2, 0))
 
 
 def zernike_opd(

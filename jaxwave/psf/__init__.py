@@ -1,24 +1,40 @@
 """Point-spread functions of high numerical aperture: the Richards-Wolf integral and its kin."""
 
-from jaxwave.psf._folded import PolarNodes
-from jaxwave.psf.cartesian import (
-    cartesian_nodes,
-    cartesian_scalar,
-    cartesian_scalar_intensity,
-    cartesian_vector,
-    cartesian_vector_intensity,
-)
-from jaxwave.psf.effects import (
+from jaxwave.psf._parity import PolarNodes
+from jaxwave.psf.camera import (
     band_average,
     bead_intensity,
     expected_photons,
     gaussian_blur,
     integrate_pixels,
 )
-from jaxwave.psf.emitter import cartesian_dipole, cartesian_dipole_intensity, dipole_pupil
-from jaxwave.psf.lens import high_na_ff_lens, high_na_ff_lens_scalar
+from jaxwave.psf.emitters import emitters_image
+from jaxwave.psf.focus import (
+    emitter_field,
+    emitter_image,
+    focus,
+    focus_intensity,
+    nodes,
+    scalar_focus,
+    scalar_focus_intensity,
+)
+from jaxwave.psf.layers import (
+    Layers,
+    apodization,
+    coverslip_layers,
+    defocus_path,
+    fresnel_transmission,
+    gibson_lanni_path,
+    immersion_thickness,
+    multilayer_transmission,
+)
+from jaxwave.psf.lens import dipole_pupil, high_na_ff_lens, high_na_ff_lens_scalar
 from jaxwave.psf.microscope import Microscope
+from jaxwave.psf.objective import Objective, Window
 from jaxwave.psf.pupils import (
+    JonesPupil,
+    RadialPupil,
+    ZernikePupil,
     azimuthal_polarization,
     circular_polarization,
     gaussian_pupil,
@@ -30,48 +46,28 @@ from jaxwave.psf.pupils import (
     vortex,
     zernike_pupil,
 )
-from jaxwave.psf.round_pupil import RoundPupil, round_pupil
-from jaxwave.psf.spherical import (
-    spherical_dipole,
-    spherical_dipole_intensity,
-    spherical_nodes,
-    spherical_scalar,
-    spherical_scalar_intensity,
-    spherical_vector,
-    spherical_vector_intensity,
-)
-from jaxwave.psf.stratified import (
-    Layers,
-    coverslip_layers,
-    defocus_path,
-    gibson_lanni_path,
-    immersion_thickness,
-)
-from jaxwave.psf.transmission import apodization, fresnel_transmission, multilayer_transmission
 
 __all__ = [
-    # Focusing by any pupil
-    "cartesian_scalar",
-    "cartesian_vector",
-    "cartesian_scalar_intensity",
-    "cartesian_vector_intensity",
-    "cartesian_nodes",
-    "PolarNodes",
-    # Images of emitters
-    "cartesian_dipole",
-    "cartesian_dipole_intensity",
-    "dipole_pupil",
-    # The microscope and what its camera adds
+    # What is described once
+    "Objective",
+    "Window",
     "Microscope",
-    "integrate_pixels",
-    "gaussian_blur",
-    "bead_intensity",
-    "band_average",
-    "expected_photons",
-    # The lens
-    "high_na_ff_lens",
-    "high_na_ff_lens_scalar",
+    # Light at the focus
+    "scalar_focus",
+    "scalar_focus_intensity",
+    "focus",
+    "focus_intensity",
+    # Images of emitters
+    "emitter_field",
+    "emitter_image",
+    "emitters_image",
+    # How finely the pupil is sampled
+    "nodes",
+    "PolarNodes",
     # Pupils
+    "RadialPupil",
+    "ZernikePupil",
+    "JonesPupil",
     "pupil_coordinates",
     "zernike_pupil",
     "vortex",
@@ -82,16 +78,16 @@ __all__ = [
     "circular_polarization",
     "radial_polarization",
     "azimuthal_polarization",
-    # Circularly symmetric pupils
-    "RoundPupil",
-    "round_pupil",
-    "spherical_scalar",
-    "spherical_scalar_intensity",
-    "spherical_vector",
-    "spherical_vector_intensity",
-    "spherical_dipole",
-    "spherical_dipole_intensity",
-    "spherical_nodes",
+    # What camera, bead and spectrum add
+    "integrate_pixels",
+    "gaussian_blur",
+    "bead_intensity",
+    "band_average",
+    "expected_photons",
+    # Fields in, fields out
+    "high_na_ff_lens",
+    "high_na_ff_lens_scalar",
+    "dipole_pupil",
     # Layers between emitter and objective
     "Layers",
     "coverslip_layers",

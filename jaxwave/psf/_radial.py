@@ -15,15 +15,19 @@ import numpy as np
 from jax import Array, lax
 
 from jaxwave import grid, numerics
-from jaxwave.numerics import TAU
-from jaxwave.psf.round_pupil import (
-    Rays,
-    amplitudes,
-    interpolate,
-    pupil_nodes,
-    rays,
+from jaxwave.numerics import TAU, cis
+from jaxwave.psf.layers import apodization as lens_factor
+from jaxwave.psf.layers import (
+    complex_root,
+    defocus_path,
+    fresnel_transmission,
+    gibson_lanni_path,
+    roots,
 )
+from jaxwave.psf.objective import Objective
+from jaxwave.psf.pupils import RadialPupil
 from jaxwave.special import scaled_bessel
+from jaxwave.zernike import zernike_norm, zernike_radial
 
 # Largest constant matrix [numbers]; beyond it rows are made one by one.
 _MOST_CONSTANTS = 4_000_000
@@ -34,12 +38,127 @@ _MOST_AT_ONCE = 6_000_000
 class Plan(NamedTuple):
     """What is known when the program is traced."""
 
-    kind: str  # "scalar", "vector", "radial", "azimuthal", "dipole", "rotating"
+    kind: str  # "scalar", "focus", "radial", "azimuthal", "dipole", "rotating"
     intensity: bool
     shape: tuple[int, int]
     nodes: tuple[int, int, int]
     folded: bool  # square pixels about the axis
     zeros: tuple[bool, ...]  # which parts of the polarization vanish
+    pixel: int = 0  # Gauss-Legendre points across a pixel to integrate over; 0: samples
+
+
+class Numbers(NamedTuple):
+    """What may be traced. Every leaf has the batch axes in front; z has its planes behind."""
+
+    objective: Objective
+    pupil: RadialPupil  # without its profile
+    spacing: Array  # (..., 2)
+    z: Array  # (..., planes)
+    y: Array
+    x: Array
+    e: Array  # (..., 2 or 3): Jones vector or dipole
+    samples: Array | None  # of the profile, (..., samples)
+    profile: Array | None  # at the nodes, (..., nodes)
+
+
+# -- the pupil at its nodes ----------------------------------------------------------------
+
+
+class Nodes(NamedTuple):
+    """Directions s and weights of the integral over s, ``(nodes,)``."""
+
+    s: Array
+    weight: Array
+
+
+def _gauss(count: int, dtype: Any) -> tuple[Any, Any]:
+    """Gauss-Legendre nodes and weights on [0, 1]."""
+    t, w = np.polynomial.legendre.leggauss(count)
+    return ((t + 1) / 2).astype(dtype), (w / 2).astype(dtype)
+
+
+def pupil_nodes(objective: Objective, counts: tuple[int, int]) -> Nodes:
+    """Nodes in the angle psi, s = m sin(psi), and beyond the least index, s = m + (na - m) v**2.
+
+    m is the aperture or the least index, whichever is less: the square root of the critical
+    angle is smooth in psi and in v. The seam is a little below the index, where the angle still
+    has a derivative by the aperture.
+    """
+    na = objective.na
+    dtype = na.dtype
+    least = objective.n if objective.layers is None else jnp.minimum(objective.n_i, objective.n_s)
+    inner, outer = counts
+    edge = na if not outer else jnp.minimum(na, least * (1 - _seam(dtype)))
+    # An angle, not sin(angle) = edge / least, would have no derivative at the least index.
+    top = jnp.arcsin(jnp.minimum(edge / least, 1 - _seam(dtype)))
+    t, w = _gauss(inner, dtype)
+    psi = t * top
+    s, weight = least * jnp.sin(psi), w * top * least * jnp.cos(psi)
+    if outer:
+        v, w = _gauss(outer, dtype)
+        s = jnp.concatenate([s, edge + (na - edge) * (v * v)])
+        weight = jnp.concatenate([weight, (na - edge) * (2 * v * w)])
+    return Nodes(s, weight)
+
+
+def _seam(dtype: Any) -> float:
+    return 1e-5 if dtype == jnp.float32 else 1e-10
+
+
+def interpolate(samples: Array, rho: Array) -> Array:
+    """Cubics through four neighbors of equidistant samples on [0, 1], even about zero."""
+    last = samples.shape[-1] - 1
+    place = rho * last
+    first = jnp.clip(jnp.floor(place).astype(int) - 1, -1, last - 3)
+    t = place - (first + 1)
+    weights = (
+        -t * (t - 1) * (t - 2) / 6,
+        (t + 1) * (t - 1) * (t - 2) / 2,
+        -(t + 1) * t * (t - 2) / 2,
+        (t + 1) * t * (t - 1) / 6,
+    )
+    parts = [w * samples[jnp.abs(first + k)] for k, w in enumerate(weights)]
+    return parts[0] + parts[1] + parts[2] + parts[3]
+
+
+def amplitudes(
+    o: Objective, pupil: RadialPupil, nodes: Nodes, profile: Array | None, z: Array
+) -> Array:
+    """Amplitude times weight for every plane, complex ``(planes, nodes)``."""
+    s, rho = nodes.s, nodes.s / o.na
+    size = TAU * s * nodes.weight * lens_factor(s, o.n_i, kind=o.apodization)
+    if pupil.filling is not None:
+        size = size * jnp.exp(-((rho / pupil.filling) ** 2))
+    if o.layers is None:
+        path = defocus_path(s, o.n_i, z[:, None])
+    else:
+        path = gibson_lanni_path(s, o.layers, z=z[:, None], motion=o.motion)
+        size = size * jnp.exp(-TAU * path.decay / o.wavelength)
+    opd = path.opd
+    for k, (order, _) in enumerate(pupil.modes):
+        mode = zernike_norm(order, 0) * zernike_radial(order, 0, rho)
+        opd = opd + pupil.coefficients[k] * mode  # type: ignore[index]
+    wave = size * cis(opd / o.wavelength)
+    return wave if profile is None else wave * profile
+
+
+class Rays(NamedTuple):
+    """Transmissions and the direction in the sample, at the nodes."""
+
+    q_s: Array
+    q_p: Array
+    cosine: Array
+    sine: Array
+
+
+def rays(o: Objective, s: Array) -> Rays:
+    """Fresnel factors and angles in the sample of rays in the immersion."""
+    if o.layers is None:
+        return Rays(jnp.ones_like(s), jnp.ones_like(s), roots(s, o.n_s)[0] / o.n_s, s / o.n_s)
+    cosine = complex_root(s, o.n_s) / o.n_s
+    one = jnp.ones_like(cosine)
+    q = fresnel_transmission(s, o.layers.n) if o.transmission else (one, one)
+    return Rays(q[0], q[1], cosine, s / o.n_s)
 
 
 # -- tables over r**2 ----------------------------------------------------------------------
@@ -111,22 +230,21 @@ def _columns(plan: Plan, parts: list, u: Array) -> list[Array]:
     return [even] if all(plan.zeros[:2]) else [even, mixed + 2 * _square(i1)]
 
 
-def _table(plan: Plan, v: dict[str, Any], reach2: Array) -> Array:
+def _table(plan: Plan, v: Numbers, reach2: Array) -> Array:
     """The columns at the nodes of r**2 up to ``reach2``, ``(planes, columns, nodes)``."""
-    pupil = v["pupil"]
-    nodes = pupil_nodes(pupil, plan.nodes[:2])
-    profile = v["profile"]
-    if v["samples"] is not None:
-        profile = interpolate(v["samples"], nodes.s / pupil.na)
-    waves = amplitudes(pupil, nodes, profile, v["z"])
+    o = v.objective
+    nodes = pupil_nodes(o, plan.nodes[:2])
+    profile = v.profile
+    if v.samples is not None:
+        profile = interpolate(v.samples, nodes.s / o.na)
+    waves = amplitudes(o, v.pupil, nodes, profile, v.z)
     if plan.kind in ("dipole", "rotating"):
-        n_s = pupil.n if pupil.layers is None else pupil.layers.n_s
-        scale = jnp.sqrt(3 / (4 * TAU * n_s * pupil.n)) / pupil.wavelength
+        scale = jnp.sqrt(3 / (4 * TAU * o.n_s * o.n_i)) / o.wavelength
     else:
-        scale = 1 / (pupil.wavelength * pupil.na * math.sqrt(math.pi))
-    factors = _factors(plan.kind, rays(pupil, nodes.s))
-    u = reach2 * _unit_nodes(plan.nodes[2]).astype(pupil.na.dtype)
-    parts = _integrals(factors, waves * scale, nodes.s, TAU / pupil.wavelength, u)
+        scale = 1 / (o.wavelength * o.na * math.sqrt(math.pi))
+    factors = _factors(plan.kind, rays(o, nodes.s))
+    u = reach2 * _unit_nodes(plan.nodes[2]).astype(o.na.dtype)
+    parts = _integrals(factors, waves * scale, nodes.s, TAU / o.wavelength, u)
     return jnp.stack(_columns(plan, parts, u), axis=1)
 
 
@@ -141,13 +259,13 @@ def _plain(values: Array) -> list[Component]:
 
 
 def _intensity(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Component]:
-    if len(c) == 1 and plan.kind != "vector":
+    if len(c) == 1 and plan.kind != "focus":
         return _plain(c[0])
     difference, twice = x * x - y * y, 2 * x * y
     square = jnp.abs(e) ** 2
     s0, s1 = square[0] + square[1], square[0] - square[1]
     s2 = 2 * (e[0] * e[1].conj()).real
-    if plan.kind == "vector":
+    if plan.kind == "focus":
         even = s0 * c[0] if plan.zeros[0] else s0 * c[0] + (s1 * difference) * c[1]
         odd = [] if plan.zeros[1] else [((s2 * twice) * c[1], True, True)]
         return [[(even, False, False), *odd]]
@@ -192,7 +310,7 @@ def _field(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Compone
         e_x.append((i2 * twice * e[1], True, True))
         e_y.append(((i0 - i2 * difference) * e[1], False, False))
         e_z.append((-2j * e[1] * i1 * y, True, False))
-    if plan.kind == "vector":
+    if plan.kind == "focus":
         return [e_x, e_y, e_z]
     if not plan.zeros[4]:
         e_x.append((-2j * e[2] * i1 * x, False, True))
@@ -227,25 +345,40 @@ def _sum(parts: list[Array], shape: tuple[int, ...], dtype: Any) -> Array:
     return sum(parts[1:], parts[0]) if parts else jnp.zeros(shape, dtype)
 
 
+def _reach(shape: tuple[int, int], pixel: int) -> float:
+    """Squared distance of the farthest point of a quadrant, in pixels."""
+    legs = [n // 2 + (0.5 if pixel else 0.0) for n in shape]
+    return max(legs[0] ** 2 + legs[1] ** 2, 1.0)
+
+
 @lru_cache(maxsize=16)
-def _pixel_matrix(shape: tuple[int, int], count: int, dtype: Any) -> np.ndarray:
-    """From the nodes of r**2 to the pixels of a quadrant, ``(nodes, pixels)``."""
-    rows, columns = shape[0] // 2, shape[1] // 2
-    squares = np.arange(rows + 1)[:, None] ** 2 + np.arange(columns + 1) ** 2
-    values, inverse = np.unique(squares, return_inverse=True)
-    # T_j(2 rho^2 - 1) = cos(2 j arccos(rho)), with the angle from both legs.
-    angle = 2 * np.arctan2(np.sqrt(max(values[-1], 1) - values), np.sqrt(values))
-    basis = np.cos(np.arange(count)[:, None] * angle)
-    return (_series_matrix(count) @ basis).astype(dtype)[:, inverse.ravel()]
+def _pixel_matrix(shape: tuple[int, int], count: int, dtype: Any, pixel: int = 0) -> np.ndarray:
+    """From the nodes of r**2 to the pixels of a quadrant, ``(nodes, pixels)``.
+
+    With ``pixel`` every polynomial is integrated over the pixel (in units of its area): the
+    integral is linear, so it costs nothing when the picture is made.
+    """
+    t, w = np.polynomial.legendre.leggauss(pixel) if pixel else (np.zeros(1), np.array([2.0]))
+    far, series, total = _reach(shape, pixel), _series_matrix(count), 0.0
+    y, x = (np.arange(n // 2 + 1)[:, None] + t / 2 for n in shape)
+    y2, x2 = y * y, x * x
+    for a, wa in enumerate(w / 2):
+        for b, wb in enumerate(w / 2):
+            squares = y2[:, a, None] + x2[:, b]
+            values, inverse = np.unique(squares, return_inverse=True)
+            # T_j(2 rho^2 - 1) = cos(2 j arccos(rho)), with the angle from both legs.
+            angle = 2 * np.arctan2(np.sqrt(np.maximum(far - values, 0)), np.sqrt(values))
+            basis = series @ np.cos(np.arange(count)[:, None] * angle)
+            total = total + wa * wb * basis[:, inverse.ravel()]
+    return np.asarray(total, dtype)
 
 
-def _folded(plan: Plan, v: dict[str, Any]) -> Array:
+def _folded(plan: Plan, v: Numbers) -> Array:
     """The picture on square pixels about the axis, ``(planes, components, y, x)``."""
-    pitch = v["spacing"][0]
+    pitch = v.spacing[0]
     rows, columns = plan.shape[0] // 2, plan.shape[1] // 2
-    reach2 = pitch * pitch * max(rows * rows + columns * columns, 1)
-    table = _table(plan, v, reach2)
-    matrix = _pixel_matrix(plan.shape, plan.nodes[2], np.dtype(table.dtype))
+    table = _table(plan, v, pitch * pitch * _reach(plan.shape, plan.pixel))
+    matrix = _pixel_matrix(plan.shape, plan.nodes[2], np.dtype(table.dtype), plan.pixel)
     y = jnp.arange(rows + 1, dtype=table.dtype)[:, None] * pitch
     x = jnp.arange(columns + 1, dtype=table.dtype) * pitch
 
@@ -254,10 +387,10 @@ def _folded(plan: Plan, v: dict[str, Any]) -> Array:
         flat = jnp.moveaxis(part, 1, 0).reshape(-1, plan.nodes[2])
         values = jnp.matmul(flat, matrix, precision="highest")
         values = values.reshape(-1, count, rows + 1, columns + 1)
-        kind = v["e"].dtype if not plan.intensity else table.dtype
+        kind = v.e.dtype if not plan.intensity else table.dtype
         pictures = [
             _sum([_unfold(p, plan.shape) for p in parts], (count, *plan.shape), kind)
-            for parts in _components(plan, values, y, x, v["e"])
+            for parts in _components(plan, values, y, x, v.e)
         ]
         return jnp.stack(pictures, axis=1) if len(pictures) > 1 else pictures[0][:, None]
 
@@ -282,12 +415,12 @@ def _chebyshev_rows(count: int, w: Array) -> Array:
     return jnp.concatenate([one[None], rows])
 
 
-def _free(plan: Plan, v: dict[str, Any]) -> Array:
+def _free(plan: Plan, v: Numbers) -> Array:
     """The picture anywhere, row by row, ``(planes, components, y, x)``."""
     ny, nx = plan.shape
-    dtype = v["spacing"].dtype
-    ys = grid.indices(ny).astype(dtype) * v["spacing"][0] + v["y"]
-    xs = grid.indices(nx).astype(dtype) * v["spacing"][1] + v["x"]
+    dtype = v.spacing.dtype
+    ys = grid.indices(ny).astype(dtype) * v.spacing[0] + v.y
+    xs = grid.indices(nx).astype(dtype) * v.spacing[1] + v.x
     tiny = np.asarray(1e-12, dtype)
     reach2 = jnp.maximum(jnp.max(ys * ys) + jnp.max(xs * xs), tiny)
     table = _table(plan, v, reach2)
@@ -299,10 +432,10 @@ def _free(plan: Plan, v: dict[str, Any]) -> Array:
     def row(y: Array) -> Array:
         basis = _chebyshev_rows(count, 2 * (y * y + xs * xs) / reach2)
         values = jnp.matmul(series, basis, precision="highest").reshape(columns, planes, nx)
-        kind = v["e"].dtype if not plan.intensity else dtype
+        kind = v.e.dtype if not plan.intensity else dtype
         pictures = [
             _sum([part[0] for part in parts], (planes, nx), kind)
-            for parts in _components(plan, values, y, xs, v["e"])
+            for parts in _components(plan, values, y, xs, v.e)
         ]
         return jnp.stack(pictures, axis=1)
 
@@ -311,23 +444,13 @@ def _free(plan: Plan, v: dict[str, Any]) -> Array:
     return jnp.moveaxis(rows, 0, -2)
 
 
-def _one(plan: Plan, v: dict[str, Any]) -> Array:
+def one(plan: Plan, v: Numbers) -> Array:
+    """The picture ``(planes, components, y, x)`` without batch axes."""
     quadrant = (plan.shape[0] // 2 + 1) * (plan.shape[1] // 2 + 1)
     folded = plan.folded and quadrant * plan.nodes[2] <= _MOST_CONSTANTS
     return _folded(plan, v) if folded else _free(plan, v)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def directions(plan: Plan, batch: tuple[int, ...], pupil: Any) -> Array:
-    """The nodes in pupil radii, ``(*batch, nodes)``."""
-
-    def one(p: Any) -> Array:
-        return pupil_nodes(p, plan.nodes[:2]).s / p.na
-
-    return numerics.vectorize(one, batch)(pupil)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def run(plan: Plan, batch: tuple[int, ...], v: dict[str, Any]) -> Array:
-    """Pictures ``(*batch, planes, components, y, x)``; every leaf has the batch axes."""
-    return numerics.vectorize(partial(_one, plan), batch)(v)
+def directions(plan: Plan, objective: Objective) -> Array:
+    """The nodes in pupil radii, ``(nodes,)``."""
+    return pupil_nodes(objective, plan.nodes[:2]).s / objective.na

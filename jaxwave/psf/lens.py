@@ -1,22 +1,41 @@
 """The lens of high numerical aperture, from a field in its pupil to the field at its focus."""
 
-from typing import Any
+import math
+from functools import partial
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid, numerics
-from jaxwave.field import Field, VectorField, broadcast
-from jaxwave.psf import _folded, _nodes, _pupil_model
-from jaxwave.psf._propagate import jones_vector
-from jaxwave.psf._pupil_model import Plan
-from jaxwave.psf.transmission import APODIZATIONS
+from jaxwave import _check, grid
+from jaxwave.field import Field, VectorField
+from jaxwave.numerics import TAU, cis
+from jaxwave.psf import _nodes, _planes
+from jaxwave.psf._parity import Nodes
+from jaxwave.psf._planes import Numbers, Plan
+from jaxwave.psf._solve import mapped, oriented, polarized
+from jaxwave.psf.layers import APODIZATIONS, Path, defocus_path, gibson_lanni_path
+from jaxwave.psf.objective import Objective, Window
+
+
+class _Lens(NamedTuple):
+    """The numbers of one lens; every leaf has the batch axes in front."""
+
+    u: Array  # (..., jones, y, x)
+    old: Array  # (..., 2), spacing of the field
+    wavelength: Array
+    f: Array
+    na: Array
+    n: Array
+    new: Array  # (..., 2), spacing of the result
+    z: Array
 
 
 def _focus(
-    where: str, kind: str, field: Any, vector: Array, f: Any, options: dict[str, Any]
+    where: str, kind: str, field: Field, vector: Any, f: Any, options: dict[str, Any]
 ) -> tuple[Array, Array, Array]:
     """Samples at the focus, their spacing and the wavelength, with batch axes."""
     f, z = _check.length(where, "f", f), _check.length(where, "z", options["z"])
@@ -29,73 +48,66 @@ def _focus(
     _check.positive(where, "spacing", spacing, unit="µm")
     shape = options["shape"]
     shape = field.shape if shape is None else _check.grid_shape(where, shape)
-    real = field.real_dtype
-    pair = grid.spacing_pair(spacing, real)
-    values = {"f": f, "na": options["na"], "n": options["n"]}
-    arrays = {name: jnp.asarray(v, real) for name, v in values.items()} | {
-        "z": jnp.asarray(z, real)
-    }
-    shapes = {name: a.shape for name, a in arrays.items()} | {"spacing": pair.shape[:-1]}
+    numbers = {"f": f, "na": options["na"], "n": options["n"], "z": z}
+    shapes = {name: np.shape(a) for name, a in numbers.items()}
+    shapes["spacing"] = np.shape(spacing)[:-1]
     batch = _check.broadcast(where, field=field.batch_shape, **shapes)
-    still = _check.broadcast(where, field=field.batch_shape, **(shapes | {"z": ()}))
-    _check_window(where, field, arrays)
-    _check_samples(where, field, shape, pair, arrays)
-    seen = {"na": options["na"], "wavelength": field.wavelength, "spacing": pair, "nodes": None}
-    plan = Plan(
-        shape, 0, field.shape, kind, False, options["apodization"], shape[0] * shape[1] % 2 == 0,
-        between=_nodes.between(where, shape, seen),
-    )  # fmt: skip
-
-    def one(
-        u: Array, old: Array, wavelength: Array, f: Array, na: Array, n: Array, new: Array, z: Array
-    ) -> Array:
-        # The light of the pupil's point +x runs toward -x.
-        values = u if u.ndim == 3 else u[None]
-        quadrants = [row[::-1] for row in _folded.quadrants_of_grid(-1j * values)[::-1]]
-        step = old * n / (f * na)
-        zero = jnp.zeros((), na.dtype)
-        v: dict[str, Any] = {
-            "na": na,
-            "wavelength": wavelength,
-            "n": n,
-            "spacing": new,
-            "z": z,
-            "y": zero,
-            "x": zero,
-        }
-        v |= {"step": (step[0], step[1]), "layers": None, "e": vector.astype(u.dtype)}
-        v["scale"] = f / n * na**2 / wavelength
-        return _pupil_model.run(plan, quadrants, v)
-
-    pairs = jnp.broadcast_to(pair, (*batch, 2))
-    if not still:  # one pupil, many planes
-        p = (
-            (field.u[..., :2, :, :] if field._rank == 3 else field.u),
-            field.spacing,
-            field.wavelength,
-        )
-        u = one(*p, arrays["f"], arrays["na"], arrays["n"], pair, arrays["z"])
-        return u, pairs, jnp.broadcast_to(field.wavelength, batch)
-    field = broadcast(field, batch)
-    rest = [jnp.broadcast_to(arrays[k], batch) for k in ("f", "na", "n")]
-    samples = field.u[..., :2, :, :] if field._rank == 3 else field.u
-    u = numerics.map_batch(
-        one,
-        batch,
-        samples,
-        field.spacing,
-        field.wavelength,
-        *rest,
-        pairs,
-        jnp.broadcast_to(arrays["z"], batch),
+    objective = Objective(
+        options["na"], field.wavelength, options["n"], apodization=options["apodization"]
     )
-    return u, pairs, field.wavelength
+    window = Window(shape, spacing, z)
+    _check_window(where, field, numbers)
+    _check_samples(where, field, objective, window, f)
+    plan = Plan(
+        kind, False, shape, (), field.shape, shape[0] * shape[1] % 2 == 0,
+        between=_nodes.between(where, objective, window, None),
+    )  # fmt: skip
+    u = field.u[..., :2, :, :] if field._rank == 3 else field.u[..., None, :, :]
+    real = field.real_dtype
+    v = _Lens(u, field.spacing, field.wavelength, f, options["na"], options["n"], spacing, z)
+    result = _program(plan, batch, real, options["apodization"], v, vector)
+    pairs = jnp.broadcast_to(grid.spacing_pair(spacing, real), (*batch, 2))
+    return result, pairs, jnp.broadcast_to(field.wavelength, batch)
 
 
-def _check_window(where: str, field: Any, arrays: dict[str, Array]) -> None:
-    if not _check.is_concrete(field.spacing, arrays):
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _program(
+    plan: Plan, batch: tuple[int, ...], real: Any, apodization: str, v: _Lens, vector: Array
+) -> Array:
+    """The focus of one pupil after the other; many planes of one pupil share its nodes."""
+    new = jnp.asarray(v.new, real)
+    v = _Lens(v.u, *(jnp.asarray(a, real) for a in v[1:]))
+    v = v._replace(new=new if new.ndim else jnp.stack([new, new]))
+    ranks = _Lens(3, 1, 0, 0, 0, 0, 1, 0)
+    still = all(a.ndim == r for a, r in zip(v[:-1], ranks[:-1], strict=True))
+    vector = jnp.asarray(vector, v.u.dtype)
+
+    def one(lens: _Lens) -> Array:
+        # The light of the pupil's point +x runs toward -x.
+        samples = -1j * jnp.flip(_centered(lens.u), (-2, -1))
+        step = lens.old * lens.n / (lens.f * lens.na)
+        objective = Objective(lens.na, lens.wavelength, lens.n, apodization=apodization)
+        zero = jnp.zeros((), real)
+        scale = lens.f / lens.n * lens.na**2 / lens.wavelength
+        numbers = Numbers(
+            objective, lens.new, lens.z, zero, zero, vector, None, (samples,), step, scale
+        )
+        return _planes.one(plan, numbers)
+
+    return one(v) if still else mapped(one, v, ranks, batch, loop=True)
+
+
+def _centered(u: Array) -> Array:
+    """Samples with the axis in the middle, odd in number, so that a flip keeps it there."""
+    ny, nx = u.shape[-2:]
+    return jnp.pad(u, [(0, 0)] * (u.ndim - 2) + [(0, 1 - ny % 2), (0, 1 - nx % 2)])
+
+
+def _check_window(where: str, field: Field, numbers: dict[str, Any]) -> None:
+    if not _check.is_concrete(field.spacing, numbers):
         return
-    radius = np.max(np.asarray(arrays["f"] * arrays["na"] / arrays["n"]))
+    f, na, n = (np.asarray(numbers[k], float) for k in ("f", "na", "n"))
+    radius = np.max(f * na / n)
     need = 2 * radius
     have = float(np.min(np.asarray(field.spacing) * (np.array(field.shape) - 1)))
     if have < need * (1 - 1e-5):
@@ -107,20 +119,16 @@ def _check_window(where: str, field: Any, arrays: dict[str, Array]) -> None:
 
 
 def _check_samples(
-    where: str, field: Any, shape: tuple[int, int], pair: Array, arrays: dict[str, Array]
+    where: str, field: Field, objective: Objective, window: Window, f: Any
 ) -> None:
     """Warns where the samples in the aperture are too few for the output window and z."""
-    if not _check.is_concrete(field.spacing, field.wavelength, pair, arrays):
+    if not _check.is_concrete(field.spacing, field.wavelength, objective, window, f):
         return
-    f, na, n, z = (np.asarray(arrays[k], float) for k in ("f", "na", "n", "z"))
+    na, n = np.asarray(objective.na), np.asarray(objective.n)
     # The smallest number of samples across any aperture stands for the batch.
-    step = np.max(field.spacing) / np.min(2 * f * na / n)
-    o = {"na": np.max(na), "n": np.min(n), "wavelength": np.min(field.wavelength)}
-    if o["na"] >= o["n"]:
-        return
-    o |= {"spacing": np.full(2, np.max(pair)), "z": z, "y": 0.0, "x": 0.0}
+    step = np.max(field.spacing) / np.min(2 * np.asarray(f, float) * na / n)
     across = round(1 / float(step)) + 1
-    _nodes.check_samples(where, (across, across), shape, o, "`field` across its aperture")
+    _nodes.check_samples(where, (across, across), objective, window, "`field` across its aperture")
 
 
 def high_na_ff_lens(
@@ -187,9 +195,19 @@ def high_na_ff_lens(
     """
     where = "high_na_ff_lens"
     _check.is_field(where, field, Field)
-    e = jones_vector(where, polarization)
+    if isinstance(polarization, str):
+        raise TypeError(
+            f"{where}: `polarization` must be two numbers (ex, ey), got {polarization!r}. For light "
+            "that is radially polarized pass a VectorField."
+        )
+    e = polarized(where, polarization)[1]
+    if np.ndim(e) != 1:
+        raise ValueError(
+            f"{where}: `polarization` must be two numbers (ex, ey), got the shape {np.shape(e)}. "
+            "For one that varies pass a VectorField."
+        )
     if isinstance(field, VectorField):
-        e = jnp.ones_like(e)
+        e = np.ones(2)
     options = dict(na=na, n=n, z=z, spacing=spacing, shape=shape, apodization=apodization)
     return VectorField(*_focus(where, "focus", field, e, f, options))
 
@@ -251,4 +269,134 @@ def high_na_ff_lens_scalar(
     if isinstance(field, VectorField):
         raise TypeError(f"{where}: `field` must be scalar, got a VectorField. Use high_na_ff_lens.")
     options = dict(na=na, n=n, z=z, spacing=spacing, shape=shape, apodization=apodization)
-    return Field(*_focus(where, "scalar", field, jnp.ones(1), f, options))
+    return Field(*_focus(where, "scalar", field, np.ones(1), f, options))
+
+
+def dipole_pupil(
+    objective: Objective,
+    shape: tuple[int, int],
+    *,
+    spacing: ArrayLike | str,
+    f: ArrayLike | str,
+    dipole: ArrayLike | tuple[complex, complex, complex],
+    z: ArrayLike | str = 0.0,
+    y: ArrayLike | str = 0.0,
+    x: ArrayLike | str = 0.0,
+    focus: ArrayLike | str = 0.0,
+) -> VectorField:
+    r"""Back focal plane of an objective that collects the light of a dipole.
+
+    .. math:: \mathbf E(\mathbf h) = \frac1f \sqrt{\frac{3}{8\pi n_i n_s}}
+        \frac{1}{\sqrt{\cos\theta}}\,[q_s\,\hat{\mathbf s}\hat{\mathbf s}^T
+        + q_p\,\hat{\boldsymbol\rho}\hat{\mathbf p}^T]\,\mathbf d\;
+        e^{2\pi i [\mathrm{OPD}(s) - \mathbf s \cdot \mathbf r_0]/\lambda},
+        \qquad \mathbf h = f \mathbf s
+
+    Exact for objectives that obey the sine condition. The dipole radiates unit power into all
+    directions of an unbounded sample, so the power is the share that the objective collects, but
+    for the samples on the rim: their amplitude is the share of their area inside, which images
+    right and counts up to 1 % of the power too little (256 samples across). Put a
+    mask here, then a tube lens (:func:`~jaxwave.lenses.ff_lens`): the image is turned by 180
+    degrees and magnified by f_tube / f. The carrier is left out.
+
+    Args:
+        objective: The objective, with scalar numbers.
+        shape: Number of samples (ny, nx).
+        spacing: Sample spacing in the back focal plane, one number or ``(2,)`` as (dy, dx) [µm].
+        f: Effective focal length in air (tube lens / magnification), scalar [µm].
+        dipole: Direction of the moment (x, y, z), ``(3,)`` [none], complex for one that turns.
+        z: Displacement of the emitter toward the objective, scalar [µm].
+        y: Position of the emitter, scalar [µm].
+        x: Position of the emitter, scalar [µm].
+        focus: Displacement of the focal plane toward the objective (stage), scalar [µm].
+
+    Returns:
+        The field in the back focal plane; its axial component is zero.
+
+    Raises:
+        ValueError: If a number is out of range or not a scalar.
+        TypeError: If something is of the wrong kind.
+
+    Warns:
+        JaxwaveWarning: If the window is smaller than the aperture.
+
+    Example:
+        >>> objective = Objective(na=1.2, wavelength=0.52, n=1.33)
+        >>> dipole_pupil(objective, (128, 128), spacing=60.0, f=3000.0, dipole=(1, 0, 0))
+        VectorField((3, 128, 128) complex64, spacing=60 µm, wavelength=0.52 µm)
+
+    References:
+        L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 4.1 and 10.6.
+    """
+    where = "dipole_pupil"
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"{where}: `objective` must be psf.Objective(...), got {type(objective).__name__}."
+        )
+    shape = _check.grid_shape(where, shape)
+    lengths = {"spacing": spacing, "f": f, "z": z, "y": y, "x": x, "focus": focus}
+    numbers = {name: _check.length(where, name, value) for name, value in lengths.items()}
+    for name in ("spacing", "f"):
+        _check.positive(where, name, numbers[name], unit="µm")
+    for name in ("z", "y", "x", "focus"):
+        _check.finite(where, name, numbers[name], unit="µm")
+    scalars = {k: v for k, v in numbers.items() if k != "spacing"}
+    scalars |= {"na": objective.na, "wavelength": objective.wavelength}
+    for name, value in scalars.items():
+        if np.ndim(value):
+            raise ValueError(
+                f"{where}: `{name}` must be one number, got the shape {np.shape(value)}. For "
+                "several use jax.vmap."
+            )
+    _check_back_focal_plane(where, shape, numbers, objective)
+    real = np.dtype(jnp.result_type(float))
+    moment = oriented(where, dipole)[1]
+    u, pair = _far_field(shape, real, objective, moment, numbers)
+    return VectorField(u, pair, jnp.asarray(objective.wavelength, real))
+
+
+def _check_back_focal_plane(
+    where: str, shape: tuple[int, int], numbers: dict[str, Any], objective: Objective
+) -> None:
+    f, spacing = numbers["f"], numbers["spacing"]
+    if not _check.is_concrete(f, objective.na, spacing):
+        return
+    width = float(2 * np.max(f) * np.max(objective.na))
+    have = float(np.min(np.asarray(spacing) * np.array(shape)))
+    if have < width * (1 - 1e-5):
+        _check.warn(
+            where,
+            f"the back focal plane is {width:.4g} µm wide (2 f na), the window only {have:.4g} µm: "
+            f"the rest of the light is left out. Make `spacing` at least {width / min(shape):.4g} "
+            "µm, or `shape` larger.",
+        )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _far_field(
+    shape: tuple[int, int], real: Any, objective: Objective, p: Array, v: dict[str, Any]
+) -> tuple[Array, Array]:
+    o: Objective = jax.tree.map(lambda a: jnp.asarray(a, real), objective)
+    v = {name: jnp.asarray(a, real) for name, a in v.items()}
+    p = jnp.asarray(p, jnp.result_type(real, jnp.complex64))
+    pair = v["spacing"] if v["spacing"].ndim else jnp.stack([v["spacing"]] * 2)
+    hy, hx = grid.coordinates(shape, pair)
+    layers, na, wavelength = o.layers, o.na, o.wavelength
+    stop = grid.disk_coverage(shape, pair, v["f"] * na)
+    y, x = hy / (v["f"] * na), hx / (v["f"] * na)
+    nodes = Nodes(False, 0, y, x, stop, (0.0, 0.0))
+    factors = _planes.factors(o, nodes, o.transmission)
+    xx, yy, xy, zx, zy = _planes.matrix(nodes, factors)
+    s = _planes.radius(nodes, na)
+    if layers is None:
+        path = defocus_path(s, o.n_i, v["focus"] - v["z"])
+    else:
+        emitter = gibson_lanni_path(s, layers, z=-v["z"], motion="emitter")
+        path = Path(emitter.opd + defocus_path(s, o.n_i, v["focus"]).opd, emitter.decay)
+    tilt = cis(-na * y * v["y"] / wavelength) * cis(-na * x * v["x"] / wavelength)
+    stop = stop * factors.envelope
+    wave = stop * jnp.exp(-TAU * path.decay / wavelength) * cis(path.opd / wavelength) * tilt
+    scale = jnp.sqrt(3 / (8 * math.pi) / (o.n_i * o.n_s)) / v["f"]
+    ex = (xx * p[0] + xy * p[1] + zx * p[2]) * wave * scale
+    ey = (xy * p[0] + yy * p[1] + zy * p[2]) * wave * scale
+    return jnp.stack([ex, ey, jnp.zeros_like(ex)]).astype(p.dtype), pair

@@ -1,6 +1,5 @@
 """A microscope by its data sheet: the point-spread function on its camera."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,235 +9,190 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.psf import effects
-from jaxwave.psf._folded import PolarNodes
-from jaxwave.psf._propagate import Pupil
-from jaxwave.psf.cartesian import cartesian_nodes
-from jaxwave.psf.emitter import cartesian_dipole_intensity
-from jaxwave.psf.pupils import zernike_pupil
-from jaxwave.psf.round_pupil import round_pupil
-from jaxwave.psf.spherical import spherical_dipole_intensity, spherical_nodes
-from jaxwave.psf.stratified import MOTIONS, Layers
-from jaxwave.zernike import zernike_modes
+from jaxwave._noun import noun, number, settle, static
+from jaxwave.psf import _nodes, focus
+from jaxwave.psf._solve import oriented, solve
+from jaxwave.psf.camera import Camera
+from jaxwave.psf.layers import Layers
+from jaxwave.psf.objective import Objective, Window
+from jaxwave.psf.pupils import ZernikePupil, checked_modes
+
+MARGIN = 4  # pixels beyond the picture, in which the intensity is known
 
 
-@dataclasses.dataclass(frozen=True)
+@noun
 class Microscope:
-    r"""Describes a fluorescence microscope and computes what its camera sees of an emitter.
+    r"""A fluorescence microscope: an objective and the pixels of a camera.
 
     .. math:: P_{jk} = \iint_{\text{pixel } jk} I(\mathbf r)\, d^2r
 
-    the share of the light of an emitter in every pixel. Valid as
-    :func:`cartesian_dipole_intensity` is. The best model for a pupil is chosen: radial
-    quadrature where it is circularly symmetric, quadrature nodes for functions, weighted sums for
-    samples; :meth:`model` says which.
+    is the share of the light of an emitter in every pixel. Valid as :func:`emitter_image` is.
+    Every number is a leaf that can be swept, mapped and learned.
 
     Args:
-        na: Numerical aperture.
-        wavelength: Vacuum wavelength [µm].
+        na: Numerical aperture, scalar.
+        wavelength: Vacuum wavelength, scalar [µm].
         shape: Number of camera pixels (ny, nx).
-        pitch: Width of a camera pixel [µm].
-        magnification: Of the image on the camera; 1 if ``pitch`` is that in the sample.
-        n: Refractive index of immersion and sample; leave it out if there are ``layers``.
+        pixel: Width of a camera pixel in the sample, scalar [µm]; or give ``pitch``.
+        pitch: Width of a pixel of the camera itself, scalar [µm], with its ``magnification``.
+        magnification: Of the image on the camera, scalar.
+        n: Refractive index of immersion and sample, scalar, 1 by default; leave it out if there are
+            ``layers``.
         layers: Sample, coverslip and immersion, see :func:`coverslip_layers`.
         motion: What moves by z if there are layers, "stage" or "emitter".
-        samples_per_pixel: Samples across a pixel over which it is integrated; by default what
-            resolves the intensity. Needed where na, wavelength, pitch or magnification are traced.
+        samples_per_pixel: For experts: samples across a pixel over which is integrated; by default
+            what resolves the intensity (for traced pixels up to wavelength/(2 na)).
 
     Raises:
-        ValueError: If a number is out of range, or ``samples_per_pixel`` is needed.
+        ValueError: If a number is out of range, or the pixel is given twice or not at all.
         TypeError: If something is of the wrong kind.
 
     Example:
-        >>> scope = Microscope(na=1.2, wavelength=0.6, shape=(32, 32), pitch=6.5,
-        ...                    magnification=60.0, n=1.33)
-        >>> psf = scope.psf([-0.5, 0.0, 0.5])
-        >>> psf.shape, scope.model()
-        ((3, 32, 32), 'spherical')
+        >>> scope = Microscope(na=1.2, wavelength="600 nm", n=1.33, shape=(32, 30),
+        ...                    pitch="6.5 um", magnification=60)
+        >>> psf = scope.psf([-0.5, 0.0, 0.5], coefficients=[0.05], modes=[(2, 2)])
+        >>> psf.shape
+        (3, 32, 30)
 
     References:
         L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 4.1.
     """
 
-    na: float
-    wavelength: float | str
-    shape: tuple[int, int]
-    pitch: float | str
-    magnification: float = 1.0
-    n: float | None = None
+    na: ArrayLike
+    wavelength: ArrayLike | str
+    shape: tuple[int, int] = static()
+    pixel: ArrayLike | str | None = None
+    pitch: ArrayLike | str | None = None
+    magnification: ArrayLike | None = None
+    n: ArrayLike | None = None
     layers: Layers | None = None
-    motion: str = "stage"
-    samples_per_pixel: int | None = None
+    motion: str = static(default="stage")
+    samples_per_pixel: int | None = static(default=None)
 
     def __post_init__(self) -> None:
         where = "Microscope"
-        _check.grid_shape(where, self.shape)
-        _check.wavelength(where, self.wavelength)
-        _check.positive(where, "pitch", _check.length(where, "pitch", self.pitch), unit="µm")
-        _check.positive(where, "magnification", self.magnification)
-        _check.choice(where, "motion", self.motion, MOTIONS)
+        if (self.pixel is None) == (self.pitch is None) or (
+            (self.pitch is None) != (self.magnification is None)
+        ):
+            raise ValueError(
+                f"{where}: pass `pixel` (in the sample), or `pitch` (of the camera) with "
+                "`magnification`."
+            )
+        values: dict[str, Any] = {"shape": _check.grid_shape(where, self.shape)}
+        for name, unit in (("pixel", "µm"), ("pitch", "µm"), ("magnification", "")):
+            value = _check.length(where, name, getattr(self, name))
+            if value is not None:
+                _check.positive(where, name, value, unit=unit)
+                values[name] = number(where, name, value)
         if self.samples_per_pixel is not None:
             _check.integer(where, "samples_per_pixel", self.samples_per_pixel, 1)
-        if self.layers is not None and not isinstance(self.layers, Layers):
-            raise TypeError(
-                f"{where}: `layers` must be Layers, got {type(self.layers).__name__}. Make them "
-                "with coverslip_layers."
-            )
-        if self.layers is None:
-            n = 1.0 if self.n is None else self.n
-        elif self.n is not None:
-            raise ValueError(f"{where}: `n` is that of the immersion in `layers`; leave it out.")
-        else:
-            n = self.layers.n_i
-        _check.positive(where, "n", n)
-        _check.numerical_aperture(where, self.na, n)
+        objective = Objective(self.na, self.wavelength, self.n, self.layers, motion=self.motion)
+        values |= {"na": objective.na, "wavelength": objective.wavelength, "n": objective.n}
+        settle(self, **values)
 
     @property
-    def spacing(self) -> float:
+    def objective(self) -> Objective:
+        """The objective."""
+        return Objective(self.na, self.wavelength, self.n, self.layers, motion=self.motion)
+
+    @property
+    def pixel_in_sample(self) -> Any:
         """Width of a camera pixel in the sample [µm]."""
-        return _check.length("Microscope", "pitch", self.pitch) / self.magnification
+        return self.pixel if self.pitch is None else self.pitch / self.magnification
 
-    @property
-    def oversampling(self) -> int:
-        """Samples across a pixel: as asked, or what resolves the intensity."""
-        known = _check.is_concrete(self.na, self.wavelength, self.pitch, self.magnification)
-        if not known and self.samples_per_pixel is None:
-            raise ValueError(
-                "Microscope: `samples_per_pixel` must be given where `na`, `wavelength`, `pitch` "
-                "or `magnification` is traced (inside jit, grad or vmap), as the size of "
-                "the program. Pass the `oversampling` of the largest aperture and pixel."
-            )
-        if not known:
-            return int(self.samples_per_pixel)  # type: ignore[arg-type]
-        wavelength = _check.length("Microscope", "wavelength", self.wavelength)
-        need = max(1, math.ceil(self.spacing / (wavelength / (4 * self.na)) - 1e-9))
-        if self.samples_per_pixel is None:
-            return need
-        if self.samples_per_pixel < need:
+    def camera(self) -> Camera:
+        """How finely the intensity is sampled, and the pixels that it is integrated over."""
+        need = self._need()
+        ratio = need if self.samples_per_pixel is None else float(self.samples_per_pixel)
+        if ratio < need:
             _check.warn(
                 "Microscope",
                 f"`samples_per_pixel` = {self.samples_per_pixel} do not resolve the intensity; "
-                f"{need} would do.",
+                f"{math.ceil(need)} would do.",
             )
-        return self.samples_per_pixel
+        ny, nx = (math.ceil(ratio * (n + 2 * MARGIN)) for n in self.shape)
+        return Camera(self.shape, (ny, nx), ratio)
 
-    def model(
-        self, pupil: Pupil | ArrayLike | None = None, modes: Sequence[tuple[int, int]] = ()
-    ) -> str:
-        """Tells which model a pupil gets: "spherical", "nodes" or "samples"."""
-        if pupil is None and all(m == 0 for _, m in modes):
-            return "spherical"
-        return "nodes" if pupil is None or callable(pupil) else "samples"
+    def _need(self) -> float:
+        """Samples in a pixel that resolve the intensity, in eighths."""
+        pixel, wavelength = _nodes.known(self.pixel_in_sample), _nodes.known(self.wavelength)
+        na = _nodes.aperture(self.objective)
+        if pixel is None or wavelength is None or na is None:
+            return 2.0
+        need = float(np.max(pixel)) * 4 * na / float(np.min(wavelength))
+        return max(1.0, math.ceil(8 * need - 1e-6) / 8)
+
+    def window(self, z: ArrayLike | str = 0.0, y: Any = 0.0, x: Any = 0.0) -> Window:
+        """The samples of the intensity, for an emitter at (y, x)."""
+        camera = self.camera()
+        return Window(camera.samples, self.pixel_in_sample / camera.ratio, z, -y, -x)
 
     def psf(
         self,
-        z: ArrayLike = 0.0,
+        z: ArrayLike | str = 0.0,
         *,
-        pupil: Pupil | ArrayLike | None = None,
+        pupil: focus.Pupil = None,
         coefficients: ArrayLike | None = None,
-        modes: Sequence[Any] = (),
+        modes: Sequence[tuple[int, int]] | Sequence[int] = (),
         convention: str | None = None,
-        dipole: ArrayLike | None = None,
-        y: ArrayLike = 0.0,
-        x: ArrayLike = 0.0,
-        sigma: ArrayLike = 0.0,
-        nodes: Any = None,
+        dipole: ArrayLike | tuple[complex, complex, complex] | None = None,
+        y: ArrayLike | str = 0.0,
+        x: ArrayLike | str = 0.0,
+        sigma: ArrayLike | str = 0.0,
+        nodes: focus.Nodes = None,
     ) -> Array:
-        """Share of the emitter's light in every pixel, ``(*z, y, x)``; the emitter is at (y, x)."""
-        modes = _checked_modes("Microscope.psf", coefficients, modes, convention)
-        k, shape = self.oversampling, self._fine_shape
-        # Numbers that are known stay so under jit: windows about the axis cost less.
-        y, x = (-np.asarray(a) if _check.is_concrete(a) else -a for a in (y, x))  # type: ignore[operator]
-        window: dict[str, Any] = dict(spacing=self.spacing / k, z=z, y=y, x=x)
-        optics = self._optics()
-        if self.model(pupil, modes) == "spherical":
-            round_ = round_pupil(coefficients=coefficients, modes=modes, **optics)
-            fine = spherical_dipole_intensity(round_, shape, dipole=dipole, nodes=nodes, **window)
-        else:
-            whole = self._pupil(pupil, coefficients, modes)
-            fine = cartesian_dipole_intensity(
-                whole, shape, dipole=dipole, nodes=nodes, **window, **optics
-            )
-        if not (_check.is_concrete(sigma) and np.all(np.asarray(sigma) == 0)):
-            fine = effects.gaussian_blur(fine, spacing=self.spacing / k, sigma=sigma)
-        pixels = effects.integrate_pixels(fine, spacing=self.spacing / k, pitch=self.spacing)
-        rows, columns = (
-            slice(big // 2 - small // 2 * k, big // 2 + (small - small // 2 - 1) * k + 1, k)
-            for big, small in zip(shape, self.shape, strict=True)
-        )
-        return pixels[..., rows, columns]
+        """Share of an emitter's light in every pixel.
 
-    def _pupil(self, pupil: Any, coefficients: Any, modes: Sequence[Any]) -> Any:
-        """The pupil times its aberrations."""
-        if coefficients is None:
-            return pupil
-        options: dict[str, Any] = dict(
-            coefficients=coefficients, modes=modes, wavelength=self.wavelength
-        )
-        if pupil is None:
-            return lambda x, y: zernike_pupil(x, y, **options)
-        if callable(pupil):
-            return lambda x, y: pupil(x, y) * zernike_pupil(x, y, **options)
-        raise ValueError(
-            "Microscope.psf: `pupil` is sampled, so multiply it by "
-            "zernike_pupil(*pupil_coordinates(shape), ...) instead of passing `coefficients`."
-        )
+        Args:
+            z: Depths of the emitter behind the focal plane, one number or ``(..., planes)`` [µm].
+            pupil: What else stands in the pupil, see :func:`focus`.
+            coefficients: Aberrations, path differences of ``modes``, ``(..., modes)`` [µm].
+            modes: Zernike modes (n, m), or single numbers of the ``convention``.
+            convention: "osa", "noll" or "fringe" for single numbers.
+            dipole: Direction (x, y, z) of the emitter's moment; None for one that rotates freely.
+            y: Position of the emitter, ``(...)`` [µm].
+            x: Position of the emitter, ``(...)`` [µm].
+            sigma: Width of a Gaussian blur in the sample, scalar or ``(2,)`` as (y, x) [µm].
+            nodes: For experts: quadrature nodes, see :func:`nodes`.
 
-    @property
-    def _fine_shape(self) -> tuple[int, int]:
-        """Samples that resolve the picture and a margin of four pixels."""
-        k = self.oversampling
-        return k * (self.shape[0] + 8), k * (self.shape[1] + 8)
+        Returns:
+            The shares, ``(..., [planes,] y, x)`` [none].
 
-    def _optics(self) -> dict[str, Any]:
-        optics: dict[str, Any] = dict(
-            wavelength=self.wavelength, na=self.na, layers=self.layers, motion=self.motion
-        )
-        if self.layers is None:
-            optics["n"] = 1.0 if self.n is None else self.n
-        return optics
+        Raises:
+            ValueError: If batch axes do not broadcast or a number is out of range.
+            TypeError: If something is of the wrong kind.
 
-    def nodes(
-        self,
-        z: ArrayLike = 0.0,
-        *,
-        pupil: Pupil | ArrayLike | None = None,
-        coefficients: ArrayLike | None = None,
-        modes: Sequence[Any] = (),
-        convention: str | None = None,
-        y: ArrayLike = 0.0,
-        x: ArrayLike = 0.0,
-    ) -> tuple[int, int, int] | int | PolarNodes | None:
-        """Nodes for these planes and places, to be passed to :meth:`psf` inside jit.
-
-        What they count depends on :meth:`model`: see :func:`spherical_nodes` and
-        :func:`cartesian_nodes`; None for samples, which need no nodes.
+        Example:
+            >>> scope = Microscope(na=1.4, wavelength=0.52, n=1.518, shape=(64, 64), pixel=0.108)
+            >>> scope.psf().shape
+            (64, 64)
         """
-        modes = _checked_modes("Microscope.nodes", coefficients, modes, convention)
-        model = self.model(pupil, modes)
-        if model == "samples":
-            return None
-        window: dict[str, Any] = dict(spacing=self.spacing / self.oversampling, z=z, y=y, x=x)
-        optics = self._optics()
-        if model == "spherical":
-            round_ = round_pupil(coefficients=coefficients, modes=modes, **optics)
-            return spherical_nodes(round_, self._fine_shape, **window)
-        whole = self._pupil(pupil, coefficients, modes)
-        return cartesian_nodes(whole, self._fine_shape, **window, **optics)
-
-
-def _checked_modes(where: str, coefficients: Any, modes: Any, convention: str | None) -> Any:
-    """Pairs (n, m), and coefficients with them."""
-    if convention is not None:
-        modes = zernike_modes(modes, convention=convention)
-    if any(_check.is_integer(mode) for mode in modes):
-        raise TypeError(
-            f"{where}: `modes` has the number {modes[0]} without its convention. Pass pairs "
-            "(n, m), or convention='osa', 'noll' or 'fringe'."
+        where = "Microscope.psf"
+        whole = aberrated(where, pupil, coefficients, modes, convention)
+        sigma = _check.length(where, "sigma", sigma)
+        _check.nonnegative(where, "sigma", sigma, unit="µm")
+        y, x = (number(where, k, _check.length(where, k, v)) for k, v in (("y", y), ("x", x)))
+        window = self.window(z, y, x)
+        kind, e = oriented(where, dipole)
+        return solve(
+            where, kind, True, self.objective, window, whole, e, nodes, self.camera(), sigma
         )
-    if (coefficients is None) != (len(modes) == 0):
+
+    def __repr__(self) -> str:
+        pixel = self.pixel_in_sample
+        width = f"{float(pixel):.6g} µm" if _check.is_concrete(pixel) else "traced"
+        return f"Microscope({self.objective}, {self.shape} pixels of {width})"
+
+
+def aberrated(
+    where: str, pupil: Any, coefficients: Any, modes: Sequence[Any], convention: str | None
+) -> Any:
+    """A pupil with an aberration in front of it."""
+    coefficients, pairs = checked_modes(where, coefficients, modes, convention)
+    if coefficients is None:
+        return pupil
+    if isinstance(pupil, ZernikePupil):
         raise ValueError(
-            f"{where}: `coefficients` [µm] and `modes` must come together, got "
-            f"{'no' if coefficients is None else 'only'} coefficients."
+            f"{where}: `pupil` is a ZernikePupil; pass its modes with the others, or all in it."
         )
-    return modes
+    return ZernikePupil(coefficients, pairs, pupil)

@@ -4,13 +4,13 @@ The pupil's nodes and the image's samples lie symmetrically about the axis. Even
 the pupil then need cosines and sines of one quadrant only: four times fewer products, all real,
 and the image is unfolded (or its intensity formed) at the end.
 
-Quarters of a pupil are lists ``[y][x]`` of arrays over the nodes with x, y >= 0: first those
-of the signs (+, -), after folding those of the parities (even, odd). On a grid the nodes are (y, x)
+Quarters of a pupil are arrays ``(2, 2, ..., h, k)`` over the nodes with x, y >= 0: the first two
+axes are the signs (+, -) of y and x, after folding their parities (even, odd). On a grid the nodes are (y, x)
 and the sum over x comes first; on chords they are (x, y) and the sum over y comes first.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -160,28 +160,30 @@ def signs() -> np.ndarray:
     return np.stack(np.meshgrid(s, s, indexing="ij"), axis=-1)
 
 
-Quarters = list[list[Array]]
+def fold(q: Array) -> Array:
+    """Even and odd parts of values in the quadrants, ``(2, 2, ...)``."""
+    rows = jnp.stack([q[0] + q[1], q[0] - q[1]])
+    return jnp.stack([rows[:, 0] + rows[:, 1], rows[:, 0] - rows[:, 1]], axis=1)
 
 
-def fold(q: Quarters) -> Quarters:
-    """Even and odd parts of values in the quadrants."""
-    rows = [[a + b for a, b in zip(*q, strict=True)], [a - b for a, b in zip(*q, strict=True)]]
-    return [[a + b, a - b] for a, b in rows]
+def quadrants_of_grid(values: Array) -> Array:
+    """Samples ``(..., ny, nx)`` about N // 2 as quadrants ``(2, 2, ..., h, k)``.
 
-
-def quadrants_of_grid(values: Array) -> Quarters:
-    """Samples ``(..., ny, nx)`` about N // 2 as quadrants; the axis belongs to all of them."""
+    The axis belongs to all of them.
+    """
     ny, nx = values.shape[-2:]
     widths = [(0, 0)] * (values.ndim - 2) + [(0, 1 - ny % 2), (0, 1 - nx % 2)]
     values = jnp.pad(values, widths)
 
-    def halves(a: Array, axis: int) -> list[Array]:
+    def halves(a: Array, axis: int) -> Array:
         # Splitting, not slicing: the derivative of a slice is a whole array of zeros.
         half = a.shape[axis] // 2
         minus, middle, plus = lax.split(a, (half, 1, half), axis=axis)
-        return [jnp.concatenate(p, axis) for p in ([middle, plus], [middle, jnp.flip(minus, axis)])]
+        pairs = [middle, plus], [middle, jnp.flip(minus, axis)]
+        return jnp.stack([jnp.concatenate(p, axis) for p in pairs])
 
-    return [halves(rows, values.ndim - 1) for rows in halves(values, values.ndim - 2)]
+    columns = halves(values, values.ndim - 1)  # [x?]
+    return halves(columns, columns.ndim - 2)  # [y?, x?]
 
 
 def stored(a: Array, one: Array) -> Array:
@@ -193,17 +195,10 @@ def stored(a: Array, one: Array) -> Array:
     return lax.complex(a.real / one, a.imag / one)
 
 
-def swap_parity(folded: Quarters, y: int, x: int) -> Quarters:
-    """What a factor that is odd in y or x does to the parities."""
-    return [[folded[py ^ y][px ^ x] for px in (0, 1)] for py in (0, 1)]
-
-
-def each(function: Callable[..., Any], *quarters: Quarters) -> Quarters:
-    """Applies a function to every quarter."""
-    return [
-        [function(*parts) for parts in zip(*rows, strict=True)]
-        for rows in zip(*quarters, strict=True)
-    ]
+def swap_parity(folded: Array, y: int, x: int) -> Array:
+    """What a factor that is odd in y or x does to the parities ``(2, 2, ...)``."""
+    axes = tuple(axis for axis, odd in ((0, y), (1, x)) if odd)
+    return lax.rev(folded, axes) if axes else folded
 
 
 # -- phases --------------------------------------------------------------------------------
@@ -257,30 +252,19 @@ def _interpolation(count: int, between: int, odd: bool, dtype: Any) -> np.ndarra
     return (series @ np.cos(np.outer(order, np.arccos(half / half[-1])))).astype(dtype)
 
 
-def spread(t: list[list[Array]], shape: tuple[int, int], between: Between) -> list[list[Array]]:
+def spread(t: Array, shape: tuple[int, int], between: Between) -> Array:
     """From the nodes in the image to its samples: the sums are polynomials of their place."""
-    dtype = np.dtype(t[0][0].dtype)
-    for axis in (0, 1):
+    dtype = np.dtype(t.dtype)
+    for axis, product in ((0, "pqcnx,pny->pqcyx"), (1, "pqcyn,qnx->pqcyx")):
         if between[axis]:
             m = [_interpolation(shape[axis], between[axis], odd, dtype) for odd in (False, True)]
-            product = partial(jnp.einsum, "cnx,ny->cyx" if axis == 0 else "cyn,nx->cyx")
-            t = [
-                [product(part, m[(py, px)[axis]], precision=HIGHEST) for px, part in enumerate(row)]
-                for py, row in enumerate(t)
-            ]
+            t = jnp.einsum(product, t, np.stack(m), precision=HIGHEST)
     return t
 
 
 def center(count: int, spacing: Array, place: Any) -> Any:
     """Where the middle of an axis is, if its sample N // 2 is at ``place``."""
     return place - 0.5 * spacing if count % 2 == 0 else place
-
-
-class Matrices(NamedTuple):
-    """Cosines and sines between nodes and samples."""
-
-    y: tuple[Array, Array]  # (h, k, my) for chords, (h, my) on a grid
-    x: tuple[Array, Array]  # (h, mx) for chords, (k, mx) on a grid
 
 
 def matrices(
@@ -290,8 +274,11 @@ def matrices(
     na: Array,
     wavelength: Array,
     between: Between = (0, 0),
-) -> Matrices:
-    """Cosines and sines of s . r / wavelength."""
+) -> tuple[Array, Array]:
+    """Cosines and sines of s . r / wavelength: even and odd kernels of y and of x.
+
+    For chords ``(2, h, k, my)`` and ``(2, h, mx)``, on a grid ``(2, h, my)`` and ``(2, k, mx)``.
+    """
     dy, dx = spacing[0], spacing[1]
     iy, ix = (places(count, some) for count, some in zip(shape, between, strict=True))
     if nodes.chord:
@@ -303,53 +290,54 @@ def matrices(
         ty = product_turns(np.outer(np.arange(h), iy), na, sy, dy, wavelength)
         tx = product_turns(np.outer(np.arange(k), ix), na, sx, dx, wavelength)
     wy, wx = cis(ty), cis(tx)
-    return Matrices((wy.real, wy.imag), (wx.real, wx.imag))
+    return jnp.stack([wy.real, wy.imag]), jnp.stack([wx.real, wx.imag])
 
 
 # -- the transform -------------------------------------------------------------------------
 
 
-def transform(nodes: Nodes, spectra: list[Quarters], m: Matrices) -> list[list[Array]]:
-    """Real sums over the nodes, ``[parity y][parity x]`` of ``(2 c, my, mx)``.
+def transform(nodes: Nodes, spectra: Array, kernels: tuple[Array, Array]) -> Array:
+    """Real sums over the nodes, ``(parity y, parity x, 2 c, my, mx)``.
 
-    ``spectra`` is a list of components, complex quarters ``(h, k)``; the two halves of the first
-    axis of the result are the real and the imaginary parts.
+    ``spectra`` are the components, complex quarters ``(2, 2, c, h, k)``; the two halves of the
+    third axis of the result are the real and the imaginary parts. An even part of the pupil needs
+    cosines only, an odd one sines only.
     """
-    work = _over_chords if nodes.chord else _over_grid
-    parts = [each(jnp.real, u) for u in spectra] + [each(jnp.imag, u) for u in spectra]
-    return [
-        [work([part[py][px] for part in parts], m.y[py], m.x[px]) for px in (0, 1)] for py in (0, 1)
-    ]
+    parts = jnp.concatenate([spectra.real, spectra.imag], axis=2)
+    ky, kx = kernels
+    if nodes.chord:
+        first = [jnp.einsum("qchk,hky->qhcy", parts[p], ky[p], precision=HIGHEST) for p in (0, 1)]
+        over_x = "hcy,hx->cyx"
+        rows = [[jnp.einsum(over_x, f[q], kx[q], precision=HIGHEST) for q in (0, 1)] for f in first]
+    else:
+        # The sum over x is one product for each parity of x, whatever the component.
+        sums = [jnp.einsum("pchk,kx->pchx", parts[:, q], kx[q], precision=HIGHEST) for q in (0, 1)]
+        over_y = "chx,hy->cyx"
+        rows = [[jnp.einsum(over_y, s[p], ky[p], precision=HIGHEST) for s in sums] for p in (0, 1)]
+    return jnp.stack([jnp.stack(row) for row in rows])
 
 
-def _over_grid(parts: list[Array], ky: Array, kx: Array) -> Array:
-    # Samples are many: every part by itself costs less than a copy of all of them.
-    first = jnp.stack([jnp.matmul(part, kx, precision=HIGHEST) for part in parts])
-    return jnp.einsum("chx,hy->cyx", first, ky, precision=HIGHEST)
+def _corners(t: Array) -> tuple[Array, Array]:
+    """Real and imaginary parts of the field in the quadrants of the image, ``(2, 2, c, y, x)``.
+
+    With cosines c and sines s, e^{i(y+x)} = (c + is)(c + is): ee and oo add up with the signs -1
+    and +1 of sy sx, eo and oe with i sx and i sy.
+    """
+    count = t.shape[2] // 2
+    r, i = lax.split(t, (count, count), axis=2)
+
+    def corner(sy: int, sx: int) -> tuple[Array, Array]:
+        even_r, even_i = r[0, 0] - sy * sx * r[1, 1], i[0, 0] - sy * sx * i[1, 1]
+        odd_r, odd_i = sx * r[0, 1] + sy * r[1, 0], sx * i[0, 1] + sy * i[1, 0]
+        return even_r - odd_i, even_i + odd_r
+
+    rows = [[corner(sy, sx) for sx in (1, -1)] for sy in (1, -1)]
+    real, imag = (jnp.stack([jnp.stack([c[k] for c in row]) for row in rows]) for k in (0, 1))
+    return real, imag
 
 
-def _over_chords(parts: list[Array], ky: Array, kx: Array) -> Array:
-    first = jnp.einsum("chk,hky->hcy", jnp.stack(parts), ky, precision=HIGHEST)
-    return jnp.einsum("hcy,hx->cyx", first, kx, precision=HIGHEST)
-
-
-def _corners(t: list[list[Array]]) -> list[list[tuple[Array, Array]]]:
-    """Real and imaginary parts of the field in the quadrants of the image [sign y][sign x]."""
-    count = t[0][0].shape[0] // 2
-
-    def parts(a: Array) -> list[Array]:
-        return list(lax.split(a, (count, count), axis=0))
-
-    (ar, ai), (br, bi) = parts(t[0][0] - t[1][1]), parts(t[0][1] + t[1][0])
-    (cr, ci), (dr, di) = parts(t[0][0] + t[1][1]), parts(t[0][1] - t[1][0])
-    return [
-        [(ar - bi, ai + br), (cr + di, ci - dr)],
-        [(cr - di, ci + dr), (ar + bi, ai - br)],
-    ]
-
-
-def _unfold(corners: list[list[Array]], shape: tuple[int, int]) -> Array:
-    """Puts the quadrants together, the negative ones mirrored."""
+def _unfold(corners: Array, shape: tuple[int, int]) -> Array:
+    """Puts quadrants ``(2, 2, ..., y, x)`` together, the negative ones mirrored."""
     my, mx = shape
 
     def join(plus: Array, minus: Array, count: int, axis: int) -> Array:
@@ -358,25 +346,20 @@ def _unfold(corners: list[list[Array]], shape: tuple[int, int]) -> Array:
         minus = lax.rev(lax.slice_in_dim(minus, count % 2, None, axis=axis), (axis,))
         return jnp.concatenate([minus, plus], axis=axis)
 
-    axis = corners[0][0].ndim - 1
-    top, bottom = (join(row[0], row[1], mx, axis) for row in corners)
-    return join(top, bottom, my, axis - 1)
+    rows = join(corners[:, 0], corners[:, 1], mx, corners.ndim - 2)
+    return join(rows[0], rows[1], my, rows.ndim - 3)
 
 
-def field(t: list[list[Array]], shape: tuple[int, int]) -> Array:
+def field(t: Array, shape: tuple[int, int]) -> Array:
     """Complex field ``(c, my, mx)``."""
-    return _unfold([[lax.complex(*part) for part in row] for row in _corners(t)], shape)
+    return _unfold(lax.complex(*_corners(t)), shape)
 
 
-def intensity(t: list[list[Array]], shape: tuple[int, int], counts: np.ndarray) -> Array:
+def intensity(t: Array, shape: tuple[int, int], counts: np.ndarray) -> Array:
     """Weighted sum of the components' squared moduli, formed before unfolding, ``(my, mx)``."""
-    counts = np.asarray(counts, t[0][0].dtype)
-
-    def squares(part: tuple[Array, Array]) -> Array:
-        total = part[0] ** 2 + part[1] ** 2
-        return jnp.sum(total * counts[:, None, None], axis=0)
-
-    return _unfold([[squares(part) for part in row] for row in _corners(t)], shape)
+    real, imag = _corners(t)
+    weight = np.asarray(counts, t.dtype)[:, None, None]
+    return _unfold(jnp.sum((real * real + imag * imag) * weight, axis=2), shape)
 
 
 def planes(function: Callable[[Array], Array], z: Array, work: int) -> Array:

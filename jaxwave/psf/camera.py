@@ -5,8 +5,10 @@ then a blur is a product with a transfer function. Places are shifted exactly by
 and z of the propagators.
 """
 
+import math
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,42 +46,126 @@ def _image(where: str, intensity: ArrayLike, spacing: Any) -> tuple[Array, Array
     return intensity, grid.spacing_pair(spacing, intensity.dtype)
 
 
+class Camera(NamedTuple):
+    """How samples become pixels: all of it static."""
+
+    shape: tuple[int, int]  # pixels
+    samples: tuple[int, int]  # samples of the intensity
+    ratio: float  # samples in a pixel
+
+
+def pixel_matrix(pixels: int, samples: int, ratio: Any, sigma: Any, dtype: Any) -> Any:
+    """From samples of an axis to the light of its pixels, ``(pixels, samples)``.
+
+    Samples are a cosine series over the window (its mirror image goes on beyond the rim). Every
+    term is integrated over a pixel exactly, sinc(p f), and blurred, exp(-2 pi^2 sigma^2 f^2);
+    ``ratio`` samples are in a pixel, ``sigma`` is in samples. numpy in, numpy out.
+    """
+    order = np.arange(samples)
+    middle = np.arange(samples) + 0.5
+    series = np.where(order, 2, 1)[:, None] / samples * np.cos(
+        np.pi * order[:, None] * middle / samples
+    )
+    known = _check.is_concrete(ratio, sigma)
+    xp: Any = np if known else jnp
+    f = order / (2 * samples)  # per sample
+    centers = (np.arange(pixels) - pixels // 2)[:, None] * ratio + samples // 2 + 0.5
+    transfer = ratio * xp.sinc(ratio * f) * xp.exp(-2 * (math.pi * sigma * f) ** 2)
+    waves = xp.cos(math.pi * centers * order / samples) * transfer
+    if known:
+        return (waves @ series).astype(dtype)
+    return jnp.matmul(waves.astype(dtype), series.astype(dtype), precision="highest")
+
+
+@lru_cache(maxsize=32)
+def _constant_matrix(pixels: int, samples: int, ratio: float, dtype: Any) -> np.ndarray:
+    return pixel_matrix(pixels, samples, ratio, 0.0, dtype)
+
+
+def expose(camera: Camera, intensity: Array, spacing: Any, sigma: Any) -> Array:
+    """Light in the pixels, ``(..., ny, nx)``: two real matrix products."""
+    blurred = not (_check.is_concrete(sigma) and np.all(np.asarray(sigma) == 0))
+    pair = spacing if spacing.ndim else jnp.stack([spacing, spacing])
+    axes = []
+    for k, (n, m) in enumerate(zip(camera.shape, camera.samples, strict=True)):
+        if not blurred:
+            axes.append(_constant_matrix(n, m, camera.ratio, np.dtype(intensity.dtype)))
+            continue
+        width = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,))[k] / pair[k]
+        axes.append(pixel_matrix(n, m, camera.ratio, width, intensity.dtype))
+    ay, ax = axes
+    rows = jnp.einsum("jy,...yx->...jx", ay, intensity, precision="highest")
+    light = jnp.einsum("ix,...jx->...ji", ax, rows, precision="highest")
+    return light * (pair[0] * pair[1])
+
+
 def integrate_pixels(
-    intensity: ArrayLike, *, spacing: ArrayLike | str, pitch: ArrayLike | str
+    intensity: ArrayLike,
+    shape: tuple[int, int],
+    *,
+    spacing: ArrayLike | str,
+    pixel: ArrayLike | str,
+    sigma: ArrayLike | str = 0.0,
 ) -> Array:
-    r"""Light that pixels around every sample collect.
+    r"""Light that the pixels of a camera collect.
 
-    .. math:: P(\mathbf r) = \iint_{|x'|, |y'| \le p/2} I(\mathbf r - \mathbf r')\, d^2r'
+    .. math:: P_{jk} = \iint_{\text{pixel } jk} (I * g_\sigma)(\mathbf r)\, d^2r
 
-    by the transfer function sinc(p fx) sinc(p fy): exact where the spacing resolves the intensity
-    (wavelength/(4 na)); a camera with larger pixels than samples takes every k-th. Valid away
-    from the rim of the window, beyond which the image is taken to go on as its mirror image.
+    by the transfer functions sinc(p fx) sinc(p fy) and that of a Gaussian blur: exact where the
+    spacing resolves the intensity, spacing <= wavelength/(4 na). Pixels may have any width. Beyond
+    the window the intensity is taken to go on as its mirror image, so leave a margin of some
+    samples around the pixels. The middle pixel N // 2 lies on the middle sample N // 2.
 
     Args:
         intensity: Intensity, ``(..., y, x)`` [power/µm²].
+        shape: Number of pixels (ny, nx).
         spacing: Sample spacing, one number or ``(2,)`` as (dy, dx) [µm].
-        pitch: Width of the square pixels in the sample, scalar [µm].
+        pixel: Width of the square pixels in the sample, scalar [µm].
+        sigma: Standard deviation of a blur in the sample, one number or ``(2,)`` as (y, x) [µm]:
+            vibration, drift during the exposure, diffusion in the sensor.
 
     Returns:
-        The power in the pixels, ``(..., y, x)`` [power].
+        The power in the pixels, ``(..., ny, nx)`` [power].
 
     Raises:
         ValueError: If a length is not positive.
         TypeError: If ``intensity`` is complex.
 
+    Warns:
+        JaxwaveWarning: If pixels reach beyond the window.
+
     Example:
-        >>> integrate_pixels(jnp.ones((4, 4)), spacing=0.1, pitch=0.2).round(4)[0, 0].item()
-        0.03999999910593033
+        >>> light = integrate_pixels(jnp.ones((12, 16)), (3, 4), spacing=0.1, pixel=0.2)
+        >>> light.shape, round(light[0, 0].item(), 4)
+        ((3, 4), 0.04)
 
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.4.
     """
     where = "integrate_pixels"
     intensity, pair = _image(where, intensity, spacing)
-    pitch = _check.length(where, "pitch", pitch)
-    _check.positive(where, "pitch", pitch, unit="µm")
-    p = jnp.asarray(pitch, intensity.dtype)
-    return p * p * _filter(intensity, pair, lambda fy, fx: jnp.sinc(p * fy) * jnp.sinc(p * fx))
+    shape = _check.grid_shape(where, shape)
+    pixel, sigma = _check.length(where, "pixel", pixel), _check.length(where, "sigma", sigma)
+    _check.positive(where, "pixel", pixel, unit="µm")
+    _check.nonnegative(where, "sigma", sigma, unit="µm")
+    if _check.is_concrete(spacing, pixel):
+        width = np.broadcast_to(np.asarray(_check.length(where, "spacing", spacing), float), (2,))
+        if np.any(float(pixel) * (np.array(shape) // 2 + 0.5) > width * (np.array(intensity.shape[-2:]) // 2 + 0.6)):
+            _check.warn(where, f"{shape} pixels of {float(pixel):g} µm reach beyond the window.")
+    return _integrated(shape, intensity, pair, pixel, sigma)
+
+
+@partial(jax.jit, static_argnums=0)
+def _integrated(
+    shape: tuple[int, int], intensity: Array, pair: Array, pixel: Array, sigma: Array
+) -> Array:
+    widths = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,)) / pair
+    ay, ax = (
+        pixel_matrix(n, m, jnp.asarray(pixel, intensity.dtype) / pair[k], widths[k], intensity.dtype)
+        for k, (n, m) in enumerate(zip(shape, intensity.shape[-2:], strict=True))
+    )
+    rows = jnp.einsum("jy,...yx->...jx", ay, intensity, precision="highest")
+    return jnp.einsum("ix,...jx->...ji", ax, rows, precision="highest") * (pair[0] * pair[1])
 
 
 def gaussian_blur(
@@ -201,8 +287,8 @@ def band_average(
     .. math:: \bar I = \frac{\sum_k w_k\, I(\lambda_k)}{\sum_k w_k}
 
     Valid for light without coherence between wavelengths. One wavelength is computed after the
-    other, so the memory does not grow with their number. Give ``nodes`` to the propagator: the
-    wavelength is traced.
+    other, so the memory does not grow with their number. The wavelength is
+    traced, so the models take what the shape of the window bounds.
 
     Args:
         function: Makes the intensity of one wavelength, of any shape ``(...)``, from a number [µm].

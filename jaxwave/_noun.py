@@ -1,0 +1,59 @@
+"""Nouns: what a user describes once. Frozen dataclasses whose numbers are leaves of a pytree."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from jaxwave import _check
+
+T = TypeVar("T", bound=type)
+
+
+def static(**options: Any) -> Any:
+    """A field that is part of the structure, not a leaf."""
+    return dataclasses.field(metadata={"static": True}, **options)
+
+
+def noun(cls: T) -> T:
+    """Makes a class a frozen dataclass and a pytree.
+
+    ``__post_init__`` checks what a user hands in. JAX rebuilds a noun without it, because
+    transformations put tracers, axes and sentinels in place of numbers.
+    """
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    fields = dataclasses.fields(cls)
+    data = tuple(f.name for f in fields if not f.metadata.get("static"))
+    meta = tuple(f.name for f in fields if f.metadata.get("static"))
+
+    def rebuild(values: tuple[Any, ...], leaves: Any) -> Any:
+        new = object.__new__(cls)
+        for name, value in zip((*data, *meta), (*leaves, *values), strict=True):
+            object.__setattr__(new, name, value)
+        return new
+
+    def flatten_with_keys(one: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+        leaves = [(jax.tree_util.GetAttrKey(name), getattr(one, name)) for name in data]
+        return leaves, tuple(getattr(one, name) for name in meta)
+
+    def flatten(one: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(one, name) for name in data], tuple(getattr(one, name) for name in meta)
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, rebuild, flatten)
+    return cls
+
+
+def settle(one: Any, **values: Any) -> None:
+    """Replaces fields of a frozen noun while it is made."""
+    for name, value in values.items():
+        object.__setattr__(one, name, value)
+
+
+def number(where: str, name: str, value: Any) -> Any:
+    """A real array; what is known now stays known inside a traced function, in float64."""
+    if not isinstance(value, str) and _check.is_concrete(value):
+        array = np.asarray(value)
+        if array.dtype.kind in "fiub":
+            return array.astype(array.dtype if array.dtype.kind == "f" else float)
+    return _check.real_array(where, name, value)

@@ -1,0 +1,289 @@
+"""Many emitters on one camera: memory that does not grow with them, exact places between pixels.
+
+The image of an emitter is a smooth function of its depth and, in a window around it, a cosine
+series of its place. So the microscope computes a few planes at Chebyshev depths once, as cosine
+coefficients; every emitter then costs one interpolation in depth and two small matrix products,
+whose first factors are the cosines at its pixels times the transfer function of a pixel.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxwave import _check
+from jaxwave.psf import _nodes, focus
+from jaxwave.psf._solve import is_zero, solve
+from jaxwave.psf.microscope import MARGIN, Microscope, aberrated
+from jaxwave.psf.objective import Window
+
+BATCH = 64  # emitters at once
+# Dipoles whose images span those of all orientations, as (x, y, z).
+_DIPOLES = np.array(
+    [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]], float
+) / np.sqrt([1, 1, 1, 2, 2, 2])[:, None]  # fmt: skip
+
+
+class _Plan(NamedTuple):
+    frame: tuple[int, int]  # pixels of the camera
+    size: int  # pixels of a window
+    samples: int  # of a window, along each axis
+    ratio: float  # samples in a pixel
+
+
+def emitters_image(
+    microscope: Microscope,
+    positions: ArrayLike,
+    photons: ArrayLike = 1.0,
+    *,
+    pupil: focus.Pupil = None,
+    coefficients: ArrayLike | None = None,
+    modes: Sequence[tuple[int, int]] | Sequence[int] = (),
+    convention: str | None = None,
+    dipoles: ArrayLike | None = None,
+    sigma: ArrayLike | str = 0.0,
+    background: ArrayLike = 0.0,
+    size: int | None = None,
+) -> Array:
+    r"""Image of many emitters that do not interfere.
+
+    .. math:: \mu_{jk} = b + \sum_e N_e\, P_{jk}(z_e, y_e, x_e)
+
+    with the share P of :meth:`Microscope.psf`. Valid inside the window around every emitter; the
+    light beyond the window is left out. Memory grows with the frame and by one window (of
+    ``size``² numbers) with every emitter; nothing is rounded to pixels. Differentiable in all
+    numbers.
+
+    Args:
+        microscope: The microscope; its shape is that of the frame.
+        positions: Depth behind the focal plane and place ``(emitters, 3)`` as (z, y, x) [µm]; the
+            origin of (y, x) is the middle of the pixel N // 2, as in :meth:`Microscope.psf`.
+        photons: Photons of every emitter, one number or ``(emitters,)``.
+        pupil: What stands in the pupil, see :func:`focus`.
+        coefficients: Aberrations, path differences of ``modes``, ``(modes,)`` [µm].
+        modes: Zernike modes (n, m), or single numbers of the ``convention``.
+        convention: "osa", "noll" or "fringe" for single numbers.
+        dipoles: Directions (x, y, z) of the moments, real ``(emitters, 3)`` [none]; None for
+            molecules that rotate freely.
+        sigma: Width of a Gaussian blur in the sample, scalar [µm].
+        background: Photons in every pixel, one number or ``(y, x)``.
+        size: Pixels of the window around an emitter, an odd number; by default what holds the
+            emitter that is farthest from focus, 25 if the depths are traced.
+
+    Returns:
+        The expected photons, ``(y, x)`` [photons].
+
+    Raises:
+        ValueError: If the shapes do not fit, or numbers are not finite or negative.
+        TypeError: If something is of the wrong kind.
+
+    Example:
+        >>> scope = Microscope(na=1.4, wavelength=0.6, n=1.518, shape=(60, 64), pixel=0.1)
+        >>> frame = emitters_image(scope, [[0.2, 1.03, -0.51], [0.0, -1.2, 0.44]], 1000.0)
+        >>> frame.shape
+        (60, 64)
+
+    References:
+        H. P. Babcock and X. Zhuang, Sci. Rep. 7, 552 (2017); L. Novotny and B. Hecht,
+        *Principles of Nano-Optics*, Sec. 4.1.
+    """
+    where = "emitters_image"
+    if not isinstance(microscope, Microscope):
+        raise TypeError(
+            f"{where}: `microscope` must be psf.Microscope(...), got {type(microscope).__name__}."
+        )
+    _check.finite_array(where, "positions", positions)
+    if np.ndim(positions) != 2 or np.shape(positions)[-1] != 3:
+        raise ValueError(
+            f"{where}: `positions` must be (emitters, 3) as (z, y, x) [µm], got the shape "
+            f"{np.shape(positions)}."
+        )
+    count = np.shape(positions)[0]
+    _check.nonnegative(where, "photons", photons)
+    _check.broadcast(where, photons=np.shape(photons), positions=(count,))
+    if dipoles is not None and np.shape(dipoles) != (count, 3):
+        raise ValueError(
+            f"{where}: `dipoles` must have a direction (x, y, z) for each of the {count} emitters, "
+            f"got the shape {np.shape(dipoles)}."
+        )
+    sigma = _check.length(where, "sigma", sigma)
+    _check.nonnegative(where, "sigma", sigma, unit="µm")
+    size = _size(microscope, positions) if size is None else size
+    _check.integer(where, "size", size, 3)
+    whole = aberrated(where, pupil, coefficients, modes, convention)
+    if not count:
+        return jnp.broadcast_to(jnp.asarray(background, float), microscope.shape)
+    ratio = microscope.camera().ratio
+    samples = math.ceil(ratio * (size + 1 + 2 * MARGIN))
+    low, high = _range(positions)
+    depths, nodes = _depths(microscope, low, high)
+    window = Window((samples, samples), microscope.pixel_in_sample / ratio, depths)
+    stack = _stack(where, microscope, window, whole, dipoles is not None)
+    plan = _Plan(microscope.shape, size, samples, ratio)
+    numbers = (positions, photons, microscope.pixel_in_sample, low, high, dipoles, background)
+    blur = None if is_zero(sigma) else sigma
+    return _program(plan, nodes, stack, numbers, blur)
+
+
+def _size(microscope: Microscope, positions: Any) -> int:
+    """Pixels that hold the geometric blur of the farthest emitter and its diffraction rings."""
+    found, pixel = _nodes.known(positions), _nodes.known(microscope.pixel_in_sample)
+    wavelength = _nodes.known(microscope.wavelength)
+    na, n = _nodes.aperture(microscope.objective), _nodes.most(microscope.objective.n_i, 1.5)
+    if found is None or pixel is None or wavelength is None or na is None:
+        return 25
+    far = float(np.max(np.abs(found[:, 0]), initial=0.0))
+    blur = far * na / math.sqrt(max(n * n - na * na, 0.1 * n * n))
+    reach = blur + 3.0 * float(np.max(wavelength)) / na
+    return 2 * math.ceil(reach / float(np.max(pixel))) + 1
+
+
+def _range(positions: Any) -> tuple[Any, Any]:
+    """Least and largest depth; known numbers stay known."""
+    found = _nodes.known(positions)
+    if found is not None:
+        low, high = (float(v) for v in (found[:, 0].min(), found[:, 0].max()))
+        return low - 1e-3, high + 1e-3
+    z = lax.stop_gradient(jnp.asarray(positions)[:, 0])
+    return jnp.min(z) - 1e-3, jnp.max(z) + 1e-3
+
+
+def _depths(microscope: Microscope, low: Any, high: Any) -> tuple[Any, int]:
+    """Chebyshev depths, as many as the intensity has degrees in z."""
+    o = microscope.objective
+    na, n = _nodes.aperture(o), _nodes.most(o.n_i, 1.5)
+    cosine = 0.3 if na is None else math.sqrt(max(1 - (na / n) ** 2, 0.0))
+    wavelength = _nodes.least(o.wavelength, 0.5)
+    half = (high - low) / 2 if _check.is_concrete(low) else _nodes.FAR * wavelength / 2
+    nodes = _nodes.degree(2 * math.pi * half * n * (1 - cosine) / wavelength)
+    t = np.cos(math.pi * (np.arange(nodes) + 0.5) / nodes)
+    return (low + high) / 2 + (high - low) / 2 * t, nodes
+
+
+def _stack(
+    where: str, microscope: Microscope, window: Window, pupil: Any, fixed: bool
+) -> list[Array]:
+    """Intensities ``(depths, y, x)`` of one rotating dipole, or of six fixed ones."""
+    o = microscope.objective
+    if not fixed:
+        return [solve(where, "rotating", True, o, window, pupil, np.ones(3), None)]
+    return [solve(where, "dipole", True, o, window, pupil, d, None) for d in _DIPOLES]
+
+
+def _cosines(samples: int, dtype: Any) -> np.ndarray:
+    """Samples to the coefficients of their cosine series, ``(orders, samples)``."""
+    order = np.arange(samples)[:, None]
+    basis = np.cos(np.pi * order * (np.arange(samples) + 0.5) / samples)
+    return (np.where(order, 2, 1) / samples * basis).astype(dtype)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _program(
+    plan: _Plan, nodes: int, stack: list[Array], numbers: tuple[Any, ...], sigma: Any
+) -> Array:
+    real = stack[0].dtype
+    positions, photons, pixel, low, high, dipoles, background = (
+        None if a is None else jnp.asarray(a, real) for a in numbers
+    )
+    series = _cosines(plan.samples, real)
+    planes = jnp.stack(stack)
+    planes = jnp.einsum("uy,dzyx->dzux", series, planes, precision="highest")
+    planes = jnp.einsum("vx,dzux->dzuv", series, planes, precision="highest")
+    # From depths to coefficients of Chebyshev polynomials of the depth.
+    j, k = np.arange(nodes)[:, None], np.arange(nodes)
+    fit = np.where(j, 2, 1) / nodes * np.cos(math.pi * j * (k + 0.5) / nodes)
+    planes = jnp.einsum("jz,dzuv->djuv", fit.astype(real), planes, precision="highest")
+    planes = planes.reshape(-1, plan.samples**2)
+    area = (pixel / plan.ratio) ** 2
+
+    order = np.arange(plan.samples)
+    frequency = (order / (2 * plan.samples)).astype(real)  # per sample
+    transfer = (plan.ratio * np.sinc(plan.ratio * order / (2 * plan.samples))).astype(real)
+    if sigma is not None:
+        width = jnp.asarray(sigma, real) * plan.ratio / pixel
+        transfer = transfer * jnp.exp(-2 * (math.pi * width * frequency) ** 2)
+    offsets = (np.arange(plan.size) - plan.size // 2).astype(real)
+
+    def axis(fraction: Array) -> Array:
+        """Cosines at the pixels of a window, ``(pixels, orders)``; place in pixels."""
+        at = (offsets - fraction) * plan.ratio + (plan.samples // 2 + 0.5)
+        return jnp.cos((math.pi / plan.samples) * at[:, None] * order.astype(real)) * transfer
+
+    def window(emitter: tuple[Array, ...]) -> Array:
+        t, dy, dx, light = emitter
+        angle = jnp.arccos(jnp.clip(t, -0.9999999, 0.9999999))
+        depth = jnp.cos(np.arange(nodes).astype(real) * angle)
+        weights = (light[:, None] * depth).reshape(-1)
+        coefficients = jnp.matmul(weights, planes, precision="highest")
+        coefficients = coefficients.reshape(plan.samples, plan.samples)
+        rows = jnp.matmul(axis(dy), coefficients, precision="highest")
+        return jnp.matmul(rows, axis(dx).T, precision="highest")
+
+    t = (positions[:, 0] - (low + high) / 2) / ((high - low) / 2)
+    places = positions[:, 1:] / pixel
+    corners = lax.stop_gradient(jnp.round(places)).astype(jnp.int32)
+    fraction = places - corners
+    brightness = jnp.broadcast_to(photons * area, (len(positions),))
+    light = brightness[:, None] * _orientations(dipoles, len(positions), real)
+    emitters = (t, fraction[:, 0], fraction[:, 1], light)
+    windows = lax.map(jax.checkpoint(window), emitters, batch_size=min(BATCH, len(positions)))
+    middle = np.array([n // 2 - plan.size // 2 for n in plan.frame], np.int32)
+    return _placed(plan, windows, corners + middle) + background
+
+
+def _orientations(dipoles: Array | None, count: int, real: Any) -> Array:
+    """Weights of the six images (one, if molecules rotate), ``(emitters, images)``.
+
+    An image is quadratic in the moment; the mixed terms are those of the diagonal dipoles minus
+    those of the axes.
+    """
+    if dipoles is None:
+        return jnp.ones((count, 1), real)
+    d = dipoles / jnp.sqrt(jnp.sum(dipoles**2, axis=-1, keepdims=True))
+    x, y, z = d[:, 0], d[:, 1], d[:, 2]
+    xy, xz, yz = x * y, x * z, y * z
+    axes = [x * x - xy - xz, y * y - xy - yz, z * z - xz - yz]
+    return jnp.stack([*axes, 2 * xy, 2 * xz, 2 * yz], axis=-1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _placed(plan: _Plan, windows: Array, corners: Array) -> Array:
+    """Adds windows to the frame, one after the other; what is outside is left out."""
+    (ny, nx), w = plan.frame, plan.size
+    frame = jnp.zeros((ny + 2 * w, nx + 2 * w), windows.dtype)
+
+    def add(k: Array, frame: Array) -> Array:
+        at = _inside(plan, corners[k])
+        seen = lax.dynamic_slice(frame, at, (w, w))
+        return lax.dynamic_update_slice(frame, seen + windows[k], at)
+
+    return lax.fori_loop(0, len(windows), add, frame)[w : w + ny, w : w + nx]
+
+
+def _inside(plan: _Plan, corner: Array) -> tuple[Array, Array]:
+    """A corner in the frame with its margins of one window."""
+    (ny, nx), w = plan.frame, plan.size
+    return jnp.clip(corner[0], -w, ny) + w, jnp.clip(corner[1], -w, nx) + w
+
+
+def _placed_forward(plan: _Plan, windows: Array, corners: Array) -> tuple[Array, Array]:
+    return _placed(plan, windows, corners), corners
+
+
+def _placed_backward(plan: _Plan, corners: Array, rate: Array) -> tuple[Array, None]:
+    w = plan.size
+    wide = jnp.pad(rate, w)
+
+    def seen(corner: Array) -> Array:
+        return lax.dynamic_slice(wide, _inside(plan, corner), (w, w))
+
+    return lax.map(seen, corners, batch_size=min(BATCH, len(corners))), None
+
+
+_placed.defvjp(_placed_forward, _placed_backward)
