@@ -321,7 +321,10 @@ def evaluate(
 
 def _refuse(where: str, jones: int, got: tuple[int, ...], points: tuple[int, ...]) -> None:
     if jones == 2:
-        need, fix = "values (2, y, x)", "Its first axis holds the factors of the x and y components."
+        need, fix = (
+            "values (2, y, x)",
+            "Its first axis holds the factors of the x and y components.",
+        )
     else:
         need = "one value for each point (y, x)"
         fix = "For factors of the x and y components pass JonesPupil; for a batch use jax.vmap."

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -18,8 +17,13 @@ from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis, word
 from jaxwave.psf import _nodes, _parity
 from jaxwave.psf._parity import Nodes, PolarNodes
-from jaxwave.psf.layers import apodization, complex_root, fresnel_transmission, gibson_lanni_path
-from jaxwave.psf.layers import roots
+from jaxwave.psf.layers import (
+    apodization,
+    complex_root,
+    fresnel_transmission,
+    gibson_lanni_path,
+    roots,
+)
 from jaxwave.psf.objective import Objective, Window
 from jaxwave.psf.pupils import JonesPupil, RadialPupil, ZernikePupil, samples
 from jaxwave.zernike import Mode, mode_list
@@ -49,7 +53,9 @@ class Numbers(NamedTuple):
     x: Any
     e: Any  # (..., 2 or 3): Jones vector or dipole
     coefficients: Any  # (..., modes) or None
-    values: tuple[Any, ...]  # at each set of nodes (2, 2, jones, h, k), or samples (..., jones, y, x)
+    values: tuple[
+        Any, ...
+    ]  # at each set of nodes (2, 2, jones, h, k), or samples (..., jones, y, x)
     step: Any = (1.0, 1.0)  # (..., 2): spacing of a sampled pupil [pupil radii]
     scale: Any = None  # amplitude of the spectrum, if it is not that of unit power
 
@@ -383,7 +389,9 @@ def taken_apart(where: str, pupil: Any) -> Pupil:
     if pupil is None or callable(pupil):
         return Pupil(pupil, None, jones, modes, coefficients)
     values = samples(where, "pupil", pupil, jones=jones == 2)
-    return Pupil(None, values if jones == 2 else values[..., None, :, :], jones, modes, coefficients)
+    return Pupil(
+        None, values if jones == 2 else values[..., None, :, :], jones, modes, coefficients
+    )
 
 
 def _of_radius(where: str, pupil: RadialPupil) -> Callable[[Array, Array], Array] | None:
@@ -455,7 +463,9 @@ def _added(count: _nodes.Count, parts: Pupil, objective: Objective) -> _nodes.Co
     if isinstance(last, PolarNodes):
         return (last._replace(radial=last.radial + more, azimuthal=last.azimuthal + more),)
     traced = not _nodes.are_known((parts.coefficients, objective.wavelength))
-    return (count[0] + _nodes.FLAT, last + more) if traced and more > _nodes.FLAT else (last + more,)  # type: ignore[operator]
+    return (
+        (count[0] + _nodes.FLAT, last + more) if traced and more > _nodes.FLAT else (last + more,)
+    )  # type: ignore[operator]
 
 
 def values_at(where: str, plan: Plan, parts: Pupil, dtype: Any) -> tuple[Array, ...]:

@@ -6,7 +6,7 @@ pixels. On a square grid about the axis the matrix depends on pixel numbers only
 """
 
 import math
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxwave import grid, numerics
+from jaxwave import grid
 from jaxwave.numerics import TAU, cis
 from jaxwave.psf.layers import apodization as lens_factor
 from jaxwave.psf.layers import (

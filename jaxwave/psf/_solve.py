@@ -103,7 +103,11 @@ def mapped(
 
     def step(parts: list[Array]) -> Array:
         rest = iter(parts)
-        return one(jax.tree.unflatten(tree, [next(rest) if w else a for a, w in zip(leaves, which, strict=True)]))
+        return one(
+            jax.tree.unflatten(
+                tree, [next(rest) if w else a for a, w in zip(leaves, which, strict=True)]
+            )
+        )
 
     result = lax.map(step, moving) if loop else jax.vmap(step)(moving)
     return result.reshape(*batch, *result.shape[1:])
@@ -224,9 +228,7 @@ def _round(
     counts = _nodes.radial(objective, _wider(window) if pixel else window, pupil, intensity)
     if nodes is not None:
         counts = _nodes.asked_radial(where, objective, window, counts, nodes)
-    plan = _radial.Plan(
-        kind, intensity, window.shape, counts, folded, _zeros(kind, e), pixel
-    )
+    plan = _radial.Plan(kind, intensity, window.shape, counts, folded, _zeros(kind, e), pixel)
     real = np.dtype(jnp.result_type(float))
     profile, samples = pupil.profile, None
     if profile is not None and not callable(profile):

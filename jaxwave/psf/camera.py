@@ -63,8 +63,8 @@ def pixel_matrix(pixels: int, samples: int, ratio: Any, sigma: Any, dtype: Any) 
     """
     order = np.arange(samples)
     middle = np.arange(samples) + 0.5
-    series = np.where(order, 2, 1)[:, None] / samples * np.cos(
-        np.pi * order[:, None] * middle / samples
+    series = (
+        np.where(order, 2, 1)[:, None] / samples * np.cos(np.pi * order[:, None] * middle / samples)
     )
     known = _check.is_concrete(ratio, sigma)
     xp: Any = np if known else jnp
@@ -150,7 +150,10 @@ def integrate_pixels(
     _check.nonnegative(where, "sigma", sigma, unit="µm")
     if _check.is_concrete(spacing, pixel):
         width = np.broadcast_to(np.asarray(_check.length(where, "spacing", spacing), float), (2,))
-        if np.any(float(pixel) * (np.array(shape) // 2 + 0.5) > width * (np.array(intensity.shape[-2:]) // 2 + 0.6)):
+        if np.any(
+            float(pixel) * (np.array(shape) // 2 + 0.5)
+            > width * (np.array(intensity.shape[-2:]) // 2 + 0.6)
+        ):
             _check.warn(where, f"{shape} pixels of {float(pixel):g} µm reach beyond the window.")
     return _integrated(shape, intensity, pair, pixel, sigma)
 
@@ -161,7 +164,9 @@ def _integrated(
 ) -> Array:
     widths = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,)) / pair
     ay, ax = (
-        pixel_matrix(n, m, jnp.asarray(pixel, intensity.dtype) / pair[k], widths[k], intensity.dtype)
+        pixel_matrix(
+            n, m, jnp.asarray(pixel, intensity.dtype) / pair[k], widths[k], intensity.dtype
+        )
         for k, (n, m) in enumerate(zip(shape, intensity.shape[-2:], strict=True))
     )
     rows = jnp.einsum("jy,...yx->...jx", ay, intensity, precision="highest")

@@ -118,9 +118,7 @@ def _check_window(where: str, field: Field, numbers: dict[str, Any]) -> None:
         )
 
 
-def _check_samples(
-    where: str, field: Field, objective: Objective, window: Window, f: Any
-) -> None:
+def _check_samples(where: str, field: Field, objective: Objective, window: Window, f: Any) -> None:
     """Warns where the samples in the aperture are too few for the output window and z."""
     if not _check.is_concrete(field.spacing, field.wavelength, objective, window, f):
         return
