@@ -11,20 +11,18 @@ from jaxwave.elements.apertures import (
 from jaxwave.elements.edit import Crop, Flip, Normalize, Pad, Resample, Shift
 from jaxwave.elements.element import Element, Fixed, Number
 from jaxwave.elements.focus import (
-    CartesianDipole,
-    CartesianDipoleIntensity,
-    CartesianScalar,
-    CartesianScalarIntensity,
-    CartesianVector,
-    CartesianVectorIntensity,
+    CoverslipLayers,
     DipolePupil,
-    RoundPupil,
-    SphericalDipole,
-    SphericalDipoleIntensity,
-    SphericalScalar,
-    SphericalScalarIntensity,
-    SphericalVector,
-    SphericalVectorIntensity,
+    EmitterField,
+    EmitterImage,
+    Focus,
+    FocusIntensity,
+    Objective,
+    RadialPupil,
+    ScalarFocus,
+    ScalarFocusIntensity,
+    Window,
+    ZernikePupil,
 )
 from jaxwave.elements.imaging import ConvolvePsf, ImageVolume, Intensity
 from jaxwave.elements.lenses import (
@@ -72,7 +70,7 @@ from jaxwave.elements.propagation import (
     TiltedPlane,
 )
 from jaxwave.elements.psf import (
-    CoverslipLayers,
+    EmittersImage,
     ExpectedPhotons,
     GaussianBlur,
     IntegratePixels,
@@ -203,25 +201,23 @@ __all__ = [
     "ImageVolume",
     # The microscope
     "Microscope",
+    "EmittersImage",
     "CoverslipLayers",
     "IntegratePixels",
     "GaussianBlur",
     "ExpectedPhotons",
-    # Focusing at high aperture
-    "CartesianScalar",
-    "CartesianScalarIntensity",
-    "CartesianVector",
-    "CartesianVectorIntensity",
-    "CartesianDipole",
-    "CartesianDipoleIntensity",
+    # Light of high aperture
+    "Objective",
+    "Window",
+    "RadialPupil",
+    "ZernikePupil",
+    "ScalarFocus",
+    "ScalarFocusIntensity",
+    "Focus",
+    "FocusIntensity",
+    "EmitterField",
+    "EmitterImage",
     "DipolePupil",
-    "RoundPupil",
-    "SphericalScalar",
-    "SphericalScalarIntensity",
-    "SphericalVector",
-    "SphericalVectorIntensity",
-    "SphericalDipole",
-    "SphericalDipoleIntensity",
     # Cameras
     "Camera",
     "ExpectedCounts",

@@ -1,29 +1,85 @@
-"""Focusing at high numerical aperture as elements: from a pupil to its focus.
+"""Objectives of high numerical aperture as elements: nouns whose numbers can be learned, and verbs.
 
-They are called with a pupil. The Cartesian ones take a function, samples or nothing for a clear
-pupil, the spherical ones what :class:`RoundPupil` makes.
+A verb holds an :class:`Objective` and a :class:`Window` and is called with a pupil: an element
+(:class:`RadialPupil`, :class:`ZernikePupil`), whatever :mod:`jaxwave.psf` takes, or nothing.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
+import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
-from jaxwave import _check, psf
-from jaxwave.elements.element import Element, Number, check_values
-from jaxwave.elements.psf import CoverslipLayers, layers_element
+from jaxwave import psf
+from jaxwave.elements.element import Element, Number
 from jaxwave.field import VectorField
-from jaxwave.psf._propagate import Pupil
+from jaxwave.psf import focusing as verbs
+from jaxwave.zernike import zernike_modes
 
 
-class _Layered(Element):
-    """Something with layers between the emitter and the objective."""
+class CoverslipLayers(Element, function=psf.coverslip_layers):
+    r"""Sample, coverslip and immersion as numbers that can be learned.
+
+    Called, it makes the :class:`~jaxwave.psf.Layers` that an objective takes. Several layers of a
+    coverslip are arrays ``(layers,)``.
+
+    .. math:: (n_s, t_s),\ (n_1, t_1) \dots (n_m, t_m),\ (n_i, t_i)
+
+    Valid for plane, parallel layers.
+
+    Example:
+        >>> layers = CoverslipLayers(n_s=1.33, n_g=1.523, n_i=1.518, t_s="2 um")
+        >>> layers().t_s.item()
+        2.0
+    """
+
+    n_s: Number
+    n_g: Number
+    n_i: Number
+    t_s: Number = 0.0
+    t_g: Number = 170.0
+    t_i: Number | None = None
+    n_g_design: Number | None = None
+    t_g_design: Number | None = None
+    n_i_design: Number | None = None
+    t_i_design: Number = 100.0
+
+    def check(self) -> None:
+        self()
+
+    def __call__(self) -> psf.Layers:
+        values = self.arguments()
+        for name in ("n_g", "t_g", "n_g_design", "t_g_design"):
+            if values[name] is not None and values[name].ndim:
+                values[name] = tuple(values[name])
+        return psf.coverslip_layers(**values)
+
+
+def layers_element(layers: psf.Layers) -> CoverslipLayers:
+    """The element of layers that were made by the function."""
+    values = {field.name: getattr(layers, field.name) for field in dataclasses.fields(layers)}
+    for name, value in values.items():
+        if isinstance(value, tuple):
+            values[name] = value[0] if len(value) == 1 else jnp.stack(value)
+    return CoverslipLayers(**values)
+
+
+class Objective(Element, function=psf.Objective):
+    """An objective whose numbers can be learned; called, it makes the noun.
+
+    Example:
+        >>> Objective(1.4, "520 nm", n=1.518)
+        Objective(na=1.4, wavelength=0.52 µm, n=1.518)
+    """
 
     na: Number
     wavelength: Number
     n: Number | None = None
     layers: CoverslipLayers | None = None
+    apodization: str = "aplanatic"
+    motion: str = "stage"
+    transmission: bool = True
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -32,281 +88,235 @@ class _Layered(Element):
         return values
 
     def check(self) -> None:
-        where, values = type(self).__name__, self.arguments()
-        _check.wavelength(where, values["wavelength"])
-        if values["layers"] is None:
-            _check.numerical_aperture(where, values["na"], 1.0 if self.n is None else values["n"])
-        elif self.n is not None:
-            raise ValueError(f"{where}: `n` is that of the immersion in `layers`; leave it out.")
-        else:
-            _check.numerical_aperture(where, values["na"], values["layers"].n_i)
-        _check_window(self)
+        self()
 
-    def arguments(self) -> dict[str, Any]:
-        values = super().arguments()
-        return values | {"layers": None if self.layers is None else self.layers()}
+    def __call__(self) -> psf.Objective:
+        values = self.arguments()
+        layers = None if self.layers is None else self.layers()
+        return psf.Objective(**(values | {"layers": layers}))
 
 
-def _check_window(element: Element) -> None:
-    names = {field.name for field in element._fields}
-    rules = {name: _check.finite for name in ("z", "y", "x", "focus", "coefficients")}
-    rules |= {name: _check.positive for name in ("spacing", "f", "filling")}
-    check_values(element, **{name: rule for name, rule in rules.items() if name in names})
-    if "shape" in names:
-        _check.grid_shape(type(element).__name__, element.arguments()["shape"])
+class Window(Element, function=psf.Window):
+    """Samples and planes whose numbers can be learned; called, it makes the noun.
 
-
-class _Cartesian(_Layered):
-    """The window at the focus."""
+    Example:
+        >>> Window((64, 48), spacing="50 nm")
+        Window(shape=(64, 48), spacing=0.05 µm)
+    """
 
     shape: tuple[int, int]
     spacing: Number
     z: Number = 0.0
     y: Number = 0.0
     x: Number = 0.0
-    motion: str = "stage"
-    nodes: Any = None
+
+    def check(self) -> None:
+        self()
+
+    def __call__(self) -> psf.Window:
+        return psf.Window(**self.arguments())
 
 
-class CartesianScalar(_Cartesian, function=psf.cartesian_scalar):
-    """A lens from any pupil to the scalar field at its focus.
-
-    Example:
-        >>> CartesianScalar((16, 16), spacing=0.1, na=0.8, wavelength=0.5)().shape
-        (16, 16)
-    """
-
-    apodization: str = "aplanatic"
-
-    def __call__(self, pupil: Pupil | ArrayLike | None = None) -> Array:
-        return psf.cartesian_scalar(pupil, **self.arguments())
+def _pairs(values: dict[str, Any]) -> dict[str, Any]:
+    """Modes as pairs (n, m), whatever their convention."""
+    if values["convention"] is not None:
+        modes = zernike_modes(values["modes"], convention=values["convention"])
+        values |= {"modes": modes, "convention": None}
+    return values
 
 
-class CartesianScalarIntensity(_Cartesian, function=psf.cartesian_scalar_intensity):
-    """A lens from any pupil to the scalar intensity at its focus.
+class RadialPupil(Element, function=psf.RadialPupil):
+    """A circularly symmetric pupil whose numbers can be learned; called, it makes the noun.
 
     Example:
-        >>> CartesianScalarIntensity((16, 16), spacing=0.1, na=0.8, wavelength=0.5)().shape
-        (16, 16)
-    """
-
-    apodization: str = "aplanatic"
-
-    def __call__(self, pupil: Pupil | ArrayLike | None = None) -> Array:
-        return psf.cartesian_scalar_intensity(pupil, **self.arguments())
-
-
-class CartesianVector(_Cartesian, function=psf.cartesian_vector):
-    """A lens from any pupil to the vector field at its focus.
-
-    Example:
-        >>> CartesianVector((16, 16), spacing=0.1, na=0.8, wavelength=0.5)().shape
-        (3, 16, 16)
-    """
-
-    polarization: Number = (1.0, 0.0)
-    apodization: str = "aplanatic"
-    transmission: bool = True
-
-    def __call__(self, pupil: Pupil | ArrayLike | None = None) -> Array:
-        return psf.cartesian_vector(pupil, **self.arguments())
-
-
-class CartesianVectorIntensity(_Cartesian, function=psf.cartesian_vector_intensity):
-    """A lens from any pupil to the intensity of the vector field at its focus.
-
-    Example:
-        >>> CartesianVectorIntensity((16, 16), spacing=0.1, na=0.8, wavelength=0.5)().shape
-        (16, 16)
-    """
-
-    polarization: Number = (1.0, 0.0)
-    apodization: str = "aplanatic"
-    transmission: bool = True
-
-    def __call__(self, pupil: Pupil | ArrayLike | None = None) -> Array:
-        return psf.cartesian_vector_intensity(pupil, **self.arguments())
-
-
-class CartesianDipole(_Cartesian, function=psf.cartesian_dipole):
-    """A microscope from a dipole to the field of its image.
-
-    Example:
-        >>> CartesianDipole((16, 16), spacing=0.1, na=0.8, wavelength=0.5, dipole=[0, 0, 1])().shape
-        (2, 16, 16)
-    """
-
-    dipole: Number
-    transmission: bool = True
-
-    def __call__(self, pupil: Pupil | ArrayLike | None = None) -> Array:
-        return psf.cartesian_dipole(pupil, **self.arguments())
-
-
-class CartesianDipoleIntensity(_Cartesian, function=psf.cartesian_dipole_intensity):
-    """A microscope from a dipole to its image.
-
-    Example:
-        >>> CartesianDipoleIntensity((16, 16), spacing=0.1, na=0.8, wavelength=0.5)().shape
-        (16, 16)
-    """
-
-    dipole: Number | None = None
-    transmission: bool = True
-
-    def __call__(self, pupil: Pupil | ArrayLike | None = None) -> Array:
-        return psf.cartesian_dipole_intensity(pupil, **self.arguments())
-
-
-class DipolePupil(_Layered, function=psf.dipole_pupil):
-    """A dipole behind an objective, as the field in its back focal plane.
-
-    Example:
-        >>> pupil = DipolePupil((64, 64), dipole=[1, 0, 0], spacing=90.0, wavelength=0.5, f=2000.0,
-        ...                     na=1.3, n=1.5)
-        >>> pupil().shape
-        (64, 64)
-    """
-
-    shape: tuple[int, int]
-    dipole: Number
-    spacing: Number
-    f: Number
-    z: Number = 0.0
-    y: Number = 0.0
-    x: Number = 0.0
-    focus: Number = 0.0
-    transmission: bool = True
-
-    def __call__(self) -> VectorField:
-        return psf.dipole_pupil(**self.arguments())
-
-
-class RoundPupil(_Layered, function=psf.round_pupil):
-    r"""A circularly symmetric pupil as numbers that can be learned.
-
-    Called, it makes the :class:`jaxwave.psf.RoundPupil` that the spherical models take.
-
-    .. math:: P(\rho) = A(\rho)\,e^{2\pi i\,\mathrm{OPD}(\rho)/\lambda}
-
-    Valid as :func:`jaxwave.psf.round_pupil` is.
-
-    Example:
-        >>> RoundPupil(wavelength="500 nm", na=0.8, coefficients=[0.05], modes=[(4, 0)])
-        RoundPupil(na=0.8, wavelength=0.5 µm, coefficients=[0.05] µm, modes=((4, 0),))
+        >>> RadialPupil(coefficients=[0.05], modes=[(4, 0)])
+        RadialPupil(coefficients=[0.05] µm, modes=((4, 0),))
     """
 
     profile: Number | None = None
     coefficients: Number | None = None
     modes: Sequence[tuple[int, int]] = ()
     filling: Number | None = None
-    apodization: str = "aplanatic"
-    motion: str = "stage"
-    transmission: bool = True
+    convention: str | None = None
+
+    @classmethod
+    def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return _pairs(values)
 
     def check(self) -> None:
-        super().check()
         self()
 
-    def __call__(self) -> psf.RoundPupil:
-        return psf.round_pupil(**self.arguments())
+    def __call__(self) -> psf.RadialPupil:
+        return psf.RadialPupil(**self.arguments())
 
 
-class _Spherical(Element):
-    """The window at the focus."""
+class ZernikePupil(Element, function=psf.ZernikePupil):
+    """Aberrations that can be learned, in front of any pupil; called, it makes the noun.
 
-    shape: tuple[int, int]
-    spacing: Number
-    z: Number = 0.0
-    y: Number = 0.0
-    x: Number = 0.0
-    nodes: Any = None
+    Example:
+        >>> ZernikePupil([0.05, 0.0], [(2, 2), (4, 0)])
+        ZernikePupil(coefficients=[0.05 0] µm, modes=((2, 2), (4, 0)))
+    """
+
+    coefficients: Number
+    modes: Sequence[tuple[int, int]]
+    pupil: Number | None = None
+    convention: str | None = None
+
+    @classmethod
+    def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return _pairs(values)
 
     def check(self) -> None:
-        _check_window(self)
+        self()
+
+    def __call__(self) -> psf.ZernikePupil:
+        values = self.arguments()
+        return psf.ZernikePupil(**(values | {"pupil": made(values["pupil"])}))
 
 
-class SphericalScalar(_Spherical, function=psf.spherical_scalar):
-    """A lens from a round pupil to the scalar field at its focus.
+def made(value: Any) -> Any:
+    """What an element of a noun makes; anything else as it is."""
+    nouns = (Objective, Window, RadialPupil, ZernikePupil)
+    return value() if isinstance(value, nouns) else value
+
+
+class _Verb(Element):
+    """An objective and a window, called with a pupil."""
+
+    objective: Objective
+    window: Window
+    nodes: Any = None
+    _verb: ClassVar[Callable[..., Array]]
+
+    @classmethod
+    def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name, noun, element in (
+            ("objective", psf.Objective, Objective),
+            ("window", psf.Window, Window),
+        ):
+            value = values[name]
+            if isinstance(value, noun):
+                fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+                values[name] = element(**fields)
+            elif not isinstance(value, element):
+                raise TypeError(
+                    f"{cls.__name__}: `{name}` must be elements.{element.__name__}(...), got "
+                    f"{type(value).__name__}."
+                )
+        return values
+
+    def check(self) -> None:
+        values = self.arguments()
+        if "polarization" in values:
+            verbs.polarized(type(self).__name__, values["polarization"])
+        if values.get("dipole") is not None:
+            verbs.oriented(type(self).__name__, values["dipole"])
+
+    def __call__(self, pupil: Any = None) -> Array:
+        values = self.arguments()
+        nouns = (values.pop("objective")(), values.pop("window")())
+        return type(self)._verb(*nouns, made(pupil), **values)
+
+
+class ScalarFocus(_Verb, function=psf.scalar_focus):
+    """A lens from any pupil to the scalar field at its focus.
 
     Example:
-        >>> lens = SphericalScalar((16, 16), spacing=0.1)
-        >>> lens(RoundPupil(wavelength=0.5, na=0.8)()).shape
+        >>> ScalarFocus(Objective(0.8, 0.5), Window((16, 16), spacing=0.1))().shape
         (16, 16)
     """
 
-    def __call__(self, pupil: psf.RoundPupil) -> Array:
-        return psf.spherical_scalar(pupil, **self.arguments())
+    _verb = staticmethod(psf.scalar_focus)
 
 
-class SphericalScalarIntensity(_Spherical, function=psf.spherical_scalar_intensity):
-    """A lens from a round pupil to the scalar intensity at its focus.
+class ScalarFocusIntensity(_Verb, function=psf.scalar_focus_intensity):
+    """A lens from any pupil to the scalar intensity at its focus.
 
     Example:
-        >>> lens = SphericalScalarIntensity((16, 16), spacing=0.1)
-        >>> lens(RoundPupil(wavelength=0.5, na=0.8)()).shape
+        >>> ScalarFocusIntensity(Objective(0.8, 0.5), Window((16, 16), spacing=0.1))().shape
         (16, 16)
     """
 
-    def __call__(self, pupil: psf.RoundPupil) -> Array:
-        return psf.spherical_scalar_intensity(pupil, **self.arguments())
+    _verb = staticmethod(psf.scalar_focus_intensity)
 
 
-class SphericalVector(_Spherical, function=psf.spherical_vector):
-    """A lens from a round pupil to the vector field at its focus.
+class Focus(_Verb, function=psf.focus):
+    """A lens from any pupil to the vector field at its focus.
 
     Example:
-        >>> lens = SphericalVector((16, 16), spacing=0.1)
-        >>> lens(RoundPupil(wavelength=0.5, na=0.8)()).shape
+        >>> Focus(Objective(0.8, 0.5), Window((16, 16), spacing=0.1))().shape
         (3, 16, 16)
     """
 
     polarization: Number | str = (1.0, 0.0)
-
-    def __call__(self, pupil: psf.RoundPupil) -> Array:
-        return psf.spherical_vector(pupil, **self.arguments())
+    _verb = staticmethod(psf.focus)
 
 
-class SphericalVectorIntensity(_Spherical, function=psf.spherical_vector_intensity):
-    """A lens from a round pupil to the intensity of the vector field at its focus.
+class FocusIntensity(_Verb, function=psf.focus_intensity):
+    """A lens from any pupil to the intensity of the vector field at its focus.
 
     Example:
-        >>> lens = SphericalVectorIntensity((16, 16), spacing=0.1)
-        >>> lens(RoundPupil(wavelength=0.5, na=0.8)()).shape
+        >>> FocusIntensity(Objective(0.8, 0.5), Window((16, 16), spacing=0.1))().shape
         (16, 16)
     """
 
     polarization: Number | str = (1.0, 0.0)
-
-    def __call__(self, pupil: psf.RoundPupil) -> Array:
-        return psf.spherical_vector_intensity(pupil, **self.arguments())
+    _verb = staticmethod(psf.focus_intensity)
 
 
-class SphericalDipole(_Spherical, function=psf.spherical_dipole):
-    """A microscope from a dipole behind a round pupil to the field of its image.
+class EmitterField(_Verb, function=psf.emitter_field):
+    """A microscope from a dipole to the field of its image.
 
     Example:
-        >>> lens = SphericalDipole((16, 16), spacing=0.1, dipole=[0, 0, 1])
-        >>> lens(RoundPupil(wavelength=0.5, na=0.8)()).shape
+        >>> nouns = Objective(0.8, 0.5), Window((16, 16), spacing=0.1)
+        >>> EmitterField(*nouns, dipole=[0, 0, 1])().shape
         (2, 16, 16)
     """
 
     dipole: Number
-
-    def __call__(self, pupil: psf.RoundPupil) -> Array:
-        return psf.spherical_dipole(pupil, **self.arguments())
+    _verb = staticmethod(psf.emitter_field)
 
 
-class SphericalDipoleIntensity(_Spherical, function=psf.spherical_dipole_intensity):
-    """A microscope from a dipole behind a round pupil to its image.
+class EmitterImage(_Verb, function=psf.emitter_image):
+    """A microscope from a dipole to its image.
 
     Example:
-        >>> lens = SphericalDipoleIntensity((16, 16), spacing=0.1)
-        >>> lens(RoundPupil(wavelength=0.5, na=0.8)()).shape
+        >>> EmitterImage(Objective(0.8, 0.5), Window((16, 16), spacing=0.1))().shape
         (16, 16)
     """
 
     dipole: Number | None = None
+    _verb = staticmethod(psf.emitter_image)
 
-    def __call__(self, pupil: psf.RoundPupil) -> Array:
-        return psf.spherical_dipole_intensity(pupil, **self.arguments())
+
+class DipolePupil(Element, function=psf.dipole_pupil):
+    """A dipole behind an objective, as the field in its back focal plane.
+
+    Example:
+        >>> pupil = DipolePupil(Objective(1.3, 0.5, n=1.5), (64, 64), spacing=90.0, f=2000.0,
+        ...                     dipole=[1, 0, 0])
+        >>> pupil().shape
+        (64, 64)
+    """
+
+    objective: Objective
+    shape: tuple[int, int]
+    spacing: Number
+    f: Number
+    dipole: Number
+    z: Number = 0.0
+    y: Number = 0.0
+    x: Number = 0.0
+    focus: Number = 0.0
+
+    def check(self) -> None:
+        if not isinstance(self.objective, Objective):
+            raise TypeError(
+                "DipolePupil: `objective` must be elements.Objective(...), got "
+                f"{type(self.objective).__name__}."
+            )
+
+    def __call__(self) -> VectorField:
+        values = self.arguments()
+        return psf.dipole_pupil(values.pop("objective")(), **values)

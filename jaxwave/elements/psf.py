@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
@@ -12,59 +11,13 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, imaging, psf
 from jaxwave.elements.element import Element, Number, check_values
-from jaxwave.psf import effects
+from jaxwave.elements.focus import CoverslipLayers, layers_element, made
+from jaxwave.psf import camera
 from jaxwave.zernike import zernike_modes
 
 # Nodes are counted for a wavelength shorter by this factor and an aberration larger by this path,
 # so that they suffice for what a fit changes.
 _RESERVE, _PATH_RESERVE = 0.9, 0.15
-
-
-class CoverslipLayers(Element, function=psf.coverslip_layers):
-    r"""Sample, coverslip and immersion as numbers that can be learned.
-
-    Called, it makes the :class:`~jaxwave.psf.Layers` that the models take. Several layers of a
-    coverslip are arrays ``(layers,)``.
-
-    .. math:: (n_s, t_s),\ (n_1, t_1) \dots (n_m, t_m),\ (n_i, t_i)
-
-    Valid for plane, parallel layers.
-
-    Example:
-        >>> layers = CoverslipLayers(n_s=1.33, n_g=1.523, n_i=1.518, t_s="2 um")
-        >>> layers().t_s.item()
-        2.0
-    """
-
-    n_s: Number
-    n_g: Number
-    n_i: Number
-    t_s: Number = 0.0
-    t_g: Number = 170.0
-    t_i: Number | None = None
-    n_g_design: Number | None = None
-    t_g_design: Number | None = None
-    n_i_design: Number | None = None
-    t_i_design: Number = 100.0
-
-    def check(self) -> None:
-        self()
-
-    def __call__(self) -> psf.Layers:
-        values = self.arguments()
-        for name in ("n_g", "t_g", "n_g_design", "t_g_design"):
-            if values[name] is not None and values[name].ndim:
-                values[name] = tuple(values[name])
-        return psf.coverslip_layers(**values)
-
-
-def layers_element(layers: psf.Layers) -> CoverslipLayers:
-    """The element of layers that were made by the function."""
-    values = {field.name: getattr(layers, field.name) for field in dataclasses.fields(layers)}
-    for name, value in values.items():
-        if isinstance(value, tuple):
-            values[name] = value[0] if len(value) == 1 else jnp.stack(value)
-    return CoverslipLayers(**values)
 
 
 class Microscope(Element):
@@ -85,13 +38,15 @@ class Microscope(Element):
         na: Numerical aperture, scalar.
         wavelength: Vacuum wavelength, scalar [µm].
         shape: Number of pixels (ny, nx) of the point-spread function.
-        pitch: Width of a camera pixel, scalar [µm].
-        magnification: Of the image on the camera, scalar; 1 if ``pitch`` is that in the sample.
+        pixel: Width of a camera pixel in the sample, scalar [µm]; or give ``pitch``.
+        pitch: Width of a pixel of the camera itself, scalar [µm], with its ``magnification``.
+        magnification: Of the image on the camera, scalar.
         n: Refractive index of immersion and sample, scalar; leave it out if there are ``layers``.
         layers: Sample, coverslip and immersion, :class:`CoverslipLayers`.
         motion: What moves by z if there are layers, "stage" or "emitter".
         z: Positions of the emitters or planes, ``(...)`` [µm].
-        pupil: Function of the pupil coordinates or its samples, ``(y, x)`` [none].
+        pupil: Function of the pupil coordinates (y, x), its samples ``(y, x)`` [none], or a
+            :class:`RadialPupil`.
         coefficients: Aberrations, ``(modes,)`` [µm].
         modes: Their Zernike modes, pairs (n, m) or single numbers of the ``convention``.
         convention: "osa", "noll" or "fringe" for single numbers.
@@ -120,8 +75,9 @@ class Microscope(Element):
     na: Number
     wavelength: Number
     shape: tuple[int, int]
-    pitch: Number
-    magnification: Number = 1.0
+    pixel: Number | None = None
+    pitch: Number | None = None
+    magnification: Number | None = None
     n: Number | None = None
     layers: CoverslipLayers | None = None
     motion: str = "stage"
@@ -148,10 +104,12 @@ class Microscope(Element):
         return values
 
     def _complete(self) -> None:
-        known = _check.is_concrete(nnx.state(self))
-        if self.samples_per_pixel is None and known:
-            self.samples_per_pixel = self._model().oversampling
-        if self.nodes is None and known and not isinstance(self.pupil, nnx.Variable):
+        if not _check.is_concrete(nnx.state(self)):
+            return
+        if self.samples_per_pixel is None:
+            self.samples_per_pixel = self._reserved().camera().ratio
+        learned = isinstance(self.pupil, nnx.Variable) or isinstance(self.pupil, Element)
+        if self.nodes is None and not learned:
             self.nodes = self._count()
 
     def check(self) -> None:
@@ -169,32 +127,38 @@ class Microscope(Element):
                 f"{where}: `coefficients` [µm] and `modes` must come together, got {given} "
                 f"coefficients and {len(self.modes)} modes."
             )
-        self._model()
+        self.model()
 
-    def _model(self) -> psf.Microscope:
+    def model(self) -> psf.Microscope:
+        """The microscope of these numbers."""
         values = self.arguments()
-        names = ("na", "wavelength", "shape", "pitch", "magnification", "n", "motion")
+        names = ("na", "wavelength", "shape", "pixel", "pitch", "magnification", "n", "motion")
         layers = None if self.layers is None else self.layers()
         options = {name: values[name] for name in (*names, "samples_per_pixel")}
         return psf.Microscope(**options, layers=layers)
 
+    def _reserved(self) -> psf.Microscope:
+        """The microscope at a wavelength that is shorter by the reserve."""
+        shorter = np.asarray(self.wavelength[...], float) * _RESERVE
+        return dataclasses.replace(self.model(), wavelength=shorter)
+
     def _count(self) -> Any:
         """Quadrature nodes with a reserve."""
-        shorter = self.wavelength[...] * _RESERVE
-        model = dataclasses.replace(self._model(), wavelength=shorter, samples_per_pixel=None)
-        c = None
+        scope, pupil = self._reserved(), self.pupil
         if self.coefficients is not None:
-            c = jnp.abs(self.coefficients[...]) + _PATH_RESERVE / len(self.modes) ** 0.5
-        aberrations: Any = dict(pupil=self.pupil, coefficients=c, modes=self.modes)
-        return model.nodes(self.z[...], y=self.y[...], x=self.x[...], **aberrations)
+            c = np.abs(np.asarray(self.coefficients[...], float))
+            c = c + _PATH_RESERVE / len(self.modes) ** 0.5
+            pupil = psf.ZernikePupil(c, self.modes, pupil)
+        window = scope.window(self.z[...], y=self.y[...], x=self.x[...])
+        return psf.nodes(scope.objective, window, pupil)
 
     def psf(self, z: ArrayLike | None = None) -> Array:
         """Share of an emitter's light in every pixel, ``(*z, y, x)``, at other ``z`` if given."""
         values = self.arguments()
         names = ("pupil", "coefficients", "modes", "dipole", "y", "x", "sigma", "nodes")
-        options = {name: values[name] for name in names}
+        options = {name: values[name] for name in names} | {"pupil": made(values["pupil"])}
         z = values["z"] if z is None else _check.length("Microscope.psf", "z", z)
-        return self._model().psf(z, **options)
+        return self.model().psf(z, **options)
 
     def __call__(self, object: ArrayLike) -> Array:
         kernel, planes = self.psf(), self.z[...].ndim
@@ -204,25 +168,77 @@ class Microscope(Element):
         return imaging.convolve_psf(object, kernel, boundary=self.boundary)
 
 
-class IntegratePixels(Element, function=effects.integrate_pixels):
-    """Pixels around every sample of an intensity.
+class IntegratePixels(Element, function=camera.integrate_pixels):
+    """The pixels of a camera on an intensity.
 
     Example:
-        >>> IntegratePixels(spacing=0.1, pitch=0.2)
-        IntegratePixels(spacing=0.1 µm, pitch=0.2 µm)
+        >>> IntegratePixels((3, 4), spacing=0.1, pixel=0.2)
+        IntegratePixels(shape=(3, 4), spacing=0.1 µm, pixel=0.2 µm)
     """
 
+    shape: tuple[int, int]
     spacing: Number
-    pitch: Number
+    pixel: Number
+    sigma: Number = 0.0
 
     def check(self) -> None:
-        check_values(self, spacing=_check.positive, pitch=_check.positive)
+        check_values(self, spacing=_check.positive, pixel=_check.positive, sigma=_check.nonnegative)
 
     def __call__(self, intensity: ArrayLike) -> Array:
-        return effects.integrate_pixels(intensity, **self.arguments())
+        return camera.integrate_pixels(intensity, **self.arguments())
 
 
-class GaussianBlur(Element, function=effects.gaussian_blur):
+class EmittersImage(Element):
+    r"""Many emitters on a microscope's camera; their places and photons can be learned.
+
+    .. math:: \mu_{jk} = b + \sum_e N_e\, P_{jk}(z_e, y_e, x_e)
+
+    Valid as :func:`jaxwave.psf.emitters_image` is.
+
+    Args:
+        microscope: A :class:`Microscope`; its shape is the frame, its pupil and aberrations act.
+        positions: Depth and place of every emitter, ``(emitters, 3)`` as (z, y, x) [µm].
+        photons: Photons of every emitter, one number or ``(emitters,)``.
+        dipoles: Directions of the moments, ``(emitters, 3)`` [none]; None for rotating molecules.
+        background: Photons in every pixel, one number or ``(y, x)``.
+        size: Pixels of the window around an emitter.
+
+    Raises:
+        ValueError: If shapes do not fit.
+        TypeError: If ``microscope`` is not an element.
+
+    Example:
+        >>> scope = Microscope(1.4, 0.6, (40, 40), pixel=0.1, n=1.518)
+        >>> EmittersImage(scope, [[0.0, 0.31, -0.2]], photons=1000.0)().shape
+        (40, 40)
+
+    References:
+        H. P. Babcock and X. Zhuang, Sci. Rep. 7, 552 (2017).
+    """
+
+    microscope: Microscope
+    positions: Number
+    photons: Number = 1.0
+    dipoles: Number | None = None
+    background: Number = 0.0
+    size: int | None = None
+
+    def check(self) -> None:
+        if not isinstance(self.microscope, Microscope):
+            raise TypeError(
+                "EmittersImage: `microscope` must be elements.Microscope(...), got "
+                f"{type(self.microscope).__name__}."
+            )
+
+    def __call__(self) -> Array:
+        values = self.arguments()
+        scope = values.pop("microscope")
+        options = {name: scope.arguments()[name] for name in ("coefficients", "modes", "sigma")}
+        pupil = made(scope.arguments()["pupil"])
+        return psf.emitters_image(scope.model(), **values, pupil=pupil, **options)
+
+
+class GaussianBlur(Element, function=camera.gaussian_blur):
     """A blur by vibration, drift or diffusion.
 
     Example:
@@ -237,10 +253,10 @@ class GaussianBlur(Element, function=effects.gaussian_blur):
         check_values(self, spacing=_check.positive, sigma=_check.nonnegative)
 
     def __call__(self, intensity: ArrayLike) -> Array:
-        return effects.gaussian_blur(intensity, **self.arguments())
+        return camera.gaussian_blur(intensity, **self.arguments())
 
 
-class ExpectedPhotons(Element, function=effects.expected_photons):
+class ExpectedPhotons(Element, function=camera.expected_photons):
     """Brightness and background of an emitter.
 
     Example:
@@ -255,4 +271,4 @@ class ExpectedPhotons(Element, function=effects.expected_photons):
         check_values(self, photons=_check.nonnegative, background=_check.nonnegative)
 
     def __call__(self, psf: ArrayLike) -> Array:
-        return effects.expected_photons(psf, **self.arguments())
+        return camera.expected_photons(psf, **self.arguments())

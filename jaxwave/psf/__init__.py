@@ -9,7 +9,7 @@ from jaxwave.psf.camera import (
     integrate_pixels,
 )
 from jaxwave.psf.emitters import emitters_image
-from jaxwave.psf.focus import (
+from jaxwave.psf.focusing import (
     emitter_field,
     emitter_image,
     focus,

@@ -9,8 +9,9 @@ aberrations two waves rms of the worst mode; a second, smaller set of nodes is c
 that one, and the program itself takes it where the pupil turns out to be flat (see _planes).
 
 The planar rule: the integrand is an entire function of the chord coordinates (t, a), and a phase
-that changes by w turns per unit of t asks for 1.25 pi w Gauss-Legendre nodes beyond the 20 (float64:
-34) that the disk itself costs at 1e-6 (1e-9). Measured for all modes to order 8 at two waves rms.
+that changes by w turns per unit of t asks for 1.25 pi w Gauss-Legendre nodes beyond the 20
+(float64: 34) that the disk itself costs at 1e-6 (1e-9). Measured for all modes to order 8 at two
+waves rms.
 """
 
 import hashlib

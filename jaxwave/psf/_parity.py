@@ -5,8 +5,8 @@ the pupil then need cosines and sines of one quadrant only: four times fewer pro
 and the image is unfolded (or its intensity formed) at the end.
 
 Quarters of a pupil are arrays ``(2, 2, ..., h, k)`` over the nodes with x, y >= 0: the first two
-axes are the signs (+, -) of y and x, after folding their parities (even, odd). On a grid the nodes are (y, x)
-and the sum over x comes first; on chords they are (x, y) and the sum over y comes first.
+axes are the signs (+, -) of y and x, after folding their parities (even, odd). On a grid the nodes
+are (y, x) and the sum over x comes first; on chords they are (x, y) and the sum over y comes first.
 """
 
 from collections.abc import Callable

@@ -143,9 +143,8 @@ def matrix(nodes: Nodes, f: Factors) -> tuple[Any, ...]:
     safe = where(center, 1, square)
     cos2, sin2, mixed = (where(center, 0, a / safe) for a in (x2, y2, xy))
     bend = f.s - f.p_cosine
-    return (
-        f.s - bend * cos2, f.s - bend * sin2, -bend * mixed, -f.p_sine * nodes.x, -f.p_sine * nodes.y
-    )  # fmt: skip
+    xx, yy = f.s - bend * cos2, f.s - bend * sin2
+    return xx, yy, -bend * mixed, -f.p_sine * nodes.x, -f.p_sine * nodes.y
 
 
 def waves(objective: Objective, nodes: Nodes) -> Callable[[Array], Array]:

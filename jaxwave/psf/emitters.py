@@ -18,7 +18,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.psf import _nodes, focus
+from jaxwave.psf import _nodes, focusing
 from jaxwave.psf._solve import is_zero, solve
 from jaxwave.psf.microscope import MARGIN, Microscope, aberrated
 from jaxwave.psf.objective import Window
@@ -42,7 +42,7 @@ def emitters_image(
     positions: ArrayLike,
     photons: ArrayLike = 1.0,
     *,
-    pupil: focus.Pupil = None,
+    pupil: focusing.Pupil = None,
     coefficients: ArrayLike | None = None,
     modes: Sequence[tuple[int, int]] | Sequence[int] = (),
     convention: str | None = None,
@@ -123,7 +123,7 @@ def emitters_image(
     samples = math.ceil(ratio * (size + 1 + 2 * MARGIN))
     low, high = _range(positions)
     depths, nodes = _depths(microscope, low, high)
-    window = Window((samples, samples), microscope.pixel_in_sample / ratio, depths)
+    window = Window((samples, samples), microscope.pixel_in_sample / ratio, z=depths)
     stack = _stack(where, microscope, window, whole, dipoles is not None)
     plan = _Plan(microscope.shape, size, samples, ratio)
     numbers = (positions, photons, microscope.pixel_in_sample, low, high, dipoles, background)

@@ -53,9 +53,9 @@ def _focus(
     shapes["spacing"] = np.shape(spacing)[:-1]
     batch = _check.broadcast(where, field=field.batch_shape, **shapes)
     objective = Objective(
-        options["na"], field.wavelength, options["n"], apodization=options["apodization"]
+        options["na"], field.wavelength, n=options["n"], apodization=options["apodization"]
     )
-    window = Window(shape, spacing, z)
+    window = Window(shape, spacing, z=z)
     _check_window(where, field, numbers)
     _check_samples(where, field, objective, window, f)
     plan = Plan(
@@ -86,7 +86,7 @@ def _program(
         # The light of the pupil's point +x runs toward -x.
         samples = -1j * jnp.flip(_centered(lens.u), (-2, -1))
         step = lens.old * lens.n / (lens.f * lens.na)
-        objective = Objective(lens.na, lens.wavelength, lens.n, apodization=apodization)
+        objective = Objective(lens.na, lens.wavelength, n=lens.n, apodization=apodization)
         zero = jnp.zeros((), real)
         scale = lens.f / lens.n * lens.na**2 / lens.wavelength
         numbers = Numbers(
@@ -195,8 +195,8 @@ def high_na_ff_lens(
     _check.is_field(where, field, Field)
     if isinstance(polarization, str):
         raise TypeError(
-            f"{where}: `polarization` must be two numbers (ex, ey), got {polarization!r}. For light "
-            "that is radially polarized pass a VectorField."
+            f"{where}: `polarization` must be two numbers (ex, ey), got {polarization!r}. For "
+            "light that is radially polarized pass a VectorField."
         )
     e = polarized(where, polarization)[1]
     if np.ndim(e) != 1:

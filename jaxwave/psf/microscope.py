@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave._noun import noun, number, settle, static
-from jaxwave.psf import _nodes, focus
+from jaxwave.psf import _nodes, focusing
 from jaxwave.psf._solve import oriented, solve
 from jaxwave.psf.camera import Camera
 from jaxwave.psf.layers import Layers
@@ -61,13 +62,14 @@ class Microscope:
     na: ArrayLike
     wavelength: ArrayLike | str
     shape: tuple[int, int] = static()
+    _: KW_ONLY
     pixel: ArrayLike | str | None = None
     pitch: ArrayLike | str | None = None
     magnification: ArrayLike | None = None
     n: ArrayLike | None = None
     layers: Layers | None = None
     motion: str = static(default="stage")
-    samples_per_pixel: int | None = static(default=None)
+    samples_per_pixel: float | None = static(default=None)
 
     def __post_init__(self) -> None:
         where = "Microscope"
@@ -85,15 +87,17 @@ class Microscope:
                 _check.positive(where, name, value, unit=unit)
                 values[name] = number(where, name, value)
         if self.samples_per_pixel is not None:
-            _check.integer(where, "samples_per_pixel", self.samples_per_pixel, 1)
-        objective = Objective(self.na, self.wavelength, self.n, self.layers, motion=self.motion)
+            _check.between(where, "samples_per_pixel", self.samples_per_pixel, 1, 1e4)
+        objective = Objective(
+            self.na, self.wavelength, n=self.n, layers=self.layers, motion=self.motion
+        )
         values |= {"na": objective.na, "wavelength": objective.wavelength, "n": objective.n}
         settle(self, **values)
 
     @property
     def objective(self) -> Objective:
         """The objective."""
-        return Objective(self.na, self.wavelength, self.n, self.layers, motion=self.motion)
+        return Objective(self.na, self.wavelength, n=self.n, layers=self.layers, motion=self.motion)
 
     @property
     def pixel_in_sample(self) -> Any:
@@ -125,13 +129,13 @@ class Microscope:
     def window(self, z: ArrayLike | str = 0.0, y: Any = 0.0, x: Any = 0.0) -> Window:
         """The samples of the intensity, for an emitter at (y, x)."""
         camera = self.camera()
-        return Window(camera.samples, self.pixel_in_sample / camera.ratio, z, -y, -x)
+        return Window(camera.samples, self.pixel_in_sample / camera.ratio, z=z, y=-y, x=-x)
 
     def psf(
         self,
         z: ArrayLike | str = 0.0,
         *,
-        pupil: focus.Pupil = None,
+        pupil: focusing.Pupil = None,
         coefficients: ArrayLike | None = None,
         modes: Sequence[tuple[int, int]] | Sequence[int] = (),
         convention: str | None = None,
@@ -139,7 +143,7 @@ class Microscope:
         y: ArrayLike | str = 0.0,
         x: ArrayLike | str = 0.0,
         sigma: ArrayLike | str = 0.0,
-        nodes: focus.Nodes = None,
+        nodes: focusing.Nodes = None,
     ) -> Array:
         """Share of an emitter's light in every pixel.
 
@@ -195,4 +199,4 @@ def aberrated(
         raise ValueError(
             f"{where}: `pupil` is a ZernikePupil; pass its modes with the others, or all in it."
         )
-    return ZernikePupil(coefficients, pairs, pupil)
+    return ZernikePupil(coefficients, pairs, pupil=pupil)

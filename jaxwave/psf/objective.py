@@ -1,5 +1,6 @@
 """What a user describes once: the objective that makes the light, the window that is looked at."""
 
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jax.numpy as jnp
@@ -48,6 +49,7 @@ class Objective:
 
     na: ArrayLike
     wavelength: ArrayLike | str
+    _: KW_ONLY
     n: ArrayLike | None = None
     layers: Layers | None = None
     apodization: str = static(default="aplanatic")
@@ -128,6 +130,7 @@ class Window:
 
     shape: tuple[int, int] = static()
     spacing: ArrayLike | str
+    _: KW_ONLY
     z: ArrayLike | str = 0.0
     y: ArrayLike | str = 0.0
     x: ArrayLike | str = 0.0

@@ -7,6 +7,7 @@ circle. Every function multiplies with every other; a pupil for the propagators 
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jax.numpy as jnp
@@ -438,6 +439,7 @@ class RadialPupil:
         B. Richards and E. Wolf, Proc. R. Soc. A 253, 358 (1959).
     """
 
+    _: KW_ONLY
     profile: Callable[[Array], Array] | ArrayLike | None = None
     coefficients: ArrayLike | None = None
     modes: Sequence[Mode] = static(default=())
@@ -531,8 +533,8 @@ class ZernikePupil:
 
     .. math:: P(y, x)\,\exp\!\left[\frac{2\pi i}{\lambda} \sum_j c_j Z_j(y, x)\right]
 
-    with the objective's wavelength and modes that are orthonormal on the disk. Valid for every mode.
-    The modes bound the phase that coefficients which are learned or swept may add, so the program
+    with the objective's wavelength and modes that are orthonormal on the disk. Valid for every
+    mode. The modes bound the phase that coefficients which are learned or swept may add, so the program
     knows its size: it is right to 1e-6 up to two waves rms.
 
     Args:
@@ -556,6 +558,7 @@ class ZernikePupil:
 
     coefficients: ArrayLike
     modes: Sequence[Mode] = static()
+    _: KW_ONLY
     pupil: Any = None
     convention: str | None = static(default=None)
 
