@@ -5,14 +5,13 @@ Scalar against vectorial at NA 0.5 and 1.3, index mismatch, donut, half-moon, as
 
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
 from jaxwave import psf
 
 WAVELENGTH, N, SHAPE, SPACING = 0.632, 1.5, (101, 101), 0.025
-KIND = dict(wavelength=WAVELENGTH, n=N, spacing=SPACING)
+WINDOW = psf.Window(SHAPE, SPACING)
 CIRCULAR = psf.circular_polarization(1)
 RINGS = psf.PolarNodes(36, 30)
 
@@ -20,12 +19,6 @@ RINGS = psf.PolarNodes(36, 30)
 def peak_one(image) -> np.ndarray:  # type: ignore[no-untyped-def]
     """An image whose peak is one."""
     return np.asarray(image / image.max())
-
-
-def astigmatism(x, y):  # type: ignore[no-untyped-def]
-    """One radian of vertical astigmatism, peak."""
-    c = jnp.array([WAVELENGTH / (2 * np.pi) / np.sqrt(6)])
-    return psf.zernike_pupil(x, y, coefficients=c, modes=[(2, 2)], wavelength=WAVELENGTH)
 
 
 def width(image: np.ndarray, axis: int) -> float:
@@ -40,27 +33,30 @@ def main() -> None:
     pictures = {}
     differences = {}
     for na in (0.5, 1.3):
-        scalar = psf.cartesian_scalar_intensity(None, SHAPE, na=na, **KIND)
-        vector = psf.cartesian_vector_intensity(None, SHAPE, na=na, polarization=CIRCULAR, **KIND)
+        objective = psf.Objective(na, WAVELENGTH, n=N)
+        scalar = psf.scalar_focus_intensity(objective, WINDOW)
+        vector = psf.focus_intensity(objective, WINDOW, polarization=CIRCULAR)
         pictures[f"scalar, NA {na}"] = peak_one(scalar)
         pictures[f"vectorial, NA {na}"] = peak_one(vector)
         amplitude = [np.sqrt(pictures[f"{k}, NA {na}"]) for k in ("scalar", "vectorial")]
         differences[na] = float(np.abs(amplitude[0] - amplitude[1]).max())
     layers = psf.coverslip_layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
     depth = np.linspace(-1.25, 1.25, 101)
-    section = psf.cartesian_dipole_intensity(
-        None, (1, 101), z=depth, na=1.3, wavelength=WAVELENGTH, spacing=SPACING, layers=layers,
-        nodes=RINGS,
-    )[:, 0]  # fmt: skip
+    section = psf.emitter_image(
+        psf.Objective(1.3, WAVELENGTH, layers=layers), psf.Window((1, 101), SPACING, z=depth)
+    )[:, 0]
     pictures["n 1.3 under glass, x-z"] = peak_one(section)
     best = depth[np.argmax(section[:, 50])]
-    high = dict(na=1.3, polarization=CIRCULAR, **KIND)
-    donut = peak_one(psf.cartesian_vector_intensity(psf.vortex, SHAPE, nodes=RINGS, **high))
-    moon = peak_one(psf.cartesian_vector_intensity(psf.half_moon, SHAPE, nodes=RINGS, **high))
-    pictures |= {"donut": donut, "half-moon": moon}
-    stack = psf.cartesian_vector_intensity(
-        astigmatism, SHAPE, z=jnp.array([-0.5, 0.0, 0.5]), **high
+    high = psf.Objective(1.3, WAVELENGTH, n=N)
+    donut, moon = (
+        peak_one(psf.focus_intensity(high, WINDOW, pupil, polarization=CIRCULAR, nodes=RINGS))
+        for pupil in (psf.vortex, psf.half_moon)
     )
+    pictures |= {"donut": donut, "half-moon": moon}
+    # One radian of vertical astigmatism, peak.
+    astigmatism = psf.ZernikePupil([WAVELENGTH / (2 * np.pi) / np.sqrt(6)], [(2, 2)])
+    planes = psf.Window(SHAPE, SPACING, z=[-0.5, 0.0, 0.5])
+    stack = psf.focus_intensity(high, planes, astigmatism, polarization=CIRCULAR)
     for z, image in zip((-0.5, 0.0, 0.5), stack, strict=True):
         pictures[f"astigmatism, z = {z} µm"] = peak_one(image)
     figure = Figure(figsize=(10, 4.4), dpi=150, layout="constrained")

@@ -8,49 +8,33 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from jaxwave import psf
+from jaxwave import calibration, losses, psf
 
 MODES = [(2, -2), (2, 2), (3, -1), (3, 1), (4, 0)]
 NAMES = ["astigm. 45°", "astigm. 0°", "coma y", "coma x", "spherical"]
-Z = jnp.linspace(-0.6, 0.6, 5)
+Z = np.linspace(-0.6, 0.6, 5)
 LAYERS = psf.coverslip_layers(n_s=1.38, n_g=1.515, n_i=1.515, t_s=2.0)
-OPTICS = dict(spacing=0.09, na=1.3, wavelength=0.6, layers=LAYERS, nodes=44)
+SCOPE = psf.Microscope(1.3, "600 nm", (24, 24), pixel="90 nm", layers=LAYERS)
 
 
-def model(coefficients):  # type: ignore[no-untyped-def]
+def model(coefficients: jax.Array) -> jax.Array:
     """Image stack of a freely rotating dipole, 20,000 photons."""
-
-    def pupil(x, y):  # type: ignore[no-untyped-def]
-        return psf.zernike_pupil(
-            x, y, coefficients=coefficients, modes=MODES, wavelength=OPTICS["wavelength"]
-        )
-
-    image = psf.cartesian_dipole_intensity(pupil, (24, 24), z=Z, **OPTICS)
-    return psf.expected_photons(image * 0.09**2, photons=2e4, background=1.0)
+    stack = SCOPE.psf(Z, coefficients=coefficients, modes=MODES)
+    return psf.expected_photons(stack, photons=2e4, background=1.0)
 
 
 def main() -> None:
     """Simulates noisy data, fits, asserts the error, saves the picture."""
     truth = jnp.array([0.03, -0.02, 0.015, -0.025, 0.02])
     data = jax.random.poisson(jax.random.key(0), model(truth)).astype(float)
-
-    @jax.jit
-    def fit(data):  # type: ignore[no-untyped-def]
-        optimizer = optax.adam(3e-3)
-
-        def loss(c):  # type: ignore[no-untyped-def]
-            mu = model(c)
-            return jnp.mean(mu - data * jnp.log(mu))
-
-        def step(carry, _):  # type: ignore[no-untyped-def]
-            c, state = carry
-            update, state = optimizer.update(jax.grad(loss)(c), state)
-            return (optax.apply_updates(c, update), state), loss(c)
-
-        c = jnp.zeros(len(MODES))
-        return jax.lax.scan(step, (c, optimizer.init(c)), length=120)
-
-    (found, _), history = fit(data)
+    fit = calibration.calibrate(
+        jnp.zeros(len(MODES)),
+        lambda c, data: losses.poisson_nll(model(c), data).mean(),
+        data,
+        optimizer=optax.adam(3e-3),
+        steps=120,
+    )
+    found, history = fit.model, fit.history["loss"]
     error = float(jnp.max(jnp.abs(found - truth))) * 1e3
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     axes = figure.subplots(2, 3).flat

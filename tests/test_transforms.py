@@ -529,60 +529,68 @@ TABLE = {
         {"s": 1.27, "n_s": 1.33, "t_s": 2.1, "z": 0.4},
         batched=False,
     ),
-    "psf.spherical_vector": Row(
-        lambda p, s: psf.spherical_vector(
-            psf.round_pupil(wavelength=p["w"], na=p["na"], n=p["n"]),
-            s,
-            spacing=p["d"],
-            z=p["z"],
+    "psf.focus": Row(
+        lambda p, s: psf.focus(
+            psf.Objective(p["na"], p["w"], n=p["n"]), psf.Window(s, p["d"], z=p["z"])
         ),
         {"w": 0.53, "na": 1.1, "n": 1.5, "d": 0.11, "z": 0.6},
         batched=False,
     ),
-    "psf.spherical_dipole_intensity": Row(
-        lambda p, s: psf.spherical_dipole_intensity(
-            psf.round_pupil(
-                wavelength=p["w"],
-                na=p["na"],
+    "psf.emitter_image": Row(
+        lambda p, s: psf.emitter_image(
+            psf.Objective(
+                p["na"],
+                p["w"],
                 layers=psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
             ),
-            s,
-            spacing=p["d"],
-            z=p["z"],
+            psf.Window(s, p["d"], z=p["z"], y=p["y"]),
         ),
-        {"w": 0.53, "na": 1.2, "n_s": 1.33, "t_s": 1.3, "d": 0.11, "z": 0.6},
+        {"w": 0.53, "na": 1.2, "n_s": 1.33, "t_s": 1.3, "d": 0.11, "z": 0.6, "y": 0.07},
         batched=False,
     ),
-    "psf.cartesian_vector": Row(
-        lambda p, s: psf.cartesian_vector(
-            lambda x, y: psf.zernike_pupil(
-                x, y, coefficients=p["c"], modes=[(3, 1)], wavelength=p["w"]
-            ),
-            s,
+    "psf.focus of modes": Row(
+        lambda p, s: psf.focus(
+            psf.Objective(p["na"], p["w"], n=p["n"]),
+            psf.Window(s, jnp.stack([p["d"], 1.2 * p["d"]]), z=p["z"], x=p["x"]),
+            psf.ZernikePupil(p["c"], [(3, 1)]),
             polarization=jnp.stack([1j * p["e"], p["w"]]),
-            spacing=p["d"],
-            na=p["na"],
-            wavelength=p["w"],
-            n=p["n"],
-            z=p["z"],
-            nodes=24,
         ),
-        {"c": np.array([0.04]), "w": 0.53, "na": 1.1, "n": 1.5, "d": 0.11, "z": 0.6, "e": 0.3},
+        {"c": np.array([0.04]), "w": 0.53, "na": 1.1, "n": 1.5, "d": 0.11, "z": 0.6, "e": 0.3}
+        | {"x": -0.09},
         batched=False,
     ),
-    "psf.cartesian_dipole_intensity": Row(
-        lambda p, s: psf.cartesian_dipole_intensity(
+    "psf.emitter_image of samples": Row(
+        lambda p, s: psf.emitter_image(
+            psf.Objective(
+                p["na"],
+                p["w"],
+                layers=psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
+                motion="emitter",
+            ),
+            psf.Window(s, p["d"], z=p["z"]),
             p["mask"],
-            s,
-            spacing=p["d"],
-            na=p["na"],
-            wavelength=p["w"],
-            layers=psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
-            z=p["z"],
-            motion="emitter",
         ),
         {"mask": lambda s: light(1)((13, 14)), "w": 0.53, "na": 1.2, "n_s": 1.33, "t_s": 1.3}
         | {"d": 0.11, "z": 0.6},
+        batched=False,
+    ),
+    "psf.Microscope": Row(
+        lambda p, s: psf.Microscope(p["na"], p["w"], (4, 3), pixel=p["d"], n=p["n"]).psf(
+            p["z"], coefficients=p["c"], modes=[(2, 2)], y=p["y"], sigma=p["sigma"]
+        ),
+        {"c": np.array([0.04]), "w": 0.53, "na": 1.1, "n": 1.5, "d": 0.17, "z": 0.6, "y": 0.07}
+        | {"sigma": 0.05},
+        batched=False,
+    ),
+    "psf.emitters_image": Row(
+        lambda p, s: psf.emitters_image(
+            psf.Microscope(1.1, 0.53, (9, 8), pixel=0.11, n=1.5),
+            p["at"],
+            p["photons"],
+            size=7,
+            background=p["b"],
+        ),
+        {"at": np.array([[0.1, 0.04, -0.13], [-0.2, 0.3, 0.22]]), "photons": 100.0, "b": 2.0},
         batched=False,
     ),
     "psf.high_na_ff_lens": Row(
@@ -596,13 +604,11 @@ TABLE = {
         lambda p, s: (
             1e4
             * psf.dipole_pupil(
+                psf.Objective(p["na"], p["w"], n=p["n"]),
                 s,
-                dipole=p["p"],
                 spacing=p["d"],
-                wavelength=p["w"],
                 f=p["f"],
-                na=p["na"],
-                n=p["n"],
+                dipole=p["p"],
                 z=p["z"],
                 y=p["y"],
                 x=p["x"],
@@ -622,13 +628,15 @@ TABLE = {
         lambda p, s: psf.expected_photons(
             psf.integrate_pixels(
                 psf.gaussian_blur(p["a"], spacing=p["d"], sigma=p["sigma"]),
+                (2, 2),
                 spacing=p["d"],
-                pitch=p["pitch"],
+                pixel=p["pixel"],
+                sigma=p["sigma"],
             ),
             photons=p["photons"],
             background=p["b"],
         ),
-        {"a": light(1), "d": 0.1, "sigma": 0.08, "pitch": 0.11, "photons": 100.0, "b": 2.0},
+        {"a": light(1), "d": 0.1, "sigma": 0.08, "pixel": 0.11, "photons": 100.0, "b": 2.0},
         batched=False,
     ),
     "Field.properties": Row(

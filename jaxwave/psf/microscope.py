@@ -18,7 +18,9 @@ from jaxwave.psf.layers import Layers
 from jaxwave.psf.objective import Objective, Window
 from jaxwave.psf.pupils import ZernikePupil, checked_modes
 
-MARGIN = 4  # pixels beyond the picture, in which the intensity is known
+# Pixels beyond the picture in which the intensity is known, and pixels of the smallest window:
+# beyond the window the intensity is taken to be its mirror image, so it should be dark there.
+MARGIN, LEAST = 4, 32
 
 
 @noun
@@ -114,7 +116,7 @@ class Microscope:
                 f"`samples_per_pixel` = {self.samples_per_pixel} do not resolve the intensity; "
                 f"{math.ceil(need)} would do.",
             )
-        ny, nx = (math.ceil(ratio * (n + 2 * MARGIN)) for n in self.shape)
+        ny, nx = (math.ceil(ratio * max(n + 2 * MARGIN, LEAST)) for n in self.shape)
         return Camera(self.shape, (ny, nx), ratio)
 
     def _need(self) -> float:

@@ -534,8 +534,8 @@ class ZernikePupil:
     .. math:: P(y, x)\,\exp\!\left[\frac{2\pi i}{\lambda} \sum_j c_j Z_j(y, x)\right]
 
     with the objective's wavelength and modes that are orthonormal on the disk. Valid for every
-    mode. The modes bound the phase that coefficients which are learned or swept may add, so the program
-    knows its size: it is right to 1e-6 up to two waves rms.
+    mode. The modes bound the phase that coefficients which are learned or swept may add, so the
+    program knows its size: it is right to 1e-6 up to two waves rms.
 
     Args:
         coefficients: Path differences of ``modes``, ``(..., modes)`` [µm].
