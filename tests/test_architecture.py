@@ -22,7 +22,7 @@ BRIDGE = ROOT / "torch_bridge"
 # the packages that it may import besides the standard library, jax and numpy.
 LAYERS: dict[str, tuple[str, set[str]]] = {
     "foundations": (
-        "units _check _files _npy _environment numerics special grid coverage fourier field edit "
+        "units _check _noun _files _npy _environment numerics special grid coverage fourier field edit "
         "compute",
         {"jaxlib"},
     ),
@@ -52,7 +52,6 @@ MOST_LINES_OF_A_FUNCTION = 60  # without its docstring
 
 # path or "path:function" -> reason
 LONG: dict[str, str] = {
-    "jaxwave/psf/lens.py:_focus": "young: the paths of vector, scalar and apodization wait to part",
     "jaxwave/sensors.py": "half of it are docstrings; it is one topic",
     "jaxwave/zernike.py": "half of it are docstrings; it is one topic",
 }

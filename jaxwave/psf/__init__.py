@@ -20,21 +20,15 @@ from jaxwave.psf.focusing import (
 )
 from jaxwave.psf.layers import (
     Layers,
-    apodization,
     coverslip_layers,
     defocus_path,
-    fresnel_transmission,
     gibson_lanni_path,
     immersion_thickness,
-    multilayer_transmission,
 )
 from jaxwave.psf.lens import dipole_pupil, high_na_ff_lens, high_na_ff_lens_scalar
 from jaxwave.psf.microscope import Microscope
-from jaxwave.psf.objective import Objective, Window
+from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil
 from jaxwave.psf.pupils import (
-    JonesPupil,
-    RadialPupil,
-    ZernikePupil,
     azimuthal_polarization,
     circular_polarization,
     gaussian_pupil,
@@ -46,6 +40,7 @@ from jaxwave.psf.pupils import (
     vortex,
     zernike_pupil,
 )
+from jaxwave.psf.transmission import apodization, fresnel_transmission, multilayer_transmission
 
 __all__ = [
     # What is described once

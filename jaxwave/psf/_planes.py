@@ -15,17 +15,11 @@ from jax import Array, lax
 
 from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis, word
-from jaxwave.psf import _nodes, _parity
+from jaxwave.psf import _bounds, _nodes, _parity
 from jaxwave.psf._parity import Nodes, PolarNodes
-from jaxwave.psf.layers import (
-    apodization,
-    complex_root,
-    fresnel_transmission,
-    gibson_lanni_path,
-    roots,
-)
-from jaxwave.psf.objective import Objective, Window
-from jaxwave.psf.pupils import JonesPupil, RadialPupil, ZernikePupil, samples
+from jaxwave.psf.layers import complex_root, gibson_lanni_path, roots
+from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil, samples
+from jaxwave.psf.transmission import apodization, fresnel_transmission
 from jaxwave.zernike import Mode, mode_list
 
 
@@ -446,7 +440,7 @@ def plan_of(
             count = _added(count, parts, objective)
     else:
         count = _nodes.planar(where, objective, window, parts.modes, parts.coefficients)
-    y, x = _nodes.known(window.y), _nodes.known(window.x)
+    y, x = _bounds.known(window.y), _bounds.known(window.x)
     centered = y is not None and x is not None and not np.any(y) and not np.any(x)
     odd = window.shape[0] % 2 and window.shape[1] % 2
     return Plan(
@@ -461,7 +455,7 @@ def _added(count: _nodes.Count, parts: Pupil, objective: Objective) -> _nodes.Co
     last = count[-1]
     if isinstance(last, PolarNodes):
         return (last._replace(radial=last.radial + more, azimuthal=last.azimuthal + more),)
-    traced = not _nodes.are_known((parts.coefficients, objective.wavelength))
+    traced = not _bounds.are_known((parts.coefficients, objective.wavelength))
     return (
         (count[0] + _nodes.FLAT, last + more) if traced and more > _nodes.FLAT else (last + more,)
     )  # type: ignore[operator]

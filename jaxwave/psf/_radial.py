@@ -16,16 +16,10 @@ from jax import Array, lax
 
 from jaxwave import grid
 from jaxwave.numerics import TAU, cis
-from jaxwave.psf.layers import apodization as lens_factor
-from jaxwave.psf.layers import (
-    complex_root,
-    defocus_path,
-    fresnel_transmission,
-    gibson_lanni_path,
-    roots,
-)
-from jaxwave.psf.objective import Objective
-from jaxwave.psf.pupils import RadialPupil
+from jaxwave.psf.layers import complex_root, defocus_path, gibson_lanni_path, roots
+from jaxwave.psf.objective import Objective, RadialPupil
+from jaxwave.psf.transmission import apodization as lens_factor
+from jaxwave.psf.transmission import fresnel_transmission
 from jaxwave.special import scaled_bessel
 from jaxwave.zernike import zernike_norm, zernike_radial
 

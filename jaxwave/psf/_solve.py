@@ -12,10 +12,9 @@ import numpy as np
 from jax import Array, lax
 
 from jaxwave import _check
-from jaxwave.psf import _nodes, _planes, _radial
+from jaxwave.psf import _bounds, _nodes, _planes, _radial
 from jaxwave.psf.camera import Camera, expose
-from jaxwave.psf.objective import Objective, Window
-from jaxwave.psf.pupils import RadialPupil, ZernikePupil
+from jaxwave.psf.objective import Objective, RadialPupil, Window, ZernikePupil
 
 NONE = (False, False, False)
 
@@ -308,12 +307,12 @@ def _directions(plan: _radial.Plan, real: Any, objective: Objective) -> Array:
 
 def _is_folded(window: Window) -> bool:
     """Tells whether the pixels are square and stand about the axis, whatever their spacing."""
-    y, x = _nodes.known(window.y), _nodes.known(window.x)
+    y, x = _bounds.known(window.y), _bounds.known(window.x)
     if y is None or x is None or np.any(y != 0) or np.any(x != 0):
         return False
     if not np.ndim(window.spacing):
         return True
-    pair = _nodes.known(window.spacing)
+    pair = _bounds.known(window.spacing)
     return pair is not None and bool(np.all(pair[..., :1] == pair))
 
 

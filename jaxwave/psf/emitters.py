@@ -18,7 +18,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.psf import _nodes, focusing
+from jaxwave.psf import _bounds, focusing
 from jaxwave.psf._solve import is_zero, solve
 from jaxwave.psf.microscope import LEAST, MARGIN, Microscope, aberrated
 from jaxwave.psf.objective import Window
@@ -133,9 +133,9 @@ def emitters_image(
 
 def _size(microscope: Microscope, positions: Any) -> int:
     """Pixels that hold the geometric blur of the farthest emitter and its diffraction rings."""
-    found, pixel = _nodes.known(positions), _nodes.known(microscope.pixel_in_sample)
-    wavelength = _nodes.known(microscope.wavelength)
-    na, n = _nodes.aperture(microscope.objective), _nodes.most(microscope.objective.n_i, 1.5)
+    found, pixel = _bounds.known(positions), _bounds.known(microscope.pixel_in_sample)
+    wavelength = _bounds.known(microscope.wavelength)
+    na, n = _bounds.aperture(microscope.objective), _bounds.most(microscope.objective.n_i, 1.5)
     if found is None or pixel is None or wavelength is None or na is None:
         return 25
     far = float(np.max(np.abs(found[:, 0]), initial=0.0))
@@ -146,7 +146,7 @@ def _size(microscope: Microscope, positions: Any) -> int:
 
 def _range(positions: Any) -> tuple[Any, Any]:
     """Least and largest depth; known numbers stay known."""
-    found = _nodes.known(positions)
+    found = _bounds.known(positions)
     if found is not None:
         low, high = (float(v) for v in (found[:, 0].min(), found[:, 0].max()))
         return low - 1e-3, high + 1e-3
@@ -157,11 +157,11 @@ def _range(positions: Any) -> tuple[Any, Any]:
 def _depths(microscope: Microscope, low: Any, high: Any) -> tuple[Any, int]:
     """Chebyshev depths, as many as the intensity has degrees in z."""
     o = microscope.objective
-    na, n = _nodes.aperture(o), _nodes.most(o.n_i, 1.5)
+    na, n = _bounds.aperture(o), _bounds.most(o.n_i, 1.5)
     cosine = 0.3 if na is None else math.sqrt(max(1 - (na / n) ** 2, 0.0))
-    wavelength = _nodes.least(o.wavelength, 0.5)
-    half = (high - low) / 2 if _check.is_concrete(low) else _nodes.FAR * wavelength / 2
-    nodes = _nodes.degree(2 * math.pi * half * n * (1 - cosine) / wavelength)
+    wavelength = _bounds.least(o.wavelength, 0.5)
+    half = (high - low) / 2 if _check.is_concrete(low) else _bounds.FAR * wavelength / 2
+    nodes = _bounds.degree(2 * math.pi * half * n * (1 - cosine) / wavelength)
     t = np.cos(math.pi * (np.arange(nodes) + 0.5) / nodes)
     return (low + high) / 2 + (high - low) / 2 * t, nodes
 

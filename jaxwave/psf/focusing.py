@@ -16,8 +16,7 @@ from jax.typing import ArrayLike
 from jaxwave.psf import _nodes, _planes
 from jaxwave.psf._parity import PolarNodes
 from jaxwave.psf._solve import as_radial, check_nouns, oriented, polarized, solve
-from jaxwave.psf.objective import Objective, Window
-from jaxwave.psf.pupils import JonesPupil, RadialPupil, ZernikePupil
+from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil
 
 Pupil: TypeAlias = (
     Callable[[Array, Array], Array] | ArrayLike | RadialPupil | ZernikePupil | JonesPupil | None

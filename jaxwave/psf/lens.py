@@ -17,8 +17,9 @@ from jaxwave.psf import _nodes, _planes
 from jaxwave.psf._parity import Nodes
 from jaxwave.psf._planes import Numbers, Plan
 from jaxwave.psf._solve import mapped, oriented, polarized
-from jaxwave.psf.layers import APODIZATIONS, Path, defocus_path, gibson_lanni_path
+from jaxwave.psf.layers import Path, defocus_path, gibson_lanni_path
 from jaxwave.psf.objective import Objective, Window
+from jaxwave.psf.transmission import APODIZATIONS
 
 
 class _Lens(NamedTuple):

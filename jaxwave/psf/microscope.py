@@ -11,12 +11,11 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave._noun import noun, number, settle, static
-from jaxwave.psf import _nodes, focusing
+from jaxwave.psf import _bounds, focusing
 from jaxwave.psf._solve import oriented, solve
 from jaxwave.psf.camera import Camera
 from jaxwave.psf.layers import Layers
-from jaxwave.psf.objective import Objective, Window
-from jaxwave.psf.pupils import ZernikePupil, checked_modes
+from jaxwave.psf.objective import Objective, Window, ZernikePupil, checked_modes
 
 # Pixels beyond the picture in which the intensity is known, and pixels of the smallest window:
 # beyond the window the intensity is taken to be its mirror image, so it should be dark there.
@@ -121,8 +120,8 @@ class Microscope:
 
     def _need(self) -> float:
         """Samples in a pixel that resolve the intensity, in eighths."""
-        pixel, wavelength = _nodes.known(self.pixel_in_sample), _nodes.known(self.wavelength)
-        na = _nodes.aperture(self.objective)
+        pixel, wavelength = _bounds.known(self.pixel_in_sample), _bounds.known(self.wavelength)
+        na = _bounds.aperture(self.objective)
         if pixel is None or wavelength is None or na is None:
             return 2.0
         need = float(np.max(pixel)) * 4 * na / float(np.min(wavelength))

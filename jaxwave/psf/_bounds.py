@@ -1,0 +1,175 @@
+"""What is known of objective and window when a program is traced, and what bounds the rest.
+
+The size of a program must be known when the program is traced. Two sources bound it. Numbers that
+are known: factories and keyword arguments, and what an eager ``jax.grad`` differentiates. Else what
+static shapes imply: a traced spacing is taken to resolve the intensity (spacing <= wavelength /
+(4 na)), a traced aperture to stay below the immersion's index, a traced place inside the window,
+traced planes within ten wavelengths of the focus.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxwave.psf.objective import Objective, Window
+
+FAR = 10.0  # wavelengths from the focus that traced planes are taken to be at most
+
+
+def known(value: Any) -> np.ndarray | None:
+    """A number as numpy where it can be looked at, also inside an eager ``jax.grad``."""
+    while isinstance(value, jax.core.Tracer):
+        value = getattr(value, "primal", None)
+    if value is None or isinstance(value, jax.ShapeDtypeStruct):
+        return None
+    return np.asarray(value, float)
+
+
+def are_known(tree: Any) -> bool:
+    """Tells whether every number of a pytree can be looked at."""
+    return all(known(leaf) is not None for leaf in jax.tree.leaves(tree))
+
+
+def look(tree: Any) -> Any:
+    """The pytree in numpy; every number must be known."""
+    return jax.tree.map(known, tree)
+
+
+def digits() -> int:
+    """Decimal digits that the precision asks for."""
+    return 6 if jnp.result_type(float) == jnp.float32 else 9
+
+
+def most(value: Any, default: float) -> float:
+    """Largest entry, or a default if it is not known."""
+    found = known(value)
+    return default if found is None else float(np.max(np.abs(found), initial=0.0))
+
+
+def least(value: Any, default: float) -> float:
+    """Smallest entry, or a default if it is not known."""
+    found = known(value)
+    return default if found is None else float(np.min(found))
+
+
+# -- the window ----------------------------------------------------------------------------
+
+
+def aperture(objective: Objective) -> float | None:
+    """Largest aperture that the objective may have: its own, or its index if it is traced."""
+    na, n = known(objective.na), known(objective.n_i)
+    if na is not None:
+        return float(np.max(na))
+    return None if n is None else float(np.max(n))
+
+
+def reach(window: Window) -> list[float] | None:
+    """Farthest sample from the origin along y and x [µm], if the spacing is known."""
+    spacing = known(window.spacing)
+    if spacing is None:
+        return None
+    pair = np.broadcast_to(spacing, (2,)) if not spacing.ndim else spacing
+    result = []
+    for axis, place in enumerate((window.y, window.x)):
+        half = window.shape[axis] // 2 * float(np.max(pair[..., axis]))
+        result.append(half + most(place, half))
+    return result
+
+
+def waves(objective: Objective, window: Window) -> list[float]:
+    """Turns of phase that the farthest samples (y, x) add across the radius of the pupil."""
+    na, wavelength, far = aperture(objective), known(objective.wavelength), reach(window)
+    bound = [
+        n // 2 * (0.25 if known(p) is not None and not np.any(known(p)) else 0.5)
+        for n, p in zip(window.shape, (window.y, window.x), strict=True)
+    ]
+    if na is None or wavelength is None or far is None:
+        return bound
+    found = [na * f / float(np.min(wavelength)) for f in far]
+    if known(objective.na) is not None:
+        return found
+    # An aperture up to the index: no further than where the samples resolve the intensity.
+    return [min(pair) for pair in zip(found, bound, strict=True)]
+
+
+# -- the path ------------------------------------------------------------------------------
+
+
+def paths(objective: Objective, s: np.ndarray, z: float) -> np.ndarray:
+    """Optical path of rays s to a plane, complex ``(batch, rays)`` [µm]; imaginary: decay.
+
+    In numpy, without the piston; every leaf of the objective is known. ``s`` is in units of na.
+    """
+    o: Objective = look(objective)
+    batch = np.broadcast_shapes(*(np.shape(leaf) for leaf in jax.tree.leaves(o)))
+
+    def column(value: Any) -> np.ndarray:
+        return np.broadcast_to(np.asarray(value, float), batch).reshape(-1, 1)
+
+    ray = s * column(o.na)
+
+    def root(index: Any) -> np.ndarray:
+        index = column(index)
+        return np.sqrt(index * index - ray * ray + 0j) - index
+
+    if o.layers is None:
+        return z * root(o.n)
+    layers, emitter = o.layers, o.motion == "emitter"
+    depth = column(layers.t_s) + (z if emitter else 0.0)
+    path = depth * root(layers.n_s).real + 1j * np.abs(depth) * root(layers.n_s).imag
+    parts = [(n, t, 1) for n, t in zip(layers.n_g, layers.t_g, strict=True)]
+    parts += [(n, t, -1) for n, t in zip(layers.n_g_design, layers.t_g_design, strict=True)]
+    parts += [(layers.n_i_design, layers.t_i_design, -1)]
+    thickness = -column(layers.t_s) / column(layers.n_s) * column(layers.n_i)
+    for n, t, sign in parts:
+        path = path + sign * column(t) * (root(n) if sign > 0 else root(n).real)
+        thickness = thickness - sign * column(t) / column(n) * column(layers.n_i)
+    thickness = thickness if layers.t_i is None else column(layers.t_i)
+    return path + (thickness + (0.0 if emitter else z)) * root(layers.n_i).real
+
+
+def planes(objective: Objective, window: Window) -> list[float]:
+    """The outermost planes [µm], or as far as traced ones are taken to be."""
+    z = known(window.z)
+    if z is None:
+        far = FAR * least(objective.wavelength, 0.5)
+        return [-far, far]
+    return sorted({float(np.min(z, initial=0.0)), float(np.max(z, initial=0.0))})
+
+
+def depth(objective: Objective, window: Window) -> float:
+    """Range of the phase over the pupil [turns] in the outermost planes."""
+    n, na = most(objective.n_i, 1.5), aperture(objective)
+    cosine = 0.3 if na is None else math.sqrt(max(1 - (na / n) ** 2, 0.0))
+    far = max(abs(z) for z in planes(objective, window)) / least(objective.wavelength, 0.5)
+    if not are_known(objective):
+        return far * n * (1 - cosine) + (FAR if objective.layers is not None else 0.0)
+    if objective.layers is None:
+        return far * n * (1 - cosine)
+    s = np.linspace(0, 1, 65)
+    ranges = [np.ptp(paths(objective, s, z).real, axis=-1) for z in planes(objective, window)]
+    return float(np.max(ranges)) / least(objective.wavelength, 0.5)
+
+
+def breaks(objective: Objective) -> tuple[float, ...]:
+    """Radii of critical angles inside the aperture, in pupil radii."""
+    if objective.layers is None or not are_known((objective.na, objective.layers)):
+        return ()
+    indices = [known(n) / known(objective.na) for n in objective.layers.n[1:]]
+    found = {float(b) for index in indices for b in np.ravel(index)}
+    return tuple(sorted(b for b in found if 1e-3 < b < 0.999))
+
+
+def is_steep(objective: Objective) -> bool:
+    """Tells whether the apodization is almost singular at the rim."""
+    na, n = known(objective.na), known(objective.n_i)
+    return na is not None and n is not None and bool(np.any(na > 0.98 * n))
+
+
+def degree(x: float) -> int:
+    """Terms of exp(i x t), -1 < t < 1, in Chebyshev polynomials: J_n(x) beyond them is rounding."""
+    slope, more = (7, 6) if digits() <= 6 else (11.5, 12)
+    return 8 * math.ceil((x + slope * x ** (1 / 3) + more) / 8)
