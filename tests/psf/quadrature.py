@@ -152,11 +152,11 @@ class Round:
 
 def direct(y, x, z, *, wavelength, na, n, pupil=None, jones=(1, 0), apodization="aplanatic",
            least=None, count=80, angles=128, path=None):  # fmt: skip
-    """Second method: the vector field at one point by a sum over plane waves, any pupil(s_x, s_y).
+    """Second method: the vector field at one point by a sum over plane waves, any pupil(y, x).
 
     Polar nodes, Gauss-Legendre in psi and equidistant in phi; polarization by rotating the vector
     about the axis normal to the meridional plane, not by Bessel functions. `pupil` gets
-    (rho cos phi, rho sin phi); `path` gets s and replaces the defocus z of a homogeneous medium.
+    (y, x) = (rho sin phi, rho cos phi); `path` gets s and replaces the defocus z of a homogeneous medium.
     """
     s, weight = directions(na, least or n, count)
     phi = 2 * np.pi * np.arange(angles) / angles
@@ -164,7 +164,7 @@ def direct(y, x, z, *, wavelength, na, n, pupil=None, jones=(1, 0), apodization=
     cos = root(n, s).real / n
     sx, sy = s * np.cos(phi), s * np.sin(phi)
     wave = s * weight * cos ** POWER[apodization] / (wavelength * na * np.sqrt(np.pi))
-    wave = wave * (pupil(sx / na, sy / na) if pupil else 1.0)
+    wave = wave * (pupil(sy / na, sx / na) if pupil else 1.0)
     opd = z * (root(n, s) - n) if path is None else path(s.ravel())[:, None]
     wave = wave * np.exp(2j * np.pi * (sx * x + sy * y + opd) / wavelength)
     sin = s / n

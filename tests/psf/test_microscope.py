@@ -1,43 +1,201 @@
-"""The facade chooses a model; all of them agree."""
+"""The data sheet: pixels, places, blur, and everything that may be traced."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from psf.polar import Aperture, off
+from psf.quadrature import Round
 from reference import error
 
+import jaxwave
 from jaxwave import psf
 
-SCOPE = psf.Microscope(na=1.2, wavelength=0.6, shape=(16, 15), pitch=6.5, magnification=60, n=1.33)
+W, NA, PIXEL = 0.6, 1.2, 0.11
+SHEET = dict(na=NA, wavelength=W, shape=(10, 13), pixel=PIXEL)
+SCOPE = psf.Microscope(**SHEET, n=1.33)
+C, MODES = np.array([0.05, -0.03]), [(2, -2), (3, 1)]
+
+
+def coma(y, x):
+    r2 = x * x + y * y
+    w = C[0] * np.sqrt(6) * 2 * x * y + C[1] * np.sqrt(8) * (3 * r2 - 2) * x
+    return np.exp(2j * np.pi * w / W)
+
+
+def clear(y, x):
+    return 1 + 0 * x * y
+
+
+def points(shape, pixel, y, x, count, some=slice(None)):
+    """Gauss-Legendre points inside of pixels, ``(ny, a, nx, b)``, relative to an emitter."""
+    t, w = np.polynomial.legendre.leggauss(count)
+    rows, columns = (np.arange(n) - n // 2 for n in shape)
+    ys = ((rows[some, None] + t / 2) * pixel - y)[:, :, None, None]
+    xs = (columns[some, None] + t / 2) * pixel - x
+    return *np.broadcast_arrays(ys, xs), (w / 2 * pixel)[:, None, None] * (w / 2 * pixel)
+
+
+def exact(image, shape, pixel, y=0.0, x=0.0, count=7, some=slice(None)):
+    """The integral over pixels of an intensity that is known everywhere."""
+    ys, xs, weight = points(shape, pixel, y, x, count, some)
+    return np.sum(image(ys, xs) * weight, axis=(1, 3))
+
+
+def rotating(rays):
+    factor = np.sqrt(3 / (8 * rays.n_s * rays.n)) * rays.na
+    return lambda y, x, z=0.0: np.sum(np.abs(rays.matrix(y, x, z) * factor) ** 2, (0, 1)) / 3
+
+
+# -- pixels --------------------------------------------------------------------------------
+
+
+def test_pixels_about_the_axis():
+    """The radial table, whose polynomials are integrated over the pixels."""
+    rays = Round(wavelength=W, na=NA, n=1.33)
+    for z in (0.0, 0.6):
+        need = exact(lambda y, x, z=z: rotating(rays)(y, x, z), SCOPE.shape, PIXEL)
+        assert off(SCOPE.psf(z), need, np.max(need)) < 2e-6
+    image = SCOPE.psf()
+    c = np.sqrt(1 - (NA / 1.33) ** 2)
+    assert 0.8 * (1 - c) / 2 < float(image.sum()) < (1 - c) / 2  # most of what is collected
+
+
+def test_pixels_of_an_emitter_off_the_axis():
+    rays = Round(wavelength=W, na=NA, n=1.33)
+    need = exact(lambda y, x: rotating(rays)(y, x, 0.4), SCOPE.shape, PIXEL, -0.07, 0.23)
+    assert off(SCOPE.psf(0.4, y=-0.07, x=0.23), need, np.max(need)) < 2e-6
+
+
+def test_pixels_of_an_aberrated_dipole_behind_layers():
+    """Pixels of the most common sCMOS at 60x, above wavelength / (4 na), three indices."""
+    layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=0.6)
+    scope = psf.Microscope(
+        1.25, W, (7, 9), pitch=9.75, magnification=65.0, layers=layers, motion="emitter"
+    )
+    dipole = (0.3, 0.5j, -0.7)
+    got = scope.psf(0.3, coefficients=C, modes=MODES, dipole=dipole, y=0.11, x=-0.18)
+    literal = dict(n_s=1.36, n_g=(1.52,), t_s=0.6, t_g=(170.0,))
+    rays = Aperture(na=1.25, wavelength=W, n=1.5, layers=literal, motion="emitter",
+                    radial=40, azimuthal=80)  # fmt: skip
+
+    def image(y, x):
+        return np.sum(np.abs(rays.emitter((coma, coma), y, x, 0.3, dipole)) ** 2, 0)
+
+    some = slice(None, None, 3)
+    need = exact(image, (7, 9), 0.15, 0.11, -0.18, 5, some)
+    assert off(np.asarray(got)[some, some], need, np.max(got)) < 4e-6
+
+
+def test_blurred_pixels():
+    rays, sigma = Round(wavelength=W, na=NA, n=1.33), 0.08
+    t, w = np.polynomial.hermite_e.hermegauss(12)
+    w = w / np.sum(w)
+
+    def image(y, x):
+        ys, xs = y[..., None, None] + sigma * t[:, None], x[..., None, None] + sigma * t
+        return np.sum(rotating(rays)(ys, xs, 0.2) * w[:, None] * w, (-2, -1))
+
+    some = slice(1, None, 4)
+    need = exact(image, SCOPE.shape, PIXEL, 0.05, 0.02, 4, some)
+    got = np.asarray(SCOPE.psf(0.2, y=0.05, x=0.02, sigma=sigma))
+    assert off(got[some, some], need, got.max()) < 5e-6
+    # Beside the axis and on it the blur is the same.
+    assert error(SCOPE.psf(0.2, sigma=sigma), SCOPE.psf(0.2, y=1e-7, sigma=sigma)) < 1e-5
 
 
 def test_models_agree():
-    aberration = dict(coefficients=jnp.array([0.04]), modes=[(4, 0)])
-    spherical = SCOPE.psf(0.3, x=0.07, y=-0.05, **aberration)
-    x, y = psf.pupil_coordinates((129, 129))
-    function = lambda x, y: psf.zernike_pupil(x, y, wavelength=0.6, **aberration)  # noqa: E731
-    nodes = SCOPE.psf(0.3, x=0.07, y=-0.05, pupil=function, nodes=64)
-    samples = SCOPE.psf(0.3, x=0.07, y=-0.05, pupil=function(x, y))
-    assert error(nodes, spherical) < 1e-5
-    assert error(samples, spherical) < 1e-3
-    assert SCOPE.model(None, [(4, 0)]) == "spherical" and SCOPE.model(None, [(2, 2)]) == "nodes"
-    assert SCOPE.model(np.ones((9, 9))) == "samples"
+    aberration = dict(coefficients=[0.04], modes=[(4, 0)])
+    place = dict(x=0.07, y=-0.05)
+    radial = SCOPE.psf(0.3, **place, **aberration)
+    function = lambda y, x: psf.zernike_pupil(y, x, wavelength=W, **aberration)  # noqa: E731
+    nodes = SCOPE.psf(0.3, pupil=function, **place)
+    samples = SCOPE.psf(0.3, pupil=function(*psf.pupil_coordinates((129, 128))), **place)
+    assert error(nodes, radial) < 1e-5
+    assert error(samples, radial) < 1e-3
 
 
-def test_emitter_is_where_it_is():
-    image = np.asarray(SCOPE.psf(0.0, x=3 * SCOPE.spacing, y=-2 * SCOPE.spacing))
-    assert np.unravel_index(image.argmax(), image.shape) == (8 - 2, 7 + 3)
-    c = np.sqrt(1 - (1.2 / 1.33) ** 2)
-    assert 0.8 * (1 - c) / 2 < image.sum() < (1 - c) / 2  # most of what is collected
+def test_the_brightest_pixel_is_that_of_the_emitter():
+    image = np.asarray(SCOPE.psf(x=3 * PIXEL, y=-2 * PIXEL))
+    assert np.unravel_index(image.argmax(), image.shape) == (5 - 2, 6 + 3)
 
 
-def test_bad_input_is_said():
-    with pytest.raises(ValueError, match="`na` must be below"):
-        psf.Microscope(na=1.4, wavelength=0.6, shape=(8, 8), pitch=0.1, n=1.33)
-    with pytest.raises(TypeError, match="`layers` must be Layers, got float"):
-        psf.Microscope(na=1.1, wavelength=0.6, shape=(8, 8), pitch=0.1, layers=1.33)
-    with pytest.raises(TypeError, match="the number 4 without its convention"):
-        SCOPE.psf(coefficients=[0.1], modes=[4])
-    with pytest.raises(ValueError, match="come together"):
-        SCOPE.psf(modes=[(2, 2)])
-    with pytest.raises(ValueError, match="is sampled"):
-        SCOPE.psf(pupil=np.ones((33, 33)), coefficients=[0.1], modes=[(2, 2)])
+def test_modes_before_a_pupil_that_was_measured():
+    """Samples and coefficients together are their product, with one number for each mode."""
+    y, x = (np.asarray(a) for a in psf.pupil_coordinates((65, 64)))
+    mask = np.exp(0.5j * y - 0.3j * x * y)
+    both = SCOPE.psf(0.2, pupil=mask, coefficients=C, modes=MODES)
+    assert error(both, SCOPE.psf(0.2, pupil=mask * coma(y, x))) < 1e-5
+
+
+# -- what is traced ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, dict(coefficients=C, modes=MODES)], ids=["clear", "modes"])
+def test_the_data_sheet_is_traced(options, x64):
+    """Without samples a pixel and nodes: values and derivatives by every number of it."""
+    sheet = dict(na=1.1, wavelength=0.6, pitch=6.5, magnification=60.0, n=1.33, z=0.2, y=0.05)
+
+    @jax.jit
+    @jax.value_and_grad
+    def light(sheet):
+        p = dict(sheet)
+        z, y = p.pop("z"), p.pop("y")
+        return psf.Microscope(shape=(4, 5), **p).psf(z, y=y, x=-0.03, **options)[1, 2]
+
+    sheet = {k: jnp.asarray(v) for k, v in sheet.items()}
+    value, slope = light(sheet)
+    known = {k: float(v) for k, v in sheet.items() if k not in ("z", "y")}
+    scope = psf.Microscope(shape=(4, 5), **known)
+    need = scope.psf(0.2, y=0.05, x=-0.03, **options)[1, 2]
+    assert float(value) == pytest.approx(float(need), rel=2e-5)  # of two windows with margins
+    for name, number in sheet.items():
+        step = 1e-4 * number
+        ends = [light(sheet | {name: number + s * step})[0] for s in (-1, 1)]
+        need = float(ends[1] - ends[0]) / (2 * float(step))
+        assert float(slope[name]) == pytest.approx(need, rel=1e-4), name
+
+
+def test_a_batch_of_planes_and_coefficients():
+    z = [-0.3, 0.0, 0.3]
+    many = SCOPE.psf(z, coefficients=[C, -C], modes=MODES)
+    assert many.shape == (2, 3, 10, 13)
+    assert error(many[1, 2], SCOPE.psf(0.3, coefficients=-C, modes=MODES)) < 2e-6
+
+
+# -- bad input -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: psf.Microscope(**SHEET | {"na": 1.4}, n=1.33), ValueError, "`na` must be below"),
+        (lambda: psf.Microscope(1.1, 0.6, (8, 8)), ValueError, r"Microscope: pass `pixel` \(in"),
+        (lambda: psf.Microscope(1.1, 0.6, (8, 8), 0.1, pitch=6.5), ValueError, "pass `pixel`"),
+        (lambda: psf.Microscope(1.1, 0.6, (8, 8), pitch=6.5), ValueError, "pass `pixel`"),
+        (lambda: psf.Microscope(1.1, 0.6, (8, 8), -0.1), ValueError, "`pixel` must be positive"),
+        (lambda: psf.Microscope(**SHEET, layers=1.33), TypeError, "`layers` must be Layers, got"),
+        (lambda: psf.Microscope(**SHEET, motion="lens"), ValueError, "`motion` must be one of"),
+        (lambda: SCOPE.psf(coefficients=[0.1], modes=[4]), TypeError, "Microscope.psf: `modes` has"),
+        (lambda: SCOPE.psf(modes=[(2, 2)]), ValueError, "Microscope.psf: `coeff.*come together"),
+        (lambda: SCOPE.psf(sigma=-0.1), ValueError, "Microscope.psf: `sigma` must be zero or more"),
+        (lambda: SCOPE.psf(y=np.nan), ValueError, "`y` must be finite"),
+        (lambda: SCOPE.psf(z=np.inf), ValueError, "`z` must be finite"),
+        (lambda: SCOPE.psf(dipole=(0, 0, 0)), ValueError, "Microscope.psf: `dipole` must be posi"),
+        (lambda: SCOPE.psf(pupil="vortex"), TypeError, "Microscope.psf: `pupil` must be a functi"),
+        (
+            lambda: SCOPE.psf(pupil=psf.ZernikePupil([0.1], [(2, 2)]), coefficients=[1], modes=[3]),
+            (ValueError, TypeError),
+            "Microscope.psf: ",
+        ),
+    ],
+)
+def test_bad_input_is_said(make, kind, message):
+    with pytest.raises(kind, match=message):
+        make()
+
+
+def test_too_few_samples_of_a_pixel_are_said():
+    with pytest.warns(jaxwave.JaxwaveWarning, match="`samples_per_pixel` = 1 do not resolve"):
+        psf.Microscope(0.9, 0.6, (4, 4), 0.3, samples_per_pixel=1).camera()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.special
+from psf.polar import Aperture
 from psf.quadrature import Round, direct, layer_path
 
 Y, X = np.array([0.0, 0.3, -0.7, 1.1]), np.array([0.0, -0.2, 0.9, 1.6])
@@ -37,6 +38,18 @@ def test_against_a_sum_of_plane_waves(case):
     for y, x, z in zip(Y, X, (0.0, 1.0, -1.0, 0.5), strict=True):
         field = direct(y, x, z, jones=(0.6, 0.8j), **setting)
         assert np.abs(field - reference.vector(y, x, z, (0.6, 0.8j))).max() < 1e-13 * 5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rays_of_any_pupil_are_those_of_a_round_one(case):
+    setting = {"wavelength": 0.6, **CASES[case]}
+    reference = Round(**setting)
+    setting.setdefault("transmit", False)
+    rays = Aperture(radial=160, **setting)
+    clear = lambda y, x: 1.0 + 0 * x  # noqa: E731
+    field, need = rays.matrix((clear, clear), Y, X, 1.3), reference.matrix(Y, X, 1.3)
+    assert np.abs(field - need).max() < 1e-12 * 5
+    assert np.abs(rays.scalar(clear, Y, X, 1.3) - reference.scalar(Y, X, 1.3)).max() < 1e-12 * 5
 
 
 def test_against_adaptive_integration_in_the_angle():

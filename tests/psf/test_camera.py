@@ -18,10 +18,13 @@ def gaussian(sigma=SIGMA, n=81):
 
 def test_pixels_of_a_gaussian():
     p = 0.3
-    x = (np.arange(81) - 40) * D
-    edge = 0.5 * (erf((x + p / 2) / SIGMA / 2**0.5) - erf((x - p / 2) / SIGMA / 2**0.5))
-    got = psf.integrate_pixels(gaussian(), spacing=D, pitch=p)
-    assert np.allclose(got, np.outer(edge, edge), atol=2e-6)
+
+    def edge(count):
+        x = (np.arange(count) - count // 2) * p
+        return 0.5 * (erf((x + p / 2) / SIGMA / 2**0.5) - erf((x - p / 2) / SIGMA / 2**0.5))
+
+    got = psf.integrate_pixels(gaussian(), (9, 12), spacing=D, pixel=p)
+    assert np.allclose(got, np.outer(edge(9), edge(12)), atol=2e-6)
 
 
 def test_blur_adds_variances():

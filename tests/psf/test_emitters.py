@@ -1,0 +1,134 @@
+"""Many emitters are the sum of single ones, wherever they are, with their gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from psf.polar import off
+from reference import error
+
+from jaxwave import psf
+
+SCOPE = psf.Microscope(na=1.2, wavelength=0.6, shape=(14, 19), pixel=0.12, n=1.33)
+LAYERS = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=0.6)
+DEEP = psf.Microscope(1.25, 0.6, (14, 19), 0.15, layers=LAYERS, motion="emitter")
+ABERRATION = dict(coefficients=np.array([0.05, -0.03]), modes=[(2, -2), (3, 1)])
+# In the middle, between pixels, on the first and the last row, in a corner, beyond the frame.
+PLACES = np.array([
+    [0.0, 0.0, 0.0], [0.35, 0.131, -0.418], [-0.4, -0.84, 0.07], [0.2, 0.78, 1.0],
+    [0.1, -0.9, -1.1], [-0.2, 1.1, 0.3], [0.3, 0.2, -1.45],
+])  # fmt: skip
+PHOTONS = np.array([900.0, 500.0, 700.0, 300.0, 400.0, 2000.0, 1500.0])
+ALL = 41  # pixels of a window that holds the frame, wherever the emitter is
+
+
+def sum_of_singles(scope, places, photons, dipoles=None, **options):
+    total = 0.0
+    for k, ((z, y, x), n) in enumerate(zip(places, photons, strict=True)):
+        dipole = None if dipoles is None else dipoles[k]
+        total = total + n * np.asarray(scope.psf(z, y=y, x=x, dipole=dipole, **options))
+    return total
+
+
+@pytest.mark.parametrize("scope", [SCOPE, DEEP], ids=["one medium", "layers"])
+def test_a_sum_of_single_ones(scope):
+    options = ABERRATION | dict(sigma=0.05)
+    got = psf.emitters_image(scope, PLACES, PHOTONS, size=ALL, background=3.0, **options)
+    need = sum_of_singles(scope, PLACES, PHOTONS, **options)
+    assert got.shape == (14, 19)
+    assert off(got, need + 3.0, need.max()) < 1e-5
+
+
+def test_a_sum_of_fixed_dipoles():
+    """Real moments of any direction: the six images span them."""
+    d = np.random.default_rng(0).normal(size=(4, 3))
+    options = dict(pupil=lambda y, x: jnp.exp(0.4j * x - 0.2j * y * y))
+    got = psf.emitters_image(DEEP, PLACES[:4], PHOTONS[:4], dipoles=d, size=ALL, **options)
+    need = sum_of_singles(DEEP, PLACES[:4], PHOTONS[:4], d, **options)
+    assert off(got, need, need.max()) < 1e-5
+
+
+def test_what_lies_far_outside_leaves_nothing():
+    far = np.array([[0.0, 9.0, 0.0], [0.0, 0.0, -9.0], [0.1, 50.0, 50.0]])
+    alone = psf.emitters_image(SCOPE, PLACES[:1], PHOTONS[:1], size=11)
+    both = psf.emitters_image(
+        SCOPE, np.concatenate([PLACES[:1], far]), np.r_[PHOTONS[:1], 1e6, 1e6, 1e6], size=11
+    )
+    assert off(both, np.asarray(alone), float(alone.max())) < 1e-6
+
+
+def test_the_window_that_is_chosen_holds_the_light():
+    scope = psf.Microscope(na=1.2, wavelength=0.6, shape=(101, 99), pixel=0.12, n=1.33)
+    places = np.array([[0.0, 0.0, 0.0], [1.5, 0.05, -0.03]])
+    for one in places:
+        frame = psf.emitters_image(scope, one[None])
+        whole = scope.psf(one[0], y=one[1], x=one[2])
+        assert 0.95 < float(frame.sum() / whole.sum()) <= 1.0001
+        assert np.max(np.abs(frame - whole)) < 2e-3 * float(whole.max())
+
+
+def test_traced_positions_are_the_same_picture():
+    many = jax.jit(lambda p, n: psf.emitters_image(SCOPE, p, n, size=21, **ABERRATION))
+    need = psf.emitters_image(SCOPE, PLACES, PHOTONS, size=21, **ABERRATION)
+    assert error(many(PLACES, PHOTONS), need) < 1e-5
+    # Other emitters, deeper, in the same program.
+    deeper = PLACES + [0.5, 0.01, -0.02]
+    need = psf.emitters_image(SCOPE, deeper, PHOTONS, size=21, **ABERRATION)
+    assert error(many(deeper, PHOTONS), need) < 1e-5
+
+
+@pytest.mark.slow
+def test_the_gradient_is_that_of_differences(x64):
+    """By places, photons, aberrations, blur, directions and the data sheet."""
+    weight = np.random.default_rng(0).normal(size=(14, 19))
+    p = dict(
+        places=PLACES[:5], photons=PHOTONS[:5] / 900, c=ABERRATION["coefficients"], sigma=0.05,
+        pixel=0.12, na=1.2, dipoles=np.random.default_rng(1).normal(size=(5, 3)),
+    )  # fmt: skip
+
+    @jax.jit
+    @jax.value_and_grad
+    def both(p):
+        scope = psf.Microscope(p["na"], 0.6, (14, 19), p["pixel"], n=1.33)
+        frame = psf.emitters_image(
+            scope, p["places"], p["photons"], coefficients=p["c"], modes=ABERRATION["modes"],
+            sigma=p["sigma"], dipoles=p["dipoles"], size=13,
+        )  # fmt: skip
+        return jnp.sum(frame * weight)
+
+    p = {k: jnp.asarray(v) for k, v in p.items()}
+    gradient, rng = both(p)[1], np.random.default_rng(2)
+    for name, value in p.items():
+        along = rng.normal(size=value.shape)
+        low, high = (both(p | {name: value + s * along})[0] for s in (-1e-6, 1e-6))
+        need = float(high - low) / 2e-6
+        assert float(jnp.sum(gradient[name] * along)) == pytest.approx(need, rel=1e-5, abs=1e-6), (
+            name
+        )
+
+
+def test_no_emitter_is_background():
+    frame = psf.emitters_image(SCOPE, np.zeros((0, 3)), background=2.0)
+    assert frame.shape == (14, 19) and np.all(np.asarray(frame) == 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        (dict(microscope=1.2), TypeError, "`microscope` must be psf.Microscope"),
+        (dict(positions=[0.0, 1.0, 2.0]), ValueError, r"`positions` must be \(emitters, 3\) as"),
+        (dict(positions=[[0.0, 1.0]]), ValueError, r"`positions` must be \(emitters, 3\)"),
+        (dict(positions=[[np.nan, 0, 0]]), ValueError, "`positions` must be finite"),
+        (dict(photons=-1.0), ValueError, "`photons` must be zero or more"),
+        (dict(photons=np.ones(3)), ValueError, "emitters_image: .*photons"),
+        (dict(dipoles=np.ones((3, 3))), ValueError, "`dipoles` must have a direction"),
+        (dict(sigma=-0.1), ValueError, "`sigma` must be zero or more"),
+        (dict(size=2), ValueError, "`size`"),
+        (dict(coefficients=[0.1], modes=[4]), TypeError, "emitters_image: `modes` has the number"),
+        (dict(pupil=np.ones(5)), ValueError, "emitters_image: `pupil`"),
+    ],
+)
+def test_bad_input_is_said(change, kind, message):
+    given = dict(microscope=SCOPE, positions=[[0.0, 0.1, 0.2], [0.1, 0.0, 0.0]])
+    with pytest.raises(kind, match=message):
+        psf.emitters_image(**(given | change))
