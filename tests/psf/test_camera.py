@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from jaxwave import psf
+from jaxwave import JaxwaveWarning, psf
 
 SIGMA, D = 0.2, 0.05
 
@@ -25,6 +25,60 @@ def test_pixels_of_a_gaussian():
 
     got = psf.integrate_pixels(gaussian(), (9, 12), spacing=D, pixel=p)
     assert np.allclose(got, np.outer(edge(9), edge(12)), atol=2e-6)
+
+
+def oblong(sigma, shape, spacing, at):
+    """A Gaussian with two widths at (y, x), and its integrals over pixels."""
+    (ny, nx), (dy, dx) = shape, spacing
+    y, x = (np.arange(ny) - ny // 2) * dy - at[0], (np.arange(nx) - nx // 2) * dx - at[1]
+    return np.outer(
+        np.exp(-(y**2) / (2 * sigma[0] ** 2)), np.exp(-(x**2) / (2 * sigma[1] ** 2))
+    ) / (2 * np.pi * sigma[0] * sigma[1])
+
+
+def edges(sigma, count, pixel, at):
+    x = (np.arange(count) - count // 2) * pixel - at
+    up, down = ((x + s * pixel / 2) / sigma / 2**0.5 for s in (1, -1))
+    return 0.5 * (erf(up) - erf(down))
+
+
+def test_pixels_and_blur_of_an_oblong_spot():
+    """Even and odd, dy != dx, y != x, pixels of two and a half samples, two widths of the blur."""
+    spot = oblong((0.16, 0.22), (67, 80), (0.05, 0.06), (0.11, -0.23))
+    kind = dict(spacing=(0.05, 0.06), pixel=0.137)
+    got = psf.integrate_pixels(spot, (12, 15), sigma=(0.09, 0.05), **kind)
+    widths = np.hypot((0.16, 0.22), (0.09, 0.05))
+    need = np.outer(edges(widths[0], 12, 0.137, 0.11), edges(widths[1], 15, 0.137, -0.23))
+    assert np.allclose(got, need, atol=2e-6 * need.max())
+    sharp = np.outer(edges(0.16, 12, 0.137, 0.11), edges(0.22, 15, 0.137, -0.23))
+    got = psf.integrate_pixels(np.stack([spot, 2 * spot]), (12, 15), **kind)
+    assert np.allclose(got, np.stack([sharp, 2 * sharp]), atol=4e-6 * need.max())
+    blurred = psf.gaussian_blur(spot, spacing=(0.05, 0.06), sigma=(0.09, 0.05))
+    need = oblong(widths, (67, 80), (0.05, 0.06), (0.11, -0.23))
+    assert np.allclose(blurred, need, atol=2e-5 * need.max())
+
+
+def test_a_bead_on_oblong_samples():
+    spot = oblong((0.16, 0.22), (67, 80), (0.05, 0.06), (0.11, -0.23))
+    one = np.asarray(
+        psf.bead_intensity(
+            lambda z: jnp.asarray(spot) + 0 * z[:, None, None], jnp.zeros(1), diameter=0.5,
+            spacing=(0.05, 0.06),
+        )[0]
+    )  # fmt: skip
+    y, x = (np.arange(67) - 33) * 0.05 - 0.11, (np.arange(80) - 40) * 0.06 + 0.23
+    total = np.sum(one)
+    assert np.sum(one.sum(1) * y**2) / total == pytest.approx(0.16**2 + 0.5**2 / 20, rel=1e-2)
+    assert np.sum(one.sum(0) * x**2) / total == pytest.approx(0.22**2 + 0.5**2 / 20, rel=1e-2)
+
+
+def test_bad_pixels_are_said():
+    with pytest.warns(JaxwaveWarning, match=r"integrate_pixels: \(30, 30\) pixels of 0.3 µm reach"):
+        psf.integrate_pixels(gaussian(), (30, 30), spacing=D, pixel=0.3)
+    with pytest.raises(ValueError, match="integrate_pixels: `pixel` must be positive"):
+        psf.integrate_pixels(gaussian(), (3, 3), spacing=D, pixel=0.0)
+    with pytest.raises(TypeError, match="Pass an intensity, not a field"):
+        psf.integrate_pixels(1j * gaussian(), (3, 3), spacing=D, pixel=0.2)
 
 
 def test_blur_adds_variances():

@@ -117,9 +117,7 @@ def test_a_dipole_behind_layers_through_a_tube_lens():
     literal = dict(n_s=1.35, n_g=(1.52,), t_s=0.7, t_g=(170.0,), t_g0=(170.0,), t_i0=100.0)
     # The emitter lies 0.3 µm deeper than the immersion was set for, and the stage moved by 0.5 µm.
     t_i = 1.5 * (100 / 1.5 - 0.4 / 1.35)
-    rays = polar.Aperture(
-        na=1.4, wavelength=0.6, n=1.5, layers=literal | {"t_i": t_i}, radial=120
-    )
+    rays = polar.Aperture(na=1.4, wavelength=0.6, n=1.5, layers=literal | {"t_i": t_i}, radial=120)
     _, y, x = polar.window((15, 21), (0.1, 0.08), -0.15, 0.3)
     clear = lambda y, x: 1 + 0 * x  # noqa: E731
     need = np.sum(np.abs(rays.emitter((clear, clear), y, x, 0.5, dipole)) ** 2, 0)

@@ -177,7 +177,11 @@ def test_a_batch_of_planes_and_coefficients():
         (lambda: psf.Microscope(1.1, 0.6, (8, 8), -0.1), ValueError, "`pixel` must be positive"),
         (lambda: psf.Microscope(**SHEET, layers=1.33), TypeError, "`layers` must be Layers, got"),
         (lambda: psf.Microscope(**SHEET, motion="lens"), ValueError, "`motion` must be one of"),
-        (lambda: SCOPE.psf(coefficients=[0.1], modes=[4]), TypeError, "Microscope.psf: `modes` has"),
+        (
+            lambda: SCOPE.psf(coefficients=[0.1], modes=[4]),
+            TypeError,
+            "Microscope.psf: `modes` has",
+        ),
         (lambda: SCOPE.psf(modes=[(2, 2)]), ValueError, "Microscope.psf: `coeff.*come together"),
         (lambda: SCOPE.psf(sigma=-0.1), ValueError, "Microscope.psf: `sigma` must be zero or more"),
         (lambda: SCOPE.psf(y=np.nan), ValueError, "`y` must be finite"),

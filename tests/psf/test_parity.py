@@ -65,9 +65,7 @@ def test_every_polarization_through_five_media(x64):
     o, to = psf.Objective(1.25, 0.6, layers=layers), psf.Window((8, 7), (0.1, 0.08), 0.3, 0.05, 0.1)
     _, y, x = window((8, 7), (0.1, 0.08), 0.05, 0.1)
     clear = lambda y, x: 1 + 0 * x  # noqa: E731
-    traced = jax.jit(
-        lambda e: psf.focus_intensity(o, to, clear, polarization=e, nodes=80)
-    )
+    traced = jax.jit(lambda e: psf.focus_intensity(o, to, clear, polarization=e, nodes=80))
     for jones in ((1, 0), (0, 1), (1, 1j), (0.3, 0.5 - 0.2j)):
         need = reference.vector(y, x, 0.3, jones)
         if not all(jones):

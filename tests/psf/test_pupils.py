@@ -41,9 +41,9 @@ def test_half_moon_has_a_dark_line_and_the_mean_on_its_step():
 
 def test_what_fills_the_dark_line_of_a_half_moon():
     to = psf.Window((3, 21), 0.05)
-    across, along = psf.focus_intensity(
-        OIL, to, psf.half_moon, polarization=np.eye(2), **RINGS
-    )[:, 1]
+    across, along = psf.focus_intensity(OIL, to, psf.half_moon, polarization=np.eye(2), **RINGS)[
+        :, 1
+    ]
     assert along[10] < 1e-10 * along.max()
     assert across[10] > 0.3 * across.max()
 

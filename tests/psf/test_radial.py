@@ -136,9 +136,7 @@ def test_scalar_at_and_beyond_the_critical_angle(motion, x64):
 def test_any_window(shape, y, x64):
     _, ys, xs = window(shape, 0.1, y)
     need = Round(wavelength=W, na=1.3, n=1.5).scalar(ys, xs, 0.7)
-    found = psf.scalar_focus_intensity(
-        psf.Objective(1.3, W, 1.5), psf.Window(shape, 0.1, 0.7, y)
-    )
+    found = psf.scalar_focus_intensity(psf.Objective(1.3, W, 1.5), psf.Window(shape, 0.1, 0.7, y))
     assert off(found, np.abs(need) ** 2, 3.8**2) < 1e-12
 
 
