@@ -120,9 +120,7 @@ def asked(where: str, objective: Objective, window: Window, nodes: Any) -> Count
     """Nodes that the caller chose, with a warning if a known picture needs more."""
     if isinstance(nodes, PolarNodes):
         return (_polar(where, nodes),)
-    _check.integer(where, "nodes", nodes, 4, MOST)
-    if nodes % 2:
-        raise ValueError(f"{where}: `nodes` must be even, got {nodes}. Pass {nodes + 1}.")
+    nodes = _even(where, nodes)
     if are_known((objective, window)):
         need = rule(objective, window)
         least_right = need - 36
@@ -132,7 +130,14 @@ def asked(where: str, objective: Objective, window: Window, nodes: Any) -> Count
                 f"`nodes` = {nodes} are too few for this window and z range (less than 1e-2 "
                 f"right); {need} would do. It is {least_right} at the very least.",
             )
-    return (int(nodes),)
+    return (nodes,)
+
+
+def _even(where: str, nodes: Any) -> int:
+    _check.integer(where, "nodes", nodes, 4, MOST)
+    if nodes % 2:
+        raise ValueError(f"{where}: `nodes` must be even, got {nodes}. Pass {nodes + 1}.")
+    return int(nodes)
 
 
 def _polar(where: str, nodes: PolarNodes) -> PolarNodes:
@@ -322,7 +327,7 @@ def between(where: str, objective: Objective, window: Window, nodes: Any) -> _pa
             "Pass the pupil as a function to use rings."
         )
     if nodes is not None:
-        nodes = asked(where, objective, window, nodes)[0]
+        nodes = _even(where, nodes)
     na, wavelength = aperture(objective), known(objective.wavelength)
     spacing = known(window.spacing)
     result = [0, 0]

@@ -156,7 +156,7 @@ def direct(y, x, z, *, wavelength, na, n, pupil=None, jones=(1, 0), apodization=
 
     Polar nodes, Gauss-Legendre in psi and equidistant in phi; polarization by rotating the vector
     about the axis normal to the meridional plane, not by Bessel functions. `pupil` gets
-    (y, x) = (rho sin phi, rho cos phi); `path` gets s and replaces the defocus z of a homogeneous medium.
+    (y, x) = (rho sin phi, rho cos phi); `path` gets s and replaces the defocus z of one medium.
     """
     s, weight = directions(na, least or n, count)
     phi = 2 * np.pi * np.arange(angles) / angles

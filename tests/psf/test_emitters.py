@@ -48,6 +48,16 @@ def test_a_sum_of_fixed_dipoles():
     assert off(got, need, need.max()) < 1e-5
 
 
+def test_depths_beyond_the_critical_angle():
+    """Molecules above a coverslip, 5 µm deep: light that decays with the depth, and much phase."""
+    layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.515, t_s=0.0)
+    scope = psf.Microscope(1.45, 0.6, (9, 8), 0.15, layers=layers, motion="emitter")
+    places = np.array([[0.0, 0.02, 0.1], [0.07, -0.1, 0.2], [2.1, 0.0, 0.03], [5.0, 0.1, 0.0]])
+    got = psf.emitters_image(scope, places, [100.0, 100.0, 600.0, 900.0], size=33)
+    need = sum_of_singles(scope, places, [100.0, 100.0, 600.0, 900.0])
+    assert off(got, need, need.max()) < 1e-5
+
+
 def test_what_lies_far_outside_leaves_nothing():
     far = np.array([[0.0, 9.0, 0.0], [0.0, 0.0, -9.0], [0.1, 50.0, 50.0]])
     alone = psf.emitters_image(SCOPE, PLACES[:1], PHOTONS[:1], size=11)
@@ -72,7 +82,7 @@ def test_traced_positions_are_the_same_picture():
     need = psf.emitters_image(SCOPE, PLACES, PHOTONS, size=21, **ABERRATION)
     assert error(many(PLACES, PHOTONS), need) < 1e-5
     # Other emitters, deeper, in the same program.
-    deeper = PLACES + [0.5, 0.01, -0.02]
+    deeper = PLACES + np.array([0.5, 0.01, -0.02])
     need = psf.emitters_image(SCOPE, deeper, PHOTONS, size=21, **ABERRATION)
     assert error(many(deeper, PHOTONS), need) < 1e-5
 
