@@ -157,11 +157,14 @@ def _range(positions: Any) -> tuple[Any, Any]:
 def _depths(microscope: Microscope, low: Any, high: Any) -> tuple[Any, int]:
     """Chebyshev depths, as many as the intensity has degrees in z."""
     o = microscope.objective
-    na, n = _bounds.aperture(o), _bounds.most(o.n_i, 1.5)
-    cosine = 0.3 if na is None else math.sqrt(max(1 - (na / n) ** 2, 0.0))
-    wavelength = _bounds.least(o.wavelength, 0.5)
+    na, wavelength = _bounds.aperture(o), _bounds.least(o.wavelength, 0.5)
+    # What moves with z: the immersion, or the emitter in its sample.
+    indices = [o.n_i] if o.motion == "stage" else [o.n_i, o.n_s]
+    spread = 0.0
+    for n in (_bounds.most(index, 1.5) for index in indices):
+        spread = max(spread, 0.7 * n if na is None else n - math.sqrt(max(n * n - na * na, 0.0)))
     half = (high - low) / 2 if _check.is_concrete(low) else _bounds.FAR * wavelength / 2
-    nodes = _bounds.degree(2 * math.pi * half * n * (1 - cosine) / wavelength)
+    nodes = _bounds.degree(2 * math.pi * half * spread / wavelength)
     t = np.cos(math.pi * (np.arange(nodes) + 0.5) / nodes)
     return (low + high) / 2 + (high - low) / 2 * t, nodes
 
