@@ -10,7 +10,7 @@ from psf.polar import Aperture, off, window, zernike
 from psf.quadrature import Round
 
 from jaxwave import JaxwaveWarning, psf
-from jaxwave.psf import _nodes
+from jaxwave.psf import _bounds, _nodes
 
 W, OIL = 0.6, psf.Objective(1.3, 0.6, 1.5)
 PEAK = np.pi * 1.3**2 / W**2
@@ -223,7 +223,7 @@ def test_the_path_that_counts_nodes_is_the_path(motion, x64):
     ):
         o = psf.Objective(1.5, W, layers=layers, motion=motion)
         path = psf.gibson_lanni_path(s, layers, z=-0.7, motion=motion)
-        found = _nodes.paths(o, s / 1.5, -0.7)[0]
+        found = _bounds.paths(o, s / 1.5, -0.7)[0]
         np.testing.assert_allclose(found.real, path.opd, atol=1e-11)
         np.testing.assert_allclose(found.imag, path.decay, atol=1e-11)
 
