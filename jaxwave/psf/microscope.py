@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import KW_ONLY
 from typing import Any
 
 import numpy as np
@@ -63,7 +62,6 @@ class Microscope:
     na: ArrayLike
     wavelength: ArrayLike | str
     shape: tuple[int, int] = static()
-    _: KW_ONLY
     pixel: ArrayLike | str | None = None
     pitch: ArrayLike | str | None = None
     magnification: ArrayLike | None = None

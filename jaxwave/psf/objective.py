@@ -1,7 +1,6 @@
 """What a user describes once: the objective, what stands in its pupil, the window on its light."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY
 from typing import Any
 
 import jax.numpy as jnp
@@ -54,7 +53,6 @@ class Objective:
 
     na: ArrayLike
     wavelength: ArrayLike | str
-    _: KW_ONLY
     n: ArrayLike | None = None
     layers: Layers | None = None
     apodization: str = static(default="aplanatic")
@@ -135,7 +133,6 @@ class Window:
 
     shape: tuple[int, int] = static()
     spacing: ArrayLike | str
-    _: KW_ONLY
     z: ArrayLike | str = 0.0
     y: ArrayLike | str = 0.0
     x: ArrayLike | str = 0.0
@@ -244,7 +241,6 @@ class RadialPupil:
         B. Richards and E. Wolf, Proc. R. Soc. A 253, 358 (1959).
     """
 
-    _: KW_ONLY
     profile: Callable[[Array], Array] | ArrayLike | None = None
     coefficients: ArrayLike | None = None
     modes: Sequence[Mode] = static(default=())
@@ -363,7 +359,6 @@ class ZernikePupil:
 
     coefficients: ArrayLike
     modes: Sequence[Mode] = static()
-    _: KW_ONLY
     pupil: Any = None
     convention: str | None = static(default=None)
 

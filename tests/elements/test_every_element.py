@@ -264,7 +264,8 @@ def test_signature_is_that_of_the_function(name):
         if (name, key) in DIFFERENCES:
             continue
         assert mine[key].default == function[key].default, key
-        assert mine[key].kind == function[key].kind, key
+        if name not in NOUNS:  # an option of a noun may go by place
+            assert mine[key].kind == function[key].kind, key
 
 
 @pytest.mark.parametrize("of", [psf.Microscope, psf.Microscope.psf])
