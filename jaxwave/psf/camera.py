@@ -52,6 +52,7 @@ class Camera(NamedTuple):
     shape: tuple[int, int]  # pixels
     samples: tuple[int, int]  # samples of the intensity
     ratio: float  # samples in a pixel
+    band: float = 0.36  # highest frequency of the intensity, in cycles per sample
 
 
 def pixel_matrix(pixels: int, samples: int, ratio: Any, sigma: Any, dtype: Any) -> Any:
@@ -78,18 +79,43 @@ def pixel_matrix(pixels: int, samples: int, ratio: Any, sigma: Any, dtype: Any) 
 
 
 @lru_cache(maxsize=32)
-def _constant_matrix(pixels: int, samples: int, ratio: float, dtype: Any) -> np.ndarray:
-    return pixel_matrix(pixels, samples, ratio, 0.0, dtype)
+def _constant_matrix(
+    pixels: int, samples: int, ratio: float, band: float, dtype: Any
+) -> np.ndarray:
+    """As pixel_matrix, without a blur, for every wave up to a frequency, ``(pixels, samples)``.
+
+    A window cuts a picture off, and a cosine series of what is left rings at its rim. The intensity
+    holds no wave beyond its band: the matrix is the one that integrates all those waves best, in
+    the sense of least squares with weights that fall toward the band as a transfer function does.
+    From 1.4 times the sampling that resolves the intensity on, the error is below 1e-6.
+    """
+    t, weight = np.polynomial.legendre.leggauss(2 * samples + 40)
+    f = band * (t + 1) / 2  # per sample
+    weight = weight * ((1 - f / band) ** 2 + 1e-9)
+
+    def waves(places: np.ndarray) -> np.ndarray:
+        turns = 2 * math.pi * np.outer(places, f)
+        return np.concatenate([np.cos(turns), np.sin(turns)], axis=1)
+
+    at_samples = waves(np.arange(samples) - samples // 2)
+    at_pixels = waves((np.arange(pixels) - pixels // 2) * ratio)
+    both = np.tile(weight, 2)
+    gram = (at_samples * both) @ at_samples.T
+    gram += 1e-10 * np.trace(gram) / samples * np.eye(samples)
+    light = (at_pixels * both * np.tile(ratio * np.sinc(ratio * f), 2)) @ at_samples.T
+    return np.linalg.solve(gram, light.T).T.astype(dtype)
 
 
 def expose(camera: Camera, intensity: Array, spacing: Any, sigma: Any) -> Array:
     """Light in the pixels, ``(..., ny, nx)``: two real matrix products."""
     blurred = not (_check.is_concrete(sigma) and np.all(np.asarray(sigma) == 0))
     pair = spacing if spacing.ndim else jnp.stack([spacing, spacing])
-    axes = []
+    axes, kind = [], np.dtype(intensity.dtype)
     for k, (n, m) in enumerate(zip(camera.shape, camera.samples, strict=True)):
         if not blurred:
-            axes.append(_constant_matrix(n, m, camera.ratio, np.dtype(intensity.dtype)))
+            axes.append(
+                _constant_matrix(n, m, camera.ratio, camera.band, np.dtype(intensity.dtype))
+            )
             continue
         width = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,))[k] / pair[k]
         axes.append(pixel_matrix(n, m, camera.ratio, width, intensity.dtype))

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave.psf import _bounds, focusing
 from jaxwave.psf._solve import is_zero, solve
-from jaxwave.psf.microscope import LEAST, MARGIN, Microscope, aberrated
+from jaxwave.psf.microscope import MARGIN, Microscope, aberrated
 from jaxwave.psf.objective import Window
 
 BATCH = 64  # emitters at once
@@ -120,7 +120,7 @@ def emitters_image(
     if not count:
         return jnp.broadcast_to(jnp.asarray(background, float), microscope.shape)
     ratio = microscope.camera().ratio
-    samples = math.ceil(ratio * max(size + 1 + 2 * MARGIN, LEAST))
+    samples = math.ceil(ratio * (size + 1 + 2 * MARGIN))
     low, high = _range(positions)
     depths, nodes = _depths(microscope, low, high)
     window = Window((samples, samples), microscope.pixel_in_sample / ratio, z=depths)

@@ -16,9 +16,9 @@ from jaxwave.psf.camera import Camera
 from jaxwave.psf.layers import Layers
 from jaxwave.psf.objective import Objective, Window, ZernikePupil, checked_modes
 
-# Pixels beyond the picture in which the intensity is known, and pixels of the smallest window:
-# beyond the window the intensity is taken to be its mirror image, so it should be dark there.
-MARGIN, LEAST = 4, 32
+MARGIN = 4  # pixels beyond the picture, in which the intensity is known
+FINER = 1.4  # times the samples that resolve the intensity: right to 1e-6 in every pixel
+BAND = 0.5 / FINER + 0.003  # frequency that the samples hold, in cycles per sample
 
 
 @noun
@@ -42,7 +42,7 @@ class Microscope:
         layers: Sample, coverslip and immersion, see :func:`coverslip_layers`.
         motion: What moves by z if there are layers, "stage" or "emitter".
         samples_per_pixel: For experts: samples across a pixel over which is integrated; by default
-            what resolves the intensity (for traced pixels up to wavelength/(2 na)).
+            1.4 times what resolves the intensity (for traced pixels up to wavelength/(2 na)).
 
     Raises:
         ValueError: If a number is out of range, or the pixel is given twice or not at all.
@@ -106,24 +106,24 @@ class Microscope:
     def camera(self) -> Camera:
         """How finely the intensity is sampled, and the pixels that it is integrated over."""
         need = self._need()
-        ratio = need if self.samples_per_pixel is None else float(self.samples_per_pixel)
-        if ratio < need:
+        fine = 3.0 if need is None else max(1.0, math.ceil(8 * FINER * need - 1e-6) / 8)
+        ratio = fine if self.samples_per_pixel is None else float(self.samples_per_pixel)
+        if need is not None and ratio < need - 1e-6:
             _check.warn(
                 "Microscope",
                 f"`samples_per_pixel` = {self.samples_per_pixel} do not resolve the intensity; "
                 f"{math.ceil(need)} would do.",
             )
-        ny, nx = (math.ceil(ratio * max(n + 2 * MARGIN, LEAST)) for n in self.shape)
-        return Camera(self.shape, (ny, nx), ratio)
+        ny, nx = (math.ceil(ratio * (n + 2 * MARGIN)) for n in self.shape)
+        return Camera(self.shape, (ny, nx), ratio, BAND if ratio >= fine else 0.5)
 
-    def _need(self) -> float:
-        """Samples in a pixel that resolve the intensity, in eighths."""
+    def _need(self) -> float | None:
+        """Samples in a pixel that resolve the intensity, if the pixel is known."""
         pixel, wavelength = _bounds.known(self.pixel_in_sample), _bounds.known(self.wavelength)
         na = _bounds.aperture(self.objective)
         if pixel is None or wavelength is None or na is None:
-            return 2.0
-        need = float(np.max(pixel)) * 4 * na / float(np.min(wavelength))
-        return max(1.0, math.ceil(8 * need - 1e-6) / 8)
+            return None
+        return float(np.max(pixel)) * 4 * na / float(np.min(wavelength))
 
     def window(self, z: ArrayLike | str = 0.0, y: Any = 0.0, x: Any = 0.0) -> Window:
         """The samples of the intensity, for an emitter at (y, x)."""
