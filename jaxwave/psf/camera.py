@@ -113,9 +113,7 @@ def expose(camera: Camera, intensity: Array, spacing: Any, sigma: Any) -> Array:
     axes, kind = [], np.dtype(intensity.dtype)
     for k, (n, m) in enumerate(zip(camera.shape, camera.samples, strict=True)):
         if not blurred:
-            axes.append(
-                _constant_matrix(n, m, camera.ratio, camera.band, np.dtype(intensity.dtype))
-            )
+            axes.append(_constant_matrix(n, m, camera.ratio, camera.band, kind))
             continue
         width = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,))[k] / pair[k]
         axes.append(pixel_matrix(n, m, camera.ratio, width, intensity.dtype))
