@@ -283,10 +283,12 @@ def _is_flat(nodes: Nodes, quadrants: Array) -> Array:
     """Tells whether the smaller set of nodes holds the pupil: its values change slowly enough."""
     t = np.asarray(nodes.y / np.sqrt(1 - np.minimum(nodes.x**2, 1)))[0]
     a = np.arcsin(nodes.x[:, 0]) * 2 / np.pi
-    rise = jnp.abs(lax.stop_gradient(jnp.diff(quadrants, axis=-1))) / np.diff(t).astype("float32")
+    # By the angles whose cosines are t and a, as the rule for nodes counts.
+    dense_t, dense_a = (np.sqrt(1 - ((c[1:] + c[:-1]) / 2) ** 2) / np.diff(c) for c in (t, a))
+    rise = jnp.abs(lax.stop_gradient(jnp.diff(quadrants, axis=-1))) * dense_t.astype("float32")
     turn = jnp.abs(lax.stop_gradient(jnp.diff(quadrants, axis=-2)))
-    turn = turn / np.diff(a)[:, None].astype("float32")
-    need = jnp.maximum(1.25 * math.pi * jnp.max(rise), 0.43 * math.pi * jnp.max(turn)) / TAU
+    turn = turn * dense_a[:, None].astype("float32")
+    need = 1.15 * math.pi * jnp.maximum(jnp.max(rise), jnp.max(turn)) / TAU
     return need + 4 <= _nodes.FLAT
 
 
