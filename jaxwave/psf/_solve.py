@@ -54,6 +54,8 @@ def check_nouns(where: str, objective: Any, window: Any) -> None:
             raise TypeError(
                 f"{where}: `{name}` must be psf.{kind.__name__}(...), got {type(value).__name__}."
             )
+    # Before anything counts with its numbers.
+    _batch(where, objective, _ranks(objective), {})
 
 
 def as_radial(pupil: Any) -> RadialPupil | None:
