@@ -19,7 +19,7 @@ PLACES = np.array([
     [0.1, -0.9, -1.1], [-0.2, 1.1, 0.3], [0.3, 0.2, -1.45],
 ])  # fmt: skip
 PHOTONS = np.array([900.0, 500.0, 700.0, 300.0, 400.0, 2000.0, 1500.0])
-ALL = 41  # pixels of a window that holds the frame, wherever the emitter is
+ALL = 61  # pixels of a window that holds the frame, wherever the emitter is
 
 
 def sum_of_singles(scope, places, photons, dipoles=None, **options):
@@ -32,11 +32,13 @@ def sum_of_singles(scope, places, photons, dipoles=None, **options):
 
 @pytest.mark.parametrize("scope", [SCOPE, DEEP], ids=["one medium", "layers"])
 def test_a_sum_of_single_ones(scope):
-    options = ABERRATION | dict(sigma=0.05)
-    got = psf.emitters_image(scope, PLACES, PHOTONS, size=ALL, background=3.0, **options)
-    need = sum_of_singles(scope, PLACES, PHOTONS, **options)
-    assert got.shape == (14, 19)
-    assert off(got, need + 3.0, need.max()) < 1e-5
+    # A blur sees the light that the rim of a single picture cuts off: a cosine series rings there.
+    for blur, tolerance in ((0.0, 1e-5), (0.05, 1e-3)):
+        options = ABERRATION | dict(sigma=blur)
+        got = psf.emitters_image(scope, PLACES, PHOTONS, size=ALL, background=3.0, **options)
+        need = sum_of_singles(scope, PLACES, PHOTONS, **options)
+        assert got.shape == (14, 19)
+        assert off(got, need + 3.0, need.max()) < tolerance
 
 
 def test_a_sum_of_fixed_dipoles():
