@@ -187,7 +187,7 @@ def test_modes_across_the_critical_angle_take_rings():
         (
             dict(polarization="radial", pupil=lambda y, x: 1 + 0 * x),
             ValueError,
-            r"focus: polarization='radial' goes with .* JonesPupil\(radial_polarization\)",
+            r"focus: polarization='radial' goes with .*JonesPupil\(radial_polarization\)",
         ),
         (dict(nodes=30), ValueError, r"focus: `nodes` must be three integers .* got 30"),
         (dict(nodes=(8, 0, 3.5)), ValueError, "`nodes` must be three integers"),
