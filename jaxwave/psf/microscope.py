@@ -87,9 +87,10 @@ class Microscope:
                 values[name] = number(where, name, value)
         if self.samples_per_pixel is not None:
             _check.between(where, "samples_per_pixel", self.samples_per_pixel, 1, 1e4)
-        objective = Objective(
-            self.na, self.wavelength, n=self.n, layers=self.layers, motion=self.motion
-        )
+        try:
+            objective = self.objective
+        except (TypeError, ValueError) as error:  # in the words of the caller
+            raise type(error)(str(error).replace("Objective:", f"{where}:", 1)) from None
         values |= {"na": objective.na, "wavelength": objective.wavelength, "n": objective.n}
         settle(self, **values)
 

@@ -37,11 +37,8 @@ def image(model, z=Z):
 def layered(model, z, vectorial=True):
     """The same by Gibson-Lanni, with the focus put onto the emitter; pixels integrated."""
     layers = psf.coverslip_layers(n_s=model.n_sample, n_g=GLASS, n_i=GLASS, t_s=model.depth)
-    optics = dict(na=model.na, wavelength=WAVELENGTH, z=z, layers=layers, spacing=PIXEL / 5)
-    fine = psf.cartesian_dipole_intensity(None, tuple(5 * (s + 8) for s in SHAPE), **optics)
-    pixels = psf.integrate_pixels(fine, spacing=PIXEL / 5, pitch=PIXEL)
-    rows, columns = (5 * (s + 8) // 2 + 5 * (np.arange(s) - s // 2) for s in SHAPE)
-    return np.asarray(pixels, np.float64)[..., rows[:, None], columns]
+    scope = psf.Microscope(model.na, WAVELENGTH, SHAPE, pixel=PIXEL, layers=layers)
+    return np.asarray(scope.psf(z), np.float64)
 
 
 def difference(a, b):

@@ -141,7 +141,7 @@ def test_complex_is_refused():
 
 # -- a microscope --------------------------------------------------------------------------
 
-SCOPE = psf.Microscope(na=1.2, wavelength=0.6, shape=(17, 17), pitch=0.1, n=1.33)
+SCOPE = psf.Microscope(na=1.2, wavelength=0.6, shape=(17, 17), pixel=0.1, n=1.33)
 
 
 def share(p):

@@ -102,17 +102,10 @@ Z = jnp.linspace(-1.0, 1.0, 5)
 
 
 def stack(model: dict) -> jax.Array:
-    def pupil(x: jax.Array, y: jax.Array) -> jax.Array:
-        return psf.zernike_pupil(x, y, coefficients=model["zernike"], modes=MODES, wavelength=0.6)
-
-    image = psf.cartesian_dipole_intensity(
-        pupil,
-        (24, 24),
-        z=Z,
-        spacing=model["pitch"],
-        na=model["na"],
-        wavelength=0.6,
-        n=1.515,
+    image = psf.emitter_image(
+        psf.Objective(model["na"], 0.6, n=1.515),
+        psf.Window((24, 24), model["pitch"], z=Z),
+        psf.ZernikePupil(model["zernike"], MODES),
         nodes=48,
     )
     return 1e5 * image * model["pitch"] ** 2 + 1.0
@@ -220,9 +213,10 @@ def test_indices_of_sample_and_immersion_with_the_aperture() -> None:
             t_g=170.0,
             t_g_design=170.0,
         )
-        pupil = psf.round_pupil(wavelength=0.6, na=model["na"], layers=layers)
-        planes = psf.spherical_dipole_intensity(
-            pupil, (24, 24), spacing=0.1, z=jnp.linspace(-1.5, 1.5, 7), nodes=(96, 0, 48)
+        planes = psf.emitter_image(
+            psf.Objective(model["na"], 0.6, layers=layers),
+            psf.Window((24, 24), 0.1, z=jnp.linspace(-1.5, 1.5, 7)),
+            nodes=(96, 0, 48),
         )
         return 3e4 * planes + 1.0
 

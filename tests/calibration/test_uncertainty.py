@@ -224,18 +224,10 @@ def test_inflation_of_a_known_correlation() -> None:
 
 def emitter(model: dict, data: dict) -> jax.Array:
     """The image of a molecule on a camera, minus the data, in units of the noise."""
-    pupil = lambda x, y: psf.zernike_pupil(  # noqa: E731
-        x, y, coefficients=model["z4"][None], modes=[(2, 0)], wavelength=0.6
-    )
-    image = psf.cartesian_scalar_intensity(
-        pupil,
-        (25, 25),
-        spacing=model["pitch"],
-        na=model["na"],
-        wavelength=0.6,
-        n=1.33,
-        z=data["z"] - model["z"],
-        x=model["x"],
+    image = psf.scalar_focus_intensity(
+        psf.Objective(model["na"], 0.6, n=1.33),
+        psf.Window((25, 25), model["pitch"], z=data["z"] - model["z"], x=model["x"]),
+        psf.ZernikePupil(model["z4"][None], [(2, 0)], lambda y, x: 1 + 0 * x),
         nodes=16,
     )
     return (model["gain"] * image * model["pitch"] ** 2 - data["image"]) / 1e-4

@@ -71,7 +71,7 @@ def test_vmap_over_the_aperture(scope):
 
 
 def test_sampled_pupils_and_blur():
-    x, y = psf.pupil_coordinates((33, 33))
+    y, x = psf.pupil_coordinates((33, 33))
     options = dict(pupil=jnp.exp(-(x**2) - y**2), sigma=0.05)
     model = el.Microscope(**OPTICS, **options)
     assert {"pupil", "sigma"} <= set(el.parameters(model))
