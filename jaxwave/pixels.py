@@ -127,7 +127,7 @@ def _turned_mean(
     center = (cos * rows - sin * columns, sin * rows + cos * columns)
     corners = coverage.rectangle(spacing, -angle, jnp.zeros_like(y), jnp.zeros_like(x))
     turn = jnp.abs(jnp.stack([jnp.stack([cos, sin]), jnp.stack([sin, cos])]))
-    values, pitch, width = _coarser(values, pitch, width, turn @ spacing)
+    values, pitch, width = _coarser(values, pitch, width, jnp.sum(turn * spacing, axis=-1))
     first = [jnp.floor(lax.stop_gradient(c) / p) for c, p in zip(center, pitch, strict=True)]
 
     @jax.checkpoint

@@ -394,6 +394,7 @@ TABLE = {
         lambda p, s: jw.multislice(turning(p), p["m"], p["t"], birefringence=p["b"], axis=p["a"]),
         {"m": lambda s: noise(3)((3, *s)), "t": 0.21, "b": lambda s: noise(4)((3, *s))}
         | {"a": lambda s: noise(5)((3, *s)), **LIGHT},
+        programs=6,  # the light around it
     ),
     "usaf_1951": Row(
         lambda p, s: jw.usaf_1951(s, spacing=p["d"], groups=(8, 9), y=p["y"], x=p["x"]),
@@ -431,6 +432,7 @@ TABLE = {
         ),
         {"w": 0.53, "t": 31.0, "c": np.array([1.1, 0.012])},
         batched=False,
+        programs=5,  # five formulas
     ),
     "pad": Row(lambda p, s: jw.pad(lit(p), (s[0] + 3, s[1] + 2)), LIGHT),
     "crop": Row(lambda p, s: jw.crop(lit(p), (max(1, s[0] - 3), s[1])), LIGHT),
