@@ -423,7 +423,11 @@ def check_slits(where: str, width: Any, pitch: Any, count: Any) -> None:
     _check.integer(where, "count", count, 1)
     width, pitch = _check.length(where, "width", width), _check.length(where, "pitch", pitch)
     _check.broadcast(where, width=np.shape(width), pitch=np.shape(pitch))
-    if count > 1 and _check.is_concrete(width, pitch) and np.any(np.asarray(width) > pitch):
+    if (
+        count > 1
+        and _check.is_concrete(width, pitch)
+        and np.any(np.asarray(width) > np.asarray(pitch))
+    ):
         raise ValueError(
             f"{where}: slits overlap: `width` must be at most `pitch`, got {np.asarray(width)} and "
             f"{np.asarray(pitch)} µm."
