@@ -19,8 +19,22 @@ from jaxwave.apertures import (
     slits,
     zone_plate,
 )
+from jaxwave.beams import (
+    bessel_beam,
+    gaussian_beam,
+    hermite_gauss_beam,
+    laguerre_gauss_beam,
+)
+from jaxwave.coherence import (
+    gaussian_schell_beam,
+    incoherent_sum,
+    speckle,
+    spectrum,
+    total_intensity,
+)
 from jaxwave.collins import fraunhofer, ray_transfer
 from jaxwave.compute import tune_cpu
+from jaxwave.condenser import illumination_points, koehler_image
 from jaxwave.diffusers import engineered_diffuser, random_diffuser
 from jaxwave.edit import crop, flip, normalize, pad, resample, shift, stack
 from jaxwave.far import (
@@ -43,22 +57,34 @@ from jaxwave.lenses import ff_lens, four_f, lens, thin_lens
 from jaxwave.losses import anscombe_loss, gaussian_nll, nmse, poisson_deviance, poisson_nll, ssim
 from jaxwave.masks import amplitude_mask, cubic_mask, opd_mask, phase_mask, spiral_mask
 from jaxwave.materials import Material, material, materials, refractive_index
+from jaxwave.measure import (
+    centroid,
+    encircled_energy,
+    overlap,
+    radial_profile,
+    second_moments,
+    strehl_ratio,
+)
 from jaxwave.microlenses import microlens_array
 from jaxwave.mirrors import deformable_mirror, gaussian_influence
 from jaxwave.numerics import cis, fast_len
 from jaxwave.phantoms import filaments, siemens_star, slanted_edge, spheres, usaf_1951
 from jaxwave.planes import absorbing_boundary, tilted_plane
-from jaxwave.polarimetry import degree_of_polarization, mueller_matrix, stokes
 from jaxwave.polarization import (
-    jones_mask,
+    degree_of_polarization,
+    mueller_matrix,
     polarize,
+    stokes,
+    unpolarized,
+)
+from jaxwave.polarizers import (
+    jones_mask,
     polarizer,
     polarizing_beam_splitter,
     q_plate,
     retarder,
     retarder_mask,
     rotator,
-    unpolarized,
 )
 from jaxwave.propagation import angular_spectrum, carrier, fresnel
 from jaxwave.samples import multislice, scattering_slices, thin_sample
@@ -76,7 +102,7 @@ from jaxwave.sensors import (
     shot_noise,
 )
 from jaxwave.slm import dmd, levels_for_phase, slm
-from jaxwave.sources import gaussian_beam, objective_point_source, plane_wave, point_source
+from jaxwave.sources import objective_point_source, plane_wave, point_source
 from jaxwave.surfaces import (
     asphere_sag,
     axicon,
@@ -110,8 +136,19 @@ __all__ = [
     # Sources
     "plane_wave",
     "gaussian_beam",
+    "hermite_gauss_beam",
+    "laguerre_gauss_beam",
+    "bessel_beam",
     "point_source",
     "objective_point_source",
+    # Partial coherence
+    "spectrum",
+    "gaussian_schell_beam",
+    "speckle",
+    "illumination_points",
+    "koehler_image",
+    "incoherent_sum",
+    "total_intensity",
     # Propagation
     "angular_spectrum",
     "fresnel",
@@ -226,6 +263,13 @@ __all__ = [
     "poisson_nll",
     "anscombe_loss",
     "ssim",
+    # Measuring fields
+    "overlap",
+    "centroid",
+    "second_moments",
+    "encircled_energy",
+    "strehl_ratio",
+    "radial_profile",
     # Editing fields
     "pad",
     "crop",

@@ -301,7 +301,7 @@ def ray_transfer(
         ValueError: If the determinant is not one, a number is out of range or shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=1.0, wavelength=0.5, waist=8.0)
         >>> image = ray_transfer(beam, [[-2.0, 0.0], [0.0, -0.5]])
         >>> image.spacing.tolist(), round(float(image.power), 4)
@@ -370,7 +370,7 @@ def fraunhofer(
         ValueError: If ``z`` is zero, a number is out of range or the shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=1.0, wavelength=0.5, waist=8.0)
         >>> far = fraunhofer(beam, "20 mm")
         >>> round(float(far.spacing[0]), 2), round(float(far.power), 4)

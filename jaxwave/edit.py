@@ -149,7 +149,7 @@ def resample(field: AnyField, spacing: ArrayLike | str, shape: tuple[int, int]) 
         ValueError: If the spacing is not positive or a shape does not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.532, waist=4.0)
         >>> finer = resample(beam, 0.25, (128, 128))
         >>> round(float(finer.power), 4)
@@ -201,7 +201,7 @@ def shift(field: AnyField, *, y: ArrayLike | str = 0.0, x: ArrayLike | str = 0.0
         ValueError: If a shift is not finite or its shape does not broadcast.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.532, waist=4.0)
         >>> moved = shift(beam, x=2.0)
         >>> int(jnp.argmax(moved.intensity[32]))

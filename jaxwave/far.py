@@ -64,7 +64,7 @@ def rayleigh_sommerfeld(
         ValueError: If ``z`` is not finite, ``n`` is not positive or the shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=1.0, wavelength=0.5, waist=8.0)
         >>> side = rayleigh_sommerfeld(beam, "5 mm", x=100.0)  # the beam's flank, 100 µm aside
         >>> side.shape
@@ -281,7 +281,7 @@ def scalable_angular_spectrum(
         ValueError: If ``z`` is not finite, ``n`` is not positive or the shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.5, waist=2.0)
         >>> far = scalable_angular_spectrum(beam, "1 mm")
         >>> round(float(far.spacing[0]), 3), round(float(far.power), 3)
@@ -372,7 +372,7 @@ def choose_propagator(
         ValueError: If ``z`` is not finite or ``n`` is not positive.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.5, waist=2.0)
         >>> choose_propagator(beam, 20.0).name, choose_propagator(beam, 2000.0).name
         ('angular_spectrum', 'rayleigh_sommerfeld')
@@ -442,7 +442,7 @@ def propagate(
         ValueError: If ``z`` is not finite, ``n`` is not positive or the shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.5, waist=2.0)
         >>> propagate(beam, "2 mm", spacing=10.0)
         Field((64, 64) complex64, spacing=10 µm, wavelength=0.5 µm)

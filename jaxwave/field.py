@@ -5,8 +5,12 @@ The time dependence is exp(-i omega t) and is left out, so a wave traveling alon
 several wavelengths are one more batch axis.
 """
 
+import base64
 import dataclasses
+import html
+import io
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any, Self, TypeVar
 
 import jax
@@ -225,7 +229,27 @@ class Field:
     def __neg__(self) -> Self:
         return self.replace(u=-self.u)
 
-    # -- printing -------------------------------------------------------------------------
+    # -- pictures and printing ------------------------------------------------------------
+
+    def plot(self, **options: Any) -> Any:
+        """Plots the intensity and the phase; options as for :func:`jaxwave.plot.plot_field`."""
+        return import_module("jaxwave.plot").plot_field(self, **options)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentence, and a picture where one can be drawn."""
+        text = f"<pre>{html.escape(repr(self))}</pre>"
+        if not _check.is_concrete(self.u, self.spacing) or getattr(self.u, "ndim", 0) < self._rank:
+            return text
+        first = self
+        if index := (0,) * len(self.batch_shape):
+            first = self[index]
+            text += f"<pre>field[{', '.join('0' for _ in index)}] of {self.batch_shape}:</pre>"
+        try:
+            first.plot().savefig(buffer := io.BytesIO(), format="png", dpi=80)
+        except ImportError:
+            return text  # no matplotlib: the sentence is enough
+        data = base64.b64encode(buffer.getvalue()).decode()
+        return f'{text}<img alt="the field" src="data:image/png;base64,{data}">'
 
     def __repr__(self) -> str:
         shape = getattr(self.u, "shape", None)

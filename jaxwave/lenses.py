@@ -133,7 +133,7 @@ def lens(
             shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=2.0, wavelength=0.5, waist=16.0)
         >>> image = lens(beam, 1000.0, front=1500.0, back=3000.0, spacing=4.0)
         >>> back = lens(lens(beam, 1000.0, front=800.0, back=1000.0), 1000.0,
@@ -209,7 +209,7 @@ def four_f(
         ValueError: If a focal length is not positive or the pupil does not fit the field.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=2.0, wavelength=0.5, waist=16.0)
         >>> four_f(beam, "100 mm", "180 mm").spacing.tolist()
         [3.6..., 3.6...]

@@ -55,7 +55,7 @@ def tilted_plane(
         ValueError: If ``axis`` is no axis, a number is out of range or the shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((32, 32), spacing=0.5, wavelength=0.5, waist=2.0)
         >>> screen = tilted_plane(beam, 0.2)
         >>> round(float(screen.phase[16, 17]), 1)  # 2 pi sin(0.2) 0.5 / 0.5

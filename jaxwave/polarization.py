@@ -1,21 +1,20 @@
-"""Polarization: elements that turn, delay and sort the transverse components of a vector field.
+"""Polarized light: made of scalar light, and measured.
 
-Every element is a Jones matrix that acts on (Ex, Ey) of collimated light. Angles go from +x toward
-+y; the helicity +1 is (1, i)/sqrt(2), a field that turns from +x toward +y (CONVENTIONS.md).
+Angles go from +x toward +y; the helicity +1 is (1, i)/sqrt(2), a field that turns from +x toward +y
+(CONVENTIONS.md). The elements that change the polarization are in ``polarizers``.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid, numerics
+from jaxwave import _check, numerics
 from jaxwave.edit import stack
-from jaxwave.field import Field, VectorField, broadcast, with_parameters
-from jaxwave.numerics import cis
+from jaxwave.field import Field, VectorField, broadcast
 
 AXIAL = 1e-3  # share of the power in Ez above which light is not collimated
 
@@ -34,36 +33,6 @@ def collimated(where: str, field: Any) -> VectorField:
                 "element acts on collimated light. Put it into a pupil, not into a focus.",
             )
     return field
-
-
-def _act(field: VectorField, matrix: tuple[tuple[ArrayLike, ArrayLike], ...]) -> VectorField:
-    """The field behind a Jones matrix whose elements broadcast to ``(..., y, x)``."""
-    (xx, xy), (yx, yy) = matrix
-    x, y, z = (jnp.squeeze(part, -3) for part in jnp.split(field.u, 3, axis=-3))
-    u = jnp.stack([xx * x + xy * y, yx * x + yy * y, jnp.zeros_like(z)], axis=-3)
-    return field.replace(u=u.astype(field.dtype))
-
-
-def _uniaxial(
-    field: VectorField, mean: ArrayLike, difference: ArrayLike, double: Array
-) -> VectorField:
-    """Acts with ``mean`` plus ``difference`` [[c, s], [s, -c]], where ``double`` = c + i s.
-
-    Everything that has one axis at the angle a is of this kind, with c + i s = exp(2 i a).
-    """
-    c, s = difference * double.real, difference * double.imag
-    return _act(field, ((mean + c, s), (s, mean - c)))
-
-
-def _planes(*values: Array) -> list[Array]:
-    """Values ``(...)`` as planes ``(..., 1, 1)``."""
-    return [value[..., None, None] for value in values]
-
-
-def _half_turns(retardance: Array) -> tuple[Array, Array]:
-    """Mean and difference of a retarder's two transmissions."""
-    half = cis(retardance / (2 * numerics.TAU))
-    return half.real, -1j * half.imag
 
 
 # -- light of a polarization ---------------------------------------------------------------
@@ -105,14 +74,20 @@ def polarize(field: Field, jones: ArrayLike) -> VectorField:
             f"{where}: `field` must be a scalar Field, got a VectorField, which has a polarization "
             "already. Change it with polarizer, retarder, rotator or jones_mask."
         )
-    e = _numbers(where, "jones", jones, field)
+    e = jones_numbers(where, "jones", jones, field)
     if e.shape == (2,):
         e = e[:, None, None]
     if e.ndim < 3 or e.shape[-3] != 2:
         need = "must be two numbers (ex, ey), or have the axes (..., 2, y, x)"
         raise ValueError(f"{where}: `jones` {need}, got the shape {np.shape(jones)}.")
-    _check_samples(where, e.shape, field)
-    field = broadcast(field, _check.broadcast(where, field=field.batch_shape, jones=e.shape[:-3]))
+    check_samples(where, e.shape, field)
+    _check.broadcast(where, field=field.batch_shape, jones=e.shape[:-3])
+    return _polarize(field, e)
+
+
+@numerics.program()
+def _polarize(field: Field, e: Array) -> VectorField:
+    field = broadcast(field, np.broadcast_shapes(field.batch_shape, e.shape[:-3]))
     u = e * field.u[..., None, :, :]
     u = jnp.concatenate([u, jnp.zeros_like(u[..., :1, :, :])], axis=-3)
     return VectorField(u.astype(field.dtype), field.spacing, field.wavelength)
@@ -138,6 +113,7 @@ def unpolarized(field: Field) -> VectorField:
 
     Example:
         >>> from jaxwave.sources import plane_wave
+        >>> from jaxwave.polarizers import polarizer
         >>> light = unpolarized(plane_wave((8, 8), spacing=0.5, wavelength=0.532))
         >>> [round(float(polarizer(light, angle).power.sum()), 5) for angle in (0.0, 1.0)]
         [0.5, 0.5]
@@ -146,353 +122,158 @@ def unpolarized(field: Field) -> VectorField:
         J. W. Goodman, *Statistical Optics*, 2nd ed., Sec. 4.3.
     """
     half = np.sqrt(0.5)
-    return stack([polarize(field, jones) for jones in ((half, 0.0), (0.0, half))])
+    return stack([polarize(field, np.array(jones)) for jones in ((half, 0.0), (0.0, half))])
 
 
-def _numbers(where: str, name: str, value: ArrayLike, field: Field) -> Array:
+def jones_numbers(where: str, name: str, value: ArrayLike, field: Field) -> Array:
     """Finite complex numbers of the field's precision."""
     _check.finite_array(where, name, value)
     return jnp.asarray(value).astype(field.dtype)
 
 
-def _check_samples(where: str, shape: tuple[int, ...], field: Field) -> None:
+def check_samples(where: str, shape: tuple[int, ...], field: Field) -> None:
+    """Requires Jones vectors or matrices on the field's samples, or one for all."""
     if shape[-2:] != (1, 1):
         _check.same_grid(where, "jones", shape, field.shape)
 
 
-# -- elements ------------------------------------------------------------------------------
+# -- read-outs -----------------------------------------------------------------------------
+
+# The matrices whose means are the four Stokes parameters.
+_PAULI = np.array([[[1, 0], [0, 1]], [[1, 0], [0, -1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]]])
 
 
-def polarizer(field: VectorField, angle: ArrayLike, *, leakage: ArrayLike = 0.0) -> VectorField:
-    r"""Passes light through a linear polarizer.
+def stokes(field: VectorField) -> Array:
+    r"""Stokes parameters of a field on its samples.
 
-    .. math:: J = \mathbf a\mathbf a^\top + \sqrt{\epsilon}\,(1 - \mathbf a\mathbf a^\top),
-        \qquad \mathbf a = (\cos\alpha, \sin\alpha)
+    .. math:: S_0 = |E_x|^2 + |E_y|^2,\quad S_1 = |E_x|^2 - |E_y|^2,\quad
+        S_2 = 2\,\mathrm{Re}(E_x^* E_y),\quad S_3 = 2\,\mathrm{Im}(E_x^* E_y)
 
-    Valid for collimated light: E_z is dropped. :math:`\epsilon` is what an extinction ratio
-    :math:`1/\epsilon : 1` tells; at zero its gradient counts as zero.
+    Exact for collimated light; E_z is left out. S3 is the power of the helicity +1 minus that of
+    the helicity -1. Stokes parameters of light that does not interfere add up:
+    ``stokes(field).sum(0)`` for the modes of :func:`unpolarized`.
 
     Args:
         field: The vector field, ``(..., 3, y, x)``.
-        angle: Transmission axis, from +x toward +y, ``(...)`` [rad].
-        leakage: Share of the crossed light's power that passes, ``(...)`` [none].
 
     Returns:
-        The field behind the polarizer.
+        (S0, S1, S2, S3), ``(..., 4, y, x)`` [power/µm²].
 
     Raises:
         TypeError: If ``field`` is not a vector field.
-        ValueError: If a number is out of range or the shapes do not fit.
 
     Example:
         >>> from jaxwave.sources import plane_wave
-        >>> wave = polarize(plane_wave((8, 8), spacing=0.5, wavelength=0.532), (1, 0))
-        >>> round(float(polarizer(wave, jnp.pi / 3).power), 5)
-        0.25
+        >>> wave = plane_wave((2, 2), spacing=0.5, wavelength=0.532)
+        >>> [round(float(s), 4) for s in stokes(polarize(wave, (0.6, 0.8j)))[:, 0, 0]]
+        [1.0, -0.28, 0.0, 0.96]
 
     References:
-        E. Hecht, *Optics*, 5th ed., Sec. 8.2.1 (Malus's law) and 8.13.2.
+        J. D. Jackson, *Classical Electrodynamics*, 3rd ed., Sec. 7.2, Eq. 7.27.
     """
-    where = "polarizer"
-    field = collimated(where, field)
-    _check.finite(where, "angle", angle, unit="rad")
-    _check.between(where, "leakage", leakage, 0, 1)
-    field, values = with_parameters(where, field, angle=angle, leakage=leakage)
-    angle, leak = _planes(*values)
-    leak = numerics.safe_sqrt(leak)
-    return _uniaxial(field, (1 + leak) / 2, (1 - leak) / 2, cis(2 * angle / numerics.TAU))
+    return _stokes(collimated("stokes", field))
 
 
-def retarder(field: VectorField, retardance: ArrayLike, angle: ArrayLike) -> VectorField:
-    r"""Passes light through a linear retarder (wave plate).
+@numerics.program()
+def _stokes(field: VectorField) -> Array:
+    x, y, _ = (jnp.squeeze(part, -3) for part in jnp.split(field.u, 3, axis=-3))
+    px, py, cross = x.real**2 + x.imag**2, y.real**2 + y.imag**2, 2 * x.conj() * y
+    return jnp.stack([px + py, px - py, cross.real, cross.imag], axis=-3)
 
-    .. math:: J = \cos\tfrac\delta2 - i \sin\tfrac\delta2
-        \begin{pmatrix} \cos 2\alpha & \sin 2\alpha \\ \sin 2\alpha & -\cos 2\alpha \end{pmatrix}
 
-    Valid for collimated light: E_z is dropped. The mean path of the two axes is left out, so light
-    along the fast axis is ahead by :math:`\delta/2`, across it behind by as much. A half-wave plate
-    has :math:`\delta = \pi`, a quarter-wave plate :math:`\pi/2`: with its fast axis along x it
-    turns light at +45° into the helicity +1. The retardance is that of every wavelength of a batch;
-    a plate of the path difference d has ``2 * pi * d / field.wavelength``.
+def degree_of_polarization(stokes: ArrayLike) -> Array:
+    r"""Degree of polarization of light given by its Stokes parameters.
+
+    .. math:: p = \sqrt{S_1^2 + S_2^2 + S_3^2}\,/\,S_0
+
+    Exact. One for every single mode; sum the parameters of modes that do not interfere first. Dark
+    samples have the degree zero.
 
     Args:
-        field: The vector field, ``(..., 3, y, x)``.
-        retardance: Delay of the slow axis against the fast one, ``(...)`` [rad].
-        angle: Fast axis, from +x toward +y, ``(...)`` [rad].
+        stokes: Stokes parameters, ``(..., 4, y, x)`` [power/µm²].
 
     Returns:
-        The field behind the plate, with the same power.
+        Degree of polarization, ``(..., y, x)``, 0 to 1.
 
     Raises:
-        TypeError: If ``field`` is not a vector field or the axis is missing.
-        ValueError: If a number is not finite or the shapes do not fit.
+        ValueError: If axis -3 has not four entries.
 
     Example:
-        >>> from jaxwave.sources import plane_wave
-        >>> wave = polarize(plane_wave((8, 8), spacing=0.5, wavelength=0.532), (1, 0))
-        >>> turned = retarder(wave, jnp.pi, jnp.pi / 4)
-        >>> [round(float(jnp.abs(turned.u[k, 0, 0]) * 4), 4) for k in range(2)]
-        [0.0, 1.0]
+        >>> half = jnp.array([2.0, 1.0, 0.0, 0.0])[:, None, None]
+        >>> degree_of_polarization(half).item()
+        0.5
 
     References:
-        E. Hecht, *Optics*, 5th ed., Sec. 8.7.1 and 8.13.2.
+        J. W. Goodman, *Statistical Optics*, 2nd ed., Sec. 4.3.
     """
-    where = "retarder"
-    field = collimated(where, field)
-    _check.finite(where, "retardance", retardance, unit="rad")
-    _check.finite(where, "angle", angle, unit="rad")
-    field, values = with_parameters(where, field, retardance=retardance, angle=angle)
-    retardance, angle = _planes(*values)
-    return _uniaxial(field, *_half_turns(retardance), cis(2 * angle / numerics.TAU))
-
-
-def retarder_mask(field: VectorField, retardance: ArrayLike, angle: ArrayLike) -> VectorField:
-    r"""Passes light through a retarder whose retardance and axis differ from sample to sample.
-
-    .. math:: J(y, x) = \cos\tfrac\delta2 - i \sin\tfrac\delta2
-        \begin{pmatrix} \cos 2\alpha & \sin 2\alpha \\ \sin 2\alpha & -\cos 2\alpha \end{pmatrix}
-
-    Valid for a thin element in collimated light: a liquid-crystal panel, a birefringent sample.
-    The mean path is left out, as in :func:`retarder`; add it with
-    :func:`~jaxwave.masks.opd_mask`.
-
-    Args:
-        field: The vector field, ``(..., 3, y, x)``.
-        retardance: Delay of the slow axis on the field's samples, ``(..., y, x)`` [rad].
-        angle: Fast axis on the field's samples, from +x toward +y, ``(..., y, x)`` [rad].
-
-    Returns:
-        The field behind the element, with the same power.
-
-    Raises:
-        TypeError: If ``field`` is not a vector field or a map is complex.
-        ValueError: If a map does not fit the field's samples or is not finite.
-
-    Example:
-        >>> from jaxwave.sources import plane_wave
-        >>> wave = polarize(plane_wave((4, 4), spacing=0.5, wavelength=0.532), (1, 0))
-        >>> panel = retarder_mask(wave, jnp.full((4, 4), jnp.pi), jnp.zeros((4, 4)))
-        >>> round(float(panel.power), 5)
-        1.0
-
-    References:
-        M. J. Escuti, J. Kim, M. W. Kudenov, Opt. Photon. News 27(2), 22 (2016).
-    """
-    where = "retarder_mask"
-    field = collimated(where, field)
-    maps = []
-    for name, value in (("retardance", retardance), ("angle", angle)):
-        _check.at_least(where, name, value, 2, "(..., y, x)")
-        _check.finite_array(where, name, value)
-        value = _check.real_array(where, name, value, fix="Use jones_mask.")
-        _check.same_grid(where, name, value.shape, field.shape)
-        maps.append(value.astype(field.real_dtype))
-    retardance, angle = maps
-    shapes = {"retardance": retardance.shape[:-2], "angle": angle.shape[:-2]}
-    field = broadcast(field, _check.broadcast(where, field=field.batch_shape, **shapes))
-    return _uniaxial(field, *_half_turns(retardance), cis(2 * angle / numerics.TAU))
-
-
-def rotator(field: VectorField, angle: ArrayLike) -> VectorField:
-    r"""Turns the polarization of light (optical activity, a Faraday rotator).
-
-    .. math:: J = \begin{pmatrix} \cos\alpha & -\sin\alpha \\ \sin\alpha & \cos\alpha \end{pmatrix}
-
-    Valid for collimated light: E_z is dropped. The picture stays as it is; only the direction of
-    the field turns.
-
-    Args:
-        field: The vector field, ``(..., 3, y, x)``.
-        angle: Angle from +x toward +y, ``(...)`` [rad].
-
-    Returns:
-        The field with its polarization turned, with the same power.
-
-    Raises:
-        TypeError: If ``field`` is not a vector field.
-        ValueError: If the angle is not finite or its shape does not fit.
-
-    Example:
-        >>> from jaxwave.sources import plane_wave
-        >>> wave = polarize(plane_wave((8, 8), spacing=0.5, wavelength=0.532), (1, 0))
-        >>> round(float(polarizer(rotator(wave, 0.3), 0.3).power), 5)
-        1.0
-
-    References:
-        E. Hecht, *Optics*, 5th ed., Sec. 8.10.
-    """
-    where = "rotator"
-    field = collimated(where, field)
-    _check.finite(where, "angle", angle, unit="rad")
-    field, values = with_parameters(where, field, angle=angle)
-    turn = cis(_planes(*values)[0] / numerics.TAU)
-    return _act(field, ((turn.real, -turn.imag), (turn.imag, turn.real)))
-
-
-def q_plate(
-    field: VectorField,
-    q: float,
-    *,
-    retardance: ArrayLike = np.pi,
-    angle: ArrayLike = 0.0,
-    y: ArrayLike | str = 0.0,
-    x: ArrayLike | str = 0.0,
-) -> VectorField:
-    r"""Passes light through a retarder whose axis turns with the azimuth (vortex retarder).
-
-    .. math:: \alpha(\phi) = q\,\phi + \alpha_0
-
-    in the matrix of :func:`retarder`. Valid for a thin element in collimated light. A half-wave
-    plate flips the helicity: +1 leaves as -1 with the phase :math:`+2q\phi`, a vortex of the
-    charge 2q, and -1 leaves with the charge -2q. q = 1/2 makes radial light of light along x. A
-    sample on the center sees every axis and passes the mean, :math:`\cos(\delta/2)`.
-
-    Args:
-        field: The vector field, ``(..., 3, y, x)``.
-        q: Turns of the axis in one turn of the azimuth, a multiple of 1/2.
-        retardance: Delay of the slow axis, ``(...)`` [rad]; by default a half-wave plate.
-        angle: Fast axis at the azimuth zero, from +x toward +y, ``(...)`` [rad].
-        y: Center of the plate, ``(...)`` [µm].
-        x: Center of the plate, ``(...)`` [µm].
-
-    Returns:
-        The field behind the plate, with the same power.
-
-    Raises:
-        TypeError: If ``field`` is not a vector field.
-        ValueError: If ``q`` is no multiple of 1/2, a number is not finite or shapes do not fit.
-
-    Example:
-        >>> from jaxwave.sources import plane_wave
-        >>> wave = polarize(plane_wave((9, 9), spacing=0.5, wavelength=0.532), (1, 0))
-        >>> radial = q_plate(wave, 0.5)
-        >>> [round(float(jnp.abs(radial.u[k, 8, 4]) * 4.5), 3) for k in range(2)]
-        [0.0, 1.0]
-
-    References:
-        L. Marrucci, C. Manzo, D. Paparo, Phys. Rev. Lett. 96, 163905 (2006).
-    """
-    where = "q_plate"
-    field = collimated(where, field)
-    check_charge(where, q)
-    y, x = _check.length(where, "y", y), _check.length(where, "x", x)
-    numbers = {"retardance": retardance, "angle": angle, "y": y, "x": x}
-    for name, value in numbers.items():
-        _check.finite(where, name, value)
-    field, values = with_parameters(where, field, **numbers)
-    retardance, angle, y, x = _planes(*values)
-    rows, columns = grid.coordinates(field.shape, field.spacing)
-    turn = _azimuth(columns - x, rows - y)
-    turn = (turn if q >= 0 else turn.conj()) ** abs(round(2 * q))
-    double = cis(2 * angle / numerics.TAU) * turn
-    return _uniaxial(field, *_half_turns(retardance), double)
-
-
-def check_charge(where: str, q: Any) -> None:
-    """Requires a multiple of 1/2, known when the program is built."""
-    if not isinstance(q, int | float | np.number) or 2 * q != np.round(2 * q):
-        raise ValueError(f"{where}: `q` must be a multiple of 1/2, such as 0.5 or -1, got {q!r}.")
-
-
-def _azimuth(x: Array, y: Array) -> Array:
-    """exp(i phi), zero at the center."""
-    square = x**2 + y**2
-    center = square == 0
-    scale = jnp.where(center, 0, 1 / jnp.sqrt(jnp.where(center, 1, square)))
-    return jax.lax.complex(*jnp.broadcast_arrays(x * scale, y * scale))
-
-
-def jones_mask(field: VectorField, jones: ArrayLike) -> VectorField:
-    r"""Passes light through an element given by its Jones matrix.
-
-    .. math:: \begin{pmatrix} E_x' \\ E_y' \end{pmatrix} =
-        \begin{pmatrix} J_{xx} & J_{xy} \\ J_{yx} & J_{yy} \end{pmatrix}
-        \begin{pmatrix} E_x \\ E_y \end{pmatrix}
-
-    Valid for a thin element in collimated light: E_z is dropped. The matrix may differ from sample
-    to sample: a metasurface, a patterned polarizer, a camera's pixels.
-
-    Args:
-        field: The vector field, ``(..., 3, y, x)``.
-        jones: Matrix, shape ``(2, 2)`` or ``(..., 2, 2, y, x)``, rows first [none].
-
-    Returns:
-        The field behind the element.
-
-    Raises:
-        TypeError: If ``field`` is not a vector field.
-        ValueError: If the matrix has another shape or is not finite.
-
-    Example:
-        >>> from jaxwave.sources import plane_wave
-        >>> wave = polarize(plane_wave((4, 4), spacing=0.5, wavelength=0.532), (1, 0))
-        >>> jones_mask(wave, [[0, 1], [1, 0]]).u[:2, 0, 0].real.tolist()
-        [0.0, 0.5]
-
-    References:
-        R. C. Jones, J. Opt. Soc. Am. 31, 488 (1941).
-    """
-    where = "jones_mask"
-    field = collimated(where, field)
-    j = _numbers(where, "jones", jones, field)
-    if j.shape == (2, 2):
-        j = j[..., None, None]
-    if j.ndim < 4 or j.shape[-4:-2] != (2, 2):
+    s = _check.real_array("degree_of_polarization", "stokes", stokes)
+    if s.ndim < 3 or s.shape[-3] != 4:
         raise ValueError(
-            f"{where}: `jones` must have the shape (2, 2) or the axes (..., 2, 2, y, x), got "
-            f"{np.shape(jones)}. Put the axes of the matrix in front of those of the samples."
+            "degree_of_polarization: `stokes` must have the axes (..., 4, y, x), got the shape "
+            f"{s.shape}. Use stokes(field)."
         )
-    _check_samples(where, j.shape, field)
-    field = broadcast(field, _check.broadcast(where, field=field.batch_shape, jones=j.shape[:-4]))
-    (xx, xy), (yx, yy) = (
-        [jnp.squeeze(e, (-4, -3)) for e in jnp.split(row, 2, axis=-3)]
-        for row in jnp.split(j, 2, axis=-4)
+    return _degree(s)
+
+
+@numerics.program()
+def _degree(s: Array) -> Array:
+    total, *rest = (jnp.squeeze(part, -3) for part in jnp.split(s, 4, axis=-3))
+    lit = total > 0
+    return jnp.where(
+        lit,
+        numerics.safe_sqrt(rest[0] ** 2 + rest[1] ** 2 + rest[2] ** 2) / jnp.where(lit, total, 1),
+        0,
     )
-    return _act(field, ((xx, xy), (yx, yy)))
 
 
-def polarizing_beam_splitter(
-    field: VectorField, *, angle: ArrayLike = 0.0, leakage: ArrayLike = 0.0
-) -> tuple[VectorField, VectorField]:
-    r"""Splits light into two orthogonal polarizations.
+def mueller_matrix(system: Callable[[VectorField], VectorField], field: Field) -> Array:
+    r"""Mueller matrix of an optical system, sample by sample.
 
-    .. math:: J_t = \sqrt{1-\epsilon}\,P + \sqrt\epsilon\,(1 - P), \qquad
-        J_r = \sqrt\epsilon\,P + \sqrt{1-\epsilon}\,(1 - P), \qquad P = \mathbf a\mathbf a^\top
+    .. math:: \mathbf S_\mathrm{out}(y, x) = M(y, x)\,\mathbf s_\mathrm{in}, \qquad
+        M_{ij} = \tfrac12 \mathrm{tr}\bigl(\sigma_i J \sigma_j J^\dagger\bigr)
 
-    Valid for collimated light: E_z is dropped. The powers of the two ports add up to that of the
-    input. The mirror image of the reflected port is left out; see :func:`~jaxwave.edit.flip`.
+    where :math:`\mathbf s_\mathrm{in}` are the Stokes parameters of the polarization that ``field``
+    is given, normalized to :math:`s_0 = 1`, and J is what the system makes of its light along x
+    and along y. Exact for every linear system. Matrices of modes that do not interfere add up.
 
     Args:
-        field: The vector field, ``(..., 3, y, x)``.
-        angle: Axis that is transmitted, from +x toward +y, ``(...)`` [rad].
-        leakage: Share of the power that leaves by the wrong port, ``(...)`` [none].
+        system: What the light passes through, a function or a model from field to field.
+        field: Light without polarization that the system is asked with, ``(..., y, x)``.
 
     Returns:
-        The transmitted and the reflected field.
+        The matrix, ``(..., 4, 4, y, x)`` [power/µm²].
 
     Raises:
-        TypeError: If ``field`` is not a vector field.
-        ValueError: If a number is out of range or the shapes do not fit.
+        TypeError: If ``field`` is not a scalar field or the system does not return a vector field.
 
     Example:
         >>> from jaxwave.sources import plane_wave
-        >>> wave = polarize(plane_wave((8, 8), spacing=0.5, wavelength=0.532), (0.6, 0.8))
-        >>> [round(float(port.power), 4) for port in polarizing_beam_splitter(wave)]
-        [0.36, 0.64]
+        >>> wave = plane_wave((2, 2), spacing=0.5, wavelength=0.532)
+        >>> from jaxwave.polarizers import polarizer
+        >>> m = mueller_matrix(lambda light: polarizer(light, 0.0), wave)[..., 0, 0]
+        >>> [[round(float(e), 3) for e in row] for row in m[:2]]
+        [[0.5, 0.5, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]
 
     References:
-        E. Hecht, *Optics*, 5th ed., Sec. 8.4.3 and 8.6.
+        C. F. Bohren and D. R. Huffman, *Absorption and Scattering of Light by Small Particles*,
+        Sec. 2.11.6.
     """
-    where = "polarizing_beam_splitter"
-    field = collimated(where, field)
-    _check.finite(where, "angle", angle, unit="rad")
-    _check.between(where, "leakage", leakage, 0, 1)
-    field, values = with_parameters(where, field, angle=angle, leakage=leakage)
-    angle, leak = _planes(*values)
-    right, wrong = numerics.safe_sqrt(1 - leak), numerics.safe_sqrt(leak)
-    mean, difference, double = (
-        (right + wrong) / 2,
-        (right - wrong) / 2,
-        cis(2 * angle / numerics.TAU),
-    )
-    return _uniaxial(field, mean, difference, double), _uniaxial(field, mean, -difference, double)
+    where = "mueller_matrix"
+    columns = []
+    for jones in ((1.0, 0.0), (0.0, 1.0)):
+        out = system(polarize(field, np.array(jones)))
+        if not isinstance(out, VectorField):
+            raise TypeError(
+                f"{where}: `system` must return a VectorField, got {type(out).__name__}."
+            )
+        columns.append(collimated(where, out).u[..., :2, :, :])
+    return _mueller(columns[0], columns[1])
+
+
+@numerics.program()
+def _mueller(x: Array, y: Array) -> Array:
+    j = jnp.stack([x, y], axis=-3)  # (..., row, column, y, x)
+    sigma = _PAULI.astype(j.dtype)
+    turn = "iab,...bcyx,jcd,...adyx->...ijyx"
+    m = jnp.einsum(turn, sigma, j, sigma, j.conj(), precision="highest")
+    return 0.5 * m.real

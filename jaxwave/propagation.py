@@ -128,7 +128,7 @@ def fresnel(
         ValueError: If ``z`` is not finite, ``n`` is not positive or the shapes do not fit.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((128, 128), spacing=1.0, wavelength=0.5, waist=10.0)
         >>> round(float(fresnel(beam, 500.0).power), 4)
         1.0

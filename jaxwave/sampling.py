@@ -307,7 +307,7 @@ def propagation_sampling(
         TypeError: If a value is traced.
 
     Example:
-        >>> from jaxwave.sources import gaussian_beam
+        >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((128, 128), spacing=0.5, wavelength=0.5, waist=2.0)
         >>> propagation_sampling(beam, 100.0).ok, propagation_sampling(beam, 2000.0).ok
         (True, False)

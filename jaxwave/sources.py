@@ -14,7 +14,7 @@ from jaxwave.field import Field, complex_dtype
 from jaxwave.numerics import TwoWord, cis, word
 
 
-def _setup(
+def checked(
     where: str, shape: Any, spacing: Any, wavelength: Any, dtype: Any, **parameters: Any
 ) -> tuple[tuple[int, int], Array, Array, *tuple[Array, ...]]:
     """Checks what all sources share: the shape, the spacing, the wavelength, the parameters."""
@@ -33,7 +33,7 @@ def _setup(
     return shape, pair, wavelength, *values.values()
 
 
-def _common(pair: Array, *parameters: Array) -> tuple[Array, ...]:
+def common(pair: Array, *parameters: Array) -> tuple[Array, ...]:
     """Broadcasts spacing, wavelength and parameters to the common batch axes."""
     batch = np.broadcast_shapes(pair.shape[:-1], *(p.shape for p in parameters))
     return jnp.broadcast_to(pair, (*batch, 2)), *(jnp.broadcast_to(p, batch) for p in parameters)
@@ -45,7 +45,7 @@ def _plain_ramp(count: int, *parameters: Array) -> Array:
 
 
 @numerics.with_plain_derivative(_plain_ramp)
-def _ramp_turns(count: int, *parameters: Array) -> Array:
+def ramp_turns(count: int, *parameters: Array) -> Array:
     """Phase k x along one axis, a hundred turns at the edge of a large grid."""
     dtype = parameters[0].dtype
     if dtype == jnp.float64:
@@ -57,7 +57,7 @@ def _ramp_turns(count: int, *parameters: Array) -> Array:
 
 def _ramps(count: int, *parameters: Array) -> Array:
     def one(*p: Array) -> Array:
-        return cis(_ramp_turns(count, *p))
+        return cis(ramp_turns(count, *p))
 
     return numerics.vectorize(one, parameters[0].shape)(*parameters)
 
@@ -105,7 +105,7 @@ def plane_wave(
     _check.nonnegative("plane_wave", "power", power)
     _check.positive("plane_wave", "n", n)
     numbers = {"kx": kx, "ky": ky, "power": power}
-    shape, pair, wave, *values = _setup("plane_wave", shape, spacing, wavelength, dtype, **numbers)
+    shape, pair, wave, *values = checked("plane_wave", shape, spacing, wavelength, dtype, **numbers)
     slope = (values[1], values[0])
     if _check.is_concrete(slope):
         turns = [np.asarray(k, np.float64) / numerics.TAU for k in slope]
@@ -116,103 +116,10 @@ def plane_wave(
 
 @numerics.program("shape")
 def _plane_wave(shape: tuple[int, int], *parameters: Array) -> Field:
-    pair, wavelength, kx, ky, power = _common(*parameters)
+    pair, wavelength, kx, ky, power = common(*parameters)
     u_y = _ramps(shape[0], pair[..., 0], ky)[..., :, None]
     u_x = _ramps(shape[1], pair[..., 1], kx)[..., None, :]
     return normalize(Field(u_y * u_x, pair, wavelength), power=power)
-
-
-def gaussian_beam(
-    shape: tuple[int, int],
-    *,
-    spacing: ArrayLike | str,
-    wavelength: ArrayLike | str,
-    waist: ArrayLike | str,
-    z: ArrayLike | str = 0.0,
-    n: ArrayLike = 1.0,
-    power: ArrayLike = 1.0,
-    dtype: Any = None,
-) -> Field:
-    r"""Makes a Gaussian beam at a distance from its waist.
-
-    .. math:: u = \sqrt{\frac{2P}{\pi}}\,\frac{1}{w_0 (1 + i z/z_R)}
-        \exp\!\left[-\frac{x^2 + y^2}{w_0^2 (1 + i z/z_R)}\right],
-        \qquad z_R = \frac{\pi n w_0^2}{\lambda}
-
-    Paraxial: valid while the divergence :math:`\lambda/(\pi n w_0) \ll 1`. The carrier is left
-    out, the Gouy phase is in. Normalized analytically: the power counts the whole plane.
-
-    Args:
-        shape: Number of samples (ny, nx).
-        spacing: Sample spacing, one number or ``(..., 2)`` as (dy, dx) [µm].
-        wavelength: Vacuum wavelength, ``(...)`` [µm].
-        waist: Radius where the waist's amplitude is 1/e, ``(...)`` [µm].
-        z: Distance behind the waist (negative: in front), ``(...)`` [µm].
-        n: Refractive index of the medium, ``(...)``.
-        power: Power of the beam, ``(...)`` [power].
-        dtype: complex64 or complex128; by default JAX's precision.
-
-    Returns:
-        The field.
-
-    Raises:
-        ValueError: If a number is out of range or the shapes do not fit.
-
-    Example:
-        >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.532, waist=4.0)
-        >>> round(float(beam.power), 5)
-        1.0
-
-    References:
-        L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 3.2, Eq. 3.7.
-    """
-    _check.positive("gaussian_beam", "waist", _check.length("gaussian_beam", "waist", waist))
-    _check.positive("gaussian_beam", "n", n)
-    _check.nonnegative("gaussian_beam", "power", power)
-    numbers = {"waist": waist, "z": z, "n": n, "power": power}
-    shape, pair, wave, *values = _setup(
-        "gaussian_beam", shape, spacing, wavelength, dtype, **numbers
-    )
-    _check_beam("gaussian_beam", shape, pair, (*values[:2], wave, values[2]))
-    return _gaussian_beam(shape, pair, wave, *values)
-
-
-@numerics.program("shape")
-def _gaussian_beam(shape: tuple[int, int], *parameters: Array) -> Field:
-    pair, wavelength, waist, z, n, power = _common(*parameters)
-    y, x = grid.coordinates(shape, pair)
-    w, ratio, amplitude = (
-        a[..., None, None]
-        for a in (
-            waist,
-            z * wavelength / (jnp.pi * n * waist**2),
-            numerics.safe_sqrt(2 * power / jnp.pi),
-        )
-    )
-    one = 1 + ratio**2
-    # exp(-r2/(w2 (1 + i s))) = exp(-r2/(w2 (1+s2))) cis(r2 s / (2 pi w2 (1 + s2))), separable
-    exponent_y, exponent_x = y**2 / (w**2 * one), x**2 / (w**2 * one)
-    envelope = jnp.exp(-exponent_y) * jnp.exp(-exponent_x)
-    curvature = cis(exponent_y * ratio / numerics.TAU) * cis(exponent_x * ratio / numerics.TAU)
-    gouy = (1 - 1j * ratio) / one
-    return Field(amplitude / w * envelope * curvature * gouy, pair, wavelength)
-
-
-def _check_beam(where: str, shape: tuple[int, int], pair: Array, numbers: Sequence[Array]) -> None:
-    """Warns, where known, of a beam that is not paraxial, leaves its window or lacks samples."""
-    if not _check.is_concrete(pair, *numbers):
-        return
-    waist, z, wavelength, n = (np.asarray(a, np.float64) for a in numbers)
-    divergence = wavelength / (np.pi * n * waist)
-    if np.any(divergence > 0.5):
-        _check.warn(
-            where,
-            f"the beam diverges by {float(np.max(divergence)):.3g} rad, where the paraxial form "
-            f"is wrong. Use a waist of at least {float(np.max(0.64 * wavelength / n)):.3g} µm, or "
-            "focus a beam with psf.high_na_ff_lens.",
-        )
-    radius = waist * np.hypot(1, z * divergence / waist)
-    sampling.warn_beam(where, shape, pair, radius, 1 / (np.pi * waist))
 
 
 # -- point sources -------------------------------------------------------------------------
@@ -332,14 +239,14 @@ def point_source(
     _check.positive(where, "n", n)
     _check.nonnegative(where, "power", power)
     numbers = {"z": z, "n": n, "y": y, "x": x, "power": power}
-    shape, pair, wave, *values = _setup(where, shape, spacing, wavelength, dtype, **numbers)
+    shape, pair, wave, *values = checked(where, shape, spacing, wavelength, dtype, **numbers)
     _check_wave(where, shape, pair, (values[0], wave, *values[1:4]))
     return _point_source(shape, pair, wave, *values)
 
 
 @numerics.program("shape")
 def _point_source(shape: tuple[int, int], *parameters: Array) -> Field:
-    pair, wavelength, z, n, y0, x0, power = _common(*parameters)
+    pair, wavelength, z, n, y0, x0, power = common(*parameters)
     u = _spherical_waves(shape, z, wavelength, n, pair, y0, x0)
     amplitude = numerics.safe_sqrt(power / (4 * jnp.pi))[..., None, None]
     return Field(amplitude * u, pair, wavelength)
@@ -471,13 +378,13 @@ def objective_point_source(
     _check.numerical_aperture(where, na, n)
     _check.nonnegative(where, "power", power)
     numbers = {"f": f, "na": na, "n": n, "z": z, "y": y, "x": x, "power": power}
-    size, pair, *rest = _setup(where, shape, spacing, wavelength, dtype, **numbers)
+    size, pair, *rest = checked(where, shape, spacing, wavelength, dtype, **numbers)
     _check_pupil(where, size, pair, rest[1], rest[2])
     return _objective_point_source(size, pair, *rest)
 
 
 @numerics.program("shape")
 def _objective_point_source(shape: tuple[int, int], *parameters: Array) -> Field:
-    pair, wavelength, f, na, n, z, y0, x0, power = _common(*parameters)
+    pair, wavelength, f, na, n, z, y0, x0, power = common(*parameters)
     u = _objective_waves(shape, z, wavelength, n, pair, y0, x0, f, na)
     return normalize(Field(u, pair, wavelength), power=power)

@@ -27,9 +27,9 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         {"jaxlib"},
     ),
     "physics": (
-        "sampling sources collins propagation far planes lenses surfaces gratings diffusers "
-        "microlenses pixels apertures masks slm mirrors polarization polarimetry zernike materials "
-        "samples phantoms imaging sensors psf/ losses",
+        "sampling sources beams coherence collins propagation far planes lenses surfaces gratings "
+        "diffusers microlenses pixels apertures masks slm mirrors polarization polarizers zernike "
+        "materials samples phantoms condenser measure imaging sensors psf/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),

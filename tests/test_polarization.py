@@ -243,3 +243,31 @@ def test_a_focus_is_no_place_for_a_polarizer():
     focus = jw.vector_field(u, spacing=0.1, wavelength=0.5)
     with pytest.warns(jw.JaxwaveWarning, match="polarizer: 0.33 of the light is in Ez"):
         jw.polarizer(focus, 0.3)
+
+
+# -- dipoles -------------------------------------------------------------------------------
+
+
+def test_dipoles_in_two_polarization_channels():
+    """The shares of both channels against Axelrod's integrals over the aperture."""
+    na, n = 1.2, 1.33
+    t, w = np.polynomial.legendre.leggauss(60)
+    edge = np.arcsin(na / n)
+    theta, w = edge * (t[:, None] + 1) / 2, w[:, None] * edge / 2
+    phi = (np.arange(64) + 0.5) / 64 * TAU
+    c, s = np.cos(theta), np.sin(theta)
+    # Fields of a dipole along x and along z behind the objective, by rotation about the azimuth.
+    fields = {
+        (1.0, 0.0, 0.0): (c * np.cos(phi) ** 2 + np.sin(phi) ** 2, (c - 1) * np.sin(2 * phi) / 2),
+        (0.0, 0.0, 1.0): (-s * np.cos(phi), -s * np.sin(phi)),
+    }
+    for dipole, parts in fields.items():
+        need = [np.sum(part**2 * s * w) for part in parts]
+        objective = psf.Objective(na=na, wavelength=0.6, n=n)
+        back = psf.dipole_pupil(objective, (96, 96), spacing=80.0, f=3000.0, dipole=dipole)
+        ports = jw.polarizing_beam_splitter(back)
+        shares = [float(port.power / back.power) for port in ports]
+        np.testing.assert_allclose(shares, np.array(need) / np.sum(need), atol=2e-3)
+        images = [jw.ff_lens(p, 180e3, spacing=6.5, shape=(16, 16)).intensity for p in ports]
+        whole = jw.ff_lens(back, 180e3, spacing=6.5, shape=(16, 16)).intensity
+        assert error(images[0] + images[1], whole) < 1e-5

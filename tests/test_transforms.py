@@ -11,6 +11,7 @@ import dataclasses
 import re
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -52,6 +53,7 @@ def turning(p):
 D = np.array([0.45, 0.5])
 GRID = {"d": D, "w": 0.53}
 VIEW = {"to": 1.3 * D, "y": 0.3, "x": -0.2}
+AXIS = {"z": 1.0, "n": 1.2, "y": 0.3, "x": -0.2, "ky": 0.2, "kx": -0.3, "power": 1.3}
 LIGHT = {"re": noise(1), "im": noise(2), **GRID}
 TURNED = {"angle": 0.37, "y": 0.1, "x": -0.07}
 
@@ -86,7 +88,61 @@ TABLE = {
         programs=3,
     ),
     "plane_wave": source(jw.plane_wave, kx=0.7, ky=-0.4, power=1.3),
-    "gaussian_beam": source(jw.gaussian_beam, waist=1.1, z=5.0, n=1.2, power=1.3),
+    "gaussian_beam": source(jw.gaussian_beam, waist=np.array([0.8, 0.75]), **AXIS),
+    "hermite_gauss_beam": source(
+        partial(jw.hermite_gauss_beam, order=(2, 1)), waist=np.array([0.8, 0.75]), **AXIS
+    ),
+    "laguerre_gauss_beam": source(
+        partial(jw.laguerre_gauss_beam, radial=1, charge=-2), waist=0.8, **AXIS
+    ),
+    "bessel_beam": source(
+        partial(jw.bessel_beam, charge=1), kr=1.3, waist=2.1, y=0.3, x=-0.2, power=1.3
+    ),
+    "gaussian_schell_beam": dataclasses.replace(
+        source(
+            partial(jw.gaussian_schell_beam, order=4),
+            coherence=3.1,
+            waist=np.array([0.8, 0.75]),
+            z=5.0,
+        ),
+        batched=False,
+    ),
+    "spectrum": Row(
+        lambda p, s: jw.spectrum(p["w"], p["a"], count=3),
+        {"w": np.array([0.5, 0.53, 0.6, 0.7]), "a": np.array([0.3, 1.0, 0.7, 0.2])},
+        batched=False,
+    ),
+    "illumination_points": Row(
+        lambda p, s: jw.illumination_points(
+            p["na"], inner=p["i"], y=p["y"], x=p["x"], side="left", rings=2
+        ),
+        {"na": 0.6, "i": 0.1, "y": 0.1, "x": 0.2},
+        batched=False,
+    ),
+    "koehler_image": Row(
+        lambda p, s: jw.koehler_image(
+            jax.lax.complex(p["re"], p["im"]),
+            p["light"],
+            spacing=p["d"],
+            wavelength=p["w"],
+            na=p["na"],
+            n=p["n"],
+            z=p["z"],
+            batch=2,
+        ),
+        {"light": np.array([[0.07, 0.03, 0.4], [-0.1, 0.02, 0.3], [0.01, -0.06, 0.2]])}
+        | {"na": 0.31, "n": 1.2, "z": 0.6, "re": noise(1), "im": noise(2), "d": D / 2, "w": 0.53},
+        batched=False,
+        programs=6,
+    ),
+    "incoherent_sum": Row(
+        lambda p, s: jw.incoherent_sum(jnp.square, jnp.stack([p["a"]] * 3), batch=2),
+        {"a": light(1)},
+        programs=7,  # it runs what a user gives it
+    ),
+    "total_intensity": Row(
+        lambda p, s: jw.total_intensity(jw.unpolarized(lit(p))), LIGHT, batched=False, programs=7
+    ),
     "point_source": source(jw.point_source, z=4.0, n=1.2, y=0.3, x=-0.2, power=1.3),
     "objective_point_source": Row(
         lambda p, s: jw.objective_point_source(
@@ -372,6 +428,7 @@ TABLE = {
     "polarizing_beam_splitter": Row(
         lambda p, s: jw.polarizing_beam_splitter(turning(p), angle=p["a"], leakage=p["l"]),
         {"a": 0.7, "l": 0.01, **LIGHT},
+        programs=6,  # five of them make the light
     ),
     "stokes": Row(lambda p, s: jw.stokes(turning(p)), LIGHT),
     "degree_of_polarization": Row(
@@ -434,6 +491,19 @@ TABLE = {
         batched=False,
         programs=5,  # five formulas
     ),
+    "overlap": Row(
+        lambda p, s: jw.overlap(lit(p), lit(p | {"re": p["m"]})),
+        {"m": noise(3), **LIGHT},
+        programs=2,
+    ),
+    "centroid": Row(lambda p, s: jw.centroid(lit(p)), LIGHT),
+    "second_moments": Row(lambda p, s: jw.second_moments(lit(p)), LIGHT),
+    "encircled_energy": Row(
+        lambda p, s: jw.encircled_energy(lit(p), p["r"], y=p["y"], x=p["x"]),
+        {"r": 1.02, "y": 0.1, "x": -0.07, **LIGHT},
+    ),
+    "strehl_ratio": Row(lambda p, s: jw.strehl_ratio(lit(p)), LIGHT),
+    "radial_profile": Row(lambda p, s: jw.radial_profile(lit(p), bins=4)[1], LIGHT),
     "pad": Row(lambda p, s: jw.pad(lit(p), (s[0] + 3, s[1] + 2)), LIGHT),
     "crop": Row(lambda p, s: jw.crop(lit(p), (max(1, s[0] - 3), s[1])), LIGHT),
     "resample": Row(lambda p, s: jw.resample(lit(p), p["to"], (7, 6)), {"to": 0.83 * D, **LIGHT}),
@@ -673,6 +743,7 @@ EXEMPT = {
     "camera": "random and rounded: test_sensors has its statistics and gradients",
     "random_diffuser": "random: test_bench_parts has its statistics",
     "engineered_diffuser": "random: test_bench_parts has its statistics",
+    "speckle": "random: test_coherence has its statistics",
     "shot_noise": "random: test_sensors has its statistics and gradients",
     "add_read_noise": "random: test_sensors has its statistics and gradients",
     "quantize": "rounded, with a straight-through gradient: in test_sensors",

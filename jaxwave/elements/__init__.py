@@ -8,6 +8,14 @@ from jaxwave.elements.apertures import (
     Slits,
     ZonePlate,
 )
+from jaxwave.elements.beams import (
+    BesselBeam,
+    GaussianBeam,
+    GaussianSchellBeam,
+    HermiteGaussBeam,
+    LaguerreGaussBeam,
+    Speckle,
+)
 from jaxwave.elements.edit import Crop, Flip, Normalize, Pad, Resample, Shift
 from jaxwave.elements.element import Element, Fixed, Number
 from jaxwave.elements.focus import (
@@ -24,7 +32,13 @@ from jaxwave.elements.focus import (
     Window,
     ZernikePupil,
 )
-from jaxwave.elements.imaging import ConvolvePsf, ImageVolume, Intensity
+from jaxwave.elements.imaging import (
+    ConvolvePsf,
+    ImageVolume,
+    Intensity,
+    KoehlerImage,
+    TotalIntensity,
+)
 from jaxwave.elements.lenses import (
     FFLens,
     FourF,
@@ -88,7 +102,7 @@ from jaxwave.elements.sensors import (
     Saturate,
     ShotNoise,
 )
-from jaxwave.elements.sources import GaussianBeam, ObjectivePointSource, PlaneWave, PointSource
+from jaxwave.elements.sources import ObjectivePointSource, PlaneWave, PointSource
 from jaxwave.elements.storage import describe, load_model, save_model
 from jaxwave.elements.surfaces import (
     Axicon,
@@ -126,6 +140,11 @@ __all__ = [
     # Sources
     "PlaneWave",
     "GaussianBeam",
+    "HermiteGaussBeam",
+    "LaguerreGaussBeam",
+    "BesselBeam",
+    "GaussianSchellBeam",
+    "Speckle",
     "PointSource",
     "ObjectivePointSource",
     # Propagation
@@ -197,6 +216,8 @@ __all__ = [
     "Normalize",
     # Images
     "Intensity",
+    "TotalIntensity",
+    "KoehlerImage",
     "ConvolvePsf",
     "ImageVolume",
     # The microscope

@@ -1,10 +1,12 @@
 """Incoherent image formation as elements: called with an object, they make its image."""
 
+from collections.abc import Callable
+
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, imaging
-from jaxwave.elements.element import Element, Number
+from jaxwave import _check, coherence, condenser, imaging
+from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import Field
 
 _BOUNDARIES = ("zero", "periodic", "reflect", "edge")
@@ -33,6 +35,49 @@ class Intensity(Element):
     def __call__(self, field: Field) -> Array:
         _check.is_field("Intensity", field, Field)
         return field.intensity
+
+
+class TotalIntensity(Element, function=coherence.total_intensity):
+    """The intensity of all modes together.
+
+    Example:
+        >>> TotalIntensity()
+        TotalIntensity()
+    """
+
+    axis: int = 0
+
+    def __call__(self, field: Field) -> Array:
+        return coherence.total_intensity(field, axis=self.axis)
+
+
+class KoehlerImage(Element, function=condenser.koehler_image):
+    """A microscope with a condenser for thin samples; its light can be learned.
+
+    Example:
+        >>> import jaxwave as jw
+        >>> light = jw.illumination_points(0.3)
+        >>> KoehlerImage(light, spacing=0.2, wavelength=0.5, na=0.5)
+        KoehlerImage(illumination=(128, 3) float32, -0.287396 ... 0.287396, spacing=0.2 µm,
+                     wavelength=0.5 µm, na=0.5)
+    """
+
+    illumination: Number
+    spacing: Number
+    wavelength: Number
+    na: Number
+    n: Number = 1.0
+    z: Number = 0.0
+    pupil: Callable | None = None
+    batch: int = 8
+
+    def check(self) -> None:
+        check_values(self, spacing=_check.positive, n=_check.positive, z=_check.finite)
+        _check.wavelength(type(self).__name__, self.wavelength[...])
+        _check.numerical_aperture(type(self).__name__, self.na[...], self.n[...])
+
+    def __call__(self, transmission: ArrayLike) -> Array:
+        return condenser.koehler_image(transmission, **self.arguments())
 
 
 class ConvolvePsf(Element, function=imaging.convolve_psf):

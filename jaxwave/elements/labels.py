@@ -12,9 +12,9 @@ _UNITS = {
     name: unit
     for unit, names in {
         "µm": "spacing wavelength z f x y waist radius pitch opd coefficients sigma focus "
-        "inner outer size vertices length flatness influence thickness "
+        "coherence inner outer size vertices length flatness influence thickness "
         "t_s t_g t_i t_g_design t_i_design diameter width front back f1 f2 period correlation",
-        "rad/µm": "kx ky",
+        "rad/µm": "kx ky kr",
         "rad": "phase table angle retardance tilt mirror_tilt",
         "e": "full_well read_noise",
         "s": "exposure",

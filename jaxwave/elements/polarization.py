@@ -5,7 +5,7 @@ from typing import Any
 
 from jax import Array
 
-from jaxwave import _check, polarimetry, polarization
+from jaxwave import _check, polarization, polarizers
 from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import Field, VectorField
 
@@ -43,7 +43,7 @@ def _leakage(where: str, name: str, value: Any, unit: str = "") -> None:
     _check.between(where, name, value, 0, 1)
 
 
-class Polarizer(Element, function=polarization.polarizer):
+class Polarizer(Element, function=polarizers.polarizer):
     """A linear polarizer.
 
     Example:
@@ -58,10 +58,10 @@ class Polarizer(Element, function=polarization.polarizer):
         check_values(self, angle=_check.finite, leakage=_leakage)
 
     def __call__(self, field: VectorField) -> VectorField:
-        return polarization.polarizer(field, **self.arguments())
+        return polarizers.polarizer(field, **self.arguments())
 
 
-class Retarder(Element, function=polarization.retarder):
+class Retarder(Element, function=polarizers.retarder):
     """A wave plate.
 
     Example:
@@ -76,10 +76,10 @@ class Retarder(Element, function=polarization.retarder):
         check_values(self, retardance=_check.finite, angle=_check.finite)
 
     def __call__(self, field: VectorField) -> VectorField:
-        return polarization.retarder(field, **self.arguments())
+        return polarizers.retarder(field, **self.arguments())
 
 
-class RetarderMask(Element, function=polarization.retarder_mask):
+class RetarderMask(Element, function=polarizers.retarder_mask):
     """A liquid-crystal panel, or a thin birefringent sample.
 
     Example:
@@ -100,10 +100,10 @@ class RetarderMask(Element, function=polarization.retarder_mask):
             _check.finite_array(where, name, value)
 
     def __call__(self, field: VectorField) -> VectorField:
-        return polarization.retarder_mask(field, **self.arguments())
+        return polarizers.retarder_mask(field, **self.arguments())
 
 
-class Rotator(Element, function=polarization.rotator):
+class Rotator(Element, function=polarizers.rotator):
     """A rotator of polarization.
 
     Example:
@@ -117,10 +117,10 @@ class Rotator(Element, function=polarization.rotator):
         check_values(self, angle=_check.finite)
 
     def __call__(self, field: VectorField) -> VectorField:
-        return polarization.rotator(field, **self.arguments())
+        return polarizers.rotator(field, **self.arguments())
 
 
-class QPlate(Element, function=polarization.q_plate):
+class QPlate(Element, function=polarizers.q_plate):
     """A q-plate, or a vortex retarder of the order 2q.
 
     Example:
@@ -137,13 +137,13 @@ class QPlate(Element, function=polarization.q_plate):
     def check(self) -> None:
         names = ("retardance", "angle", "y", "x")
         check_values(self, **dict.fromkeys(names, _check.finite))
-        polarization.check_charge(type(self).__name__, self.q)
+        polarizers.check_charge(type(self).__name__, self.q)
 
     def __call__(self, field: VectorField) -> VectorField:
-        return polarization.q_plate(field, **self.arguments())
+        return polarizers.q_plate(field, **self.arguments())
 
 
-class JonesMask(Element, function=polarization.jones_mask):
+class JonesMask(Element, function=polarizers.jones_mask):
     """An element given by its Jones matrix, the same everywhere or on every sample.
 
     Example:
@@ -157,10 +157,10 @@ class JonesMask(Element, function=polarization.jones_mask):
         _check.finite_array(type(self).__name__, "jones", self.jones[...])
 
     def __call__(self, field: VectorField) -> VectorField:
-        return polarization.jones_mask(field, **self.arguments())
+        return polarizers.jones_mask(field, **self.arguments())
 
 
-class PolarizingBeamSplitter(Element, function=polarization.polarizing_beam_splitter):
+class PolarizingBeamSplitter(Element, function=polarizers.polarizing_beam_splitter):
     """A polarizing beam splitter; it returns the transmitted and the reflected field.
 
     Example:
@@ -175,10 +175,10 @@ class PolarizingBeamSplitter(Element, function=polarization.polarizing_beam_spli
         check_values(self, angle=_check.finite, leakage=_leakage)
 
     def __call__(self, field: VectorField) -> tuple[VectorField, VectorField]:
-        return polarization.polarizing_beam_splitter(field, **self.arguments())
+        return polarizers.polarizing_beam_splitter(field, **self.arguments())
 
 
-class Stokes(Element, function=polarimetry.stokes):
+class Stokes(Element, function=polarization.stokes):
     """A polarimeter on every sample.
 
     Example:
@@ -187,4 +187,4 @@ class Stokes(Element, function=polarimetry.stokes):
     """
 
     def __call__(self, field: VectorField) -> Array:
-        return polarimetry.stokes(field)
+        return polarization.stokes(field)

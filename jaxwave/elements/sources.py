@@ -7,7 +7,7 @@ from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import Field
 
 
-class _Source(Element):
+class Source(Element):
     """Something that makes a field on a grid."""
 
     shape: tuple[int, int]
@@ -24,7 +24,7 @@ class _Source(Element):
         check_values(self, **{name: rule for name, rule in rules.items() if name in names})
 
 
-class PlaneWave(_Source, function=sources.plane_wave):
+class PlaneWave(Source, function=sources.plane_wave):
     """A plane wave as a source.
 
     Example:
@@ -42,29 +42,7 @@ class PlaneWave(_Source, function=sources.plane_wave):
         return sources.plane_wave(**self.arguments())
 
 
-class GaussianBeam(_Source, function=sources.gaussian_beam):
-    """A Gaussian beam as a source.
-
-    Example:
-        >>> GaussianBeam((64, 64), spacing=0.5, wavelength=0.532, waist=4.0)().shape
-        (64, 64)
-    """
-
-    waist: Number
-    z: Number = 0.0
-    n: Number = 1.0
-    power: Number = 1.0
-    dtype: Any = None
-
-    def check(self) -> None:
-        super().check()
-        check_values(self, waist=_check.positive)
-
-    def __call__(self) -> Field:
-        return sources.gaussian_beam(**self.arguments())
-
-
-class PointSource(_Source, function=sources.point_source):
+class PointSource(Source, function=sources.point_source):
     """A point source.
 
     Example:
@@ -87,7 +65,7 @@ class PointSource(_Source, function=sources.point_source):
         return sources.point_source(**self.arguments())
 
 
-class ObjectivePointSource(_Source, function=sources.objective_point_source):
+class ObjectivePointSource(Source, function=sources.objective_point_source):
     """An emitter behind an objective, as the field in its back focal plane.
 
     Example:

@@ -57,8 +57,15 @@ class Row:
     static: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def source(**numbers: Any) -> Row:
-    return Row({**GRID, **numbers}, (), {"shape": (N, N)})
+def source(**arguments: Any) -> Row:
+    """A source's row; whole numbers are static."""
+    static = {k: v for k, v in arguments.items() if isinstance(v, int | tuple)}
+    numbers = {k: v for k, v in arguments.items() if k not in static}
+    return Row({**GRID, **numbers}, (), {"shape": (N, N), **static})
+
+
+AXIS = {"z": 1.0, "n": 1.2, "y": 0.3, "x": -0.2, "ky": 0.2, "kx": -0.3, "power": 1.3}
+BATCH = jw.scalar_field(picture(2, N, N), spacing=0.5, wavelength=0.53)
 
 
 PLACE = {"angle": 0.3, "y": 0.1, "x": -0.07}
@@ -67,7 +74,19 @@ PHOTONS = {"quantum_efficiency": 0.8, "dark_current": 0.1, "exposure": 2.0}
 IMAGE = (picture(),)
 TABLE = {
     "PlaneWave": source(kx=0.7, ky=-0.4, power=1.3),
-    "GaussianBeam": source(waist=1.1, z=5.0, n=1.2, power=1.3),
+    "GaussianBeam": source(waist=[0.8, 0.75], **AXIS),
+    "HermiteGaussBeam": source(waist=[0.8, 0.75], **AXIS, order=(0, 1)),
+    "LaguerreGaussBeam": source(waist=0.8, **AXIS, charge=1, radial=1),
+    "BesselBeam": source(kr=1.1, waist=2.0, y=0.3, x=-0.2, power=1.3, charge=1),
+    "GaussianSchellBeam": source(coherence=3.0, waist=[0.8, 0.75], z=5.0, n=1.2, order=4),
+    "Speckle": Row({**GRID, "na": 0.4, "power": 1.3}, (KEY,), {"shape": (N, N)}),
+    "TotalIntensity": Row({}, (BATCH,)),
+    "KoehlerImage": Row(
+        {"illumination": [[0.07, 0.03, 0.4], [-0.1, 0.02, 0.3], [0.01, -0.06, 0.2]]}
+        | {"spacing": 0.2, "wavelength": 0.53, "na": 0.31, "n": 1.2, "z": 0.6},
+        (picture(),),
+        {"batch": 2},
+    ),
     "PointSource": source(z=4.0, n=1.2, y=0.3, x=-0.2, power=1.3),
     "ObjectivePointSource": Row(
         {"spacing": 400.0, "wavelength": 0.53, "f": 3000.0, "na": 0.37, "n": 1.3}

@@ -1,0 +1,77 @@
+"""docs/VALIDATION.md: complete, and as right as it says."""
+
+import fnmatch
+import re
+
+import jax
+import pytest
+import validation
+from write_validation import PATH
+
+import jaxwave as jw
+from jaxwave import psf, special
+
+ROWS = validation.rows()
+NUMBER = r"\d(?:\.\d+)?e[+-]\d+"
+FIX = "run python tests/write_validation.py"
+
+# Public functions without a row; * is a wildcard.
+NO_PHYSICS = {
+    "scalar_field", "vector_field", "tune_cpu", "fast_len", "coordinates", "frequencies", "stack",
+    "pad", "crop", "flip", "normalize", "zernike_[imn]*", "propagation_sampling",
+}  # fmt: skip
+# Rows that are still to be written, for functions that have tests of their own. It may only shrink.
+WANTED = {
+    "objective_point_source", "slm", "zernike_radial", "zernike_opd", "zernike_polynomials",
+    "rms_wavefront", "convolve_psf", "image_volume", "otf", "mtf", "camera", "expected_counts",
+    "counts_variance", "pixel_*", "expose", "shot_noise", "add_read_noise", "saturate", "quantize",
+    "nmse", "*_nll", "poisson_deviance", "anscombe_loss", "ssim", "psf.*", "special.*",
+    "absorbing_boundary", "asphere_sag", "axicon", "b*_grating", "choose_propagator",
+    "cylindrical_lens", "*_diffuser", "four_f", "fraunhofer", "grating_efficiency", "lens",
+    "microlens_array", "prism", "propagate", "ray_transfer", "rayleigh_sommerfeld",
+    "refracting_surface", "scalable_angular_spectrum", "seidel_opd", "sinusoidal_grating",
+    "tilted_plane", "*_aperture", "cubic_mask", "spiral_mask", "deformable_mirror", "dmd",
+    "gaussian_influence", "levels_for_phase", "material", "materials", "refractive_index",
+    "multislice", "thin_sample", "scattering_slices", "filaments", "siemens_star", "slanted_edge",
+    "slits", "spheres", "usaf_1951", "zone_plate",
+}  # fmt: skip
+
+
+def functions() -> set[str]:
+    found = {n for n in jw.__all__ if callable(getattr(jw, n)) and n[0].islower()}
+    for space, prefix in ((psf, "psf."), (special, "special.")):
+        found |= {prefix + n for n in space.__all__ if n[0].islower()}
+    return found
+
+
+def test_every_function_has_a_row_or_is_wanted():
+    named = [name for r in ROWS for name in r.names]
+    assert len(named) == len({*named}), "a function has two rows; put them into one"
+    assert not (unknown := {*named} - functions()), f"no public functions: {unknown}"
+    for name in functions() - {*named}:
+        assert any(fnmatch.fnmatch(name, p) for p in NO_PHYSICS | WANTED), (
+            f"{name} has no row in tests/validation"
+        )
+    for pattern in NO_PHYSICS | WANTED:
+        left = [n for n in functions() - {*named} if fnmatch.fnmatch(n, pattern)]
+        assert left, f"{pattern} has its rows; take it out of the list"
+
+
+def test_the_file_has_the_rows():
+    text = PATH.read_text(encoding="utf-8")
+    need = validation.HEAD + "\n".join(validation.line(r, "#", "#") for r in ROWS) + "\n"
+    got = re.sub(rf"\| {NUMBER} \| {NUMBER} \|", "| # | # |", text)
+    assert got == need, f"docs/VALIDATION.md is not that of the rows; {FIX}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("r", ROWS, ids=lambda r: r.names[0])
+def test_errors_are_those_of_the_file(r):
+    text = PATH.read_text(encoding="utf-8")
+    line = re.escape(validation.line(r, "#", "#")).replace(r"\#", f"({NUMBER})")
+    recorded = [float(v) for v in re.search(line, text).groups()]
+    errors = [r.error()]
+    with jax.enable_x64(True):
+        errors.append(r.error())
+    for error, most, floor in zip(errors, recorded, (1e-7, 3e-16), strict=True):
+        assert error < 4 * max(most, floor), f"{r.names}: {error:.1e}, recorded {most:.0e}; {FIX}"
