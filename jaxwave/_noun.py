@@ -1,14 +1,17 @@
 """Nouns: what a user describes once. Frozen dataclasses whose numbers are leaves of a pytree."""
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
 
 from jaxwave import _check
 
-T = TypeVar("T", bound=type)
+C = TypeVar("C")
+
+# A number of a noun: given as a number, an array or a text, kept as an array (or a tracer of one).
+Number: TypeAlias = Any
 
 
 def static(**options: Any) -> Any:
@@ -16,14 +19,15 @@ def static(**options: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **options)
 
 
-def noun(cls: T) -> T:
+@dataclass_transform(frozen_default=True, field_specifiers=(static, dataclasses.field))
+def noun(cls: type[C]) -> type[C]:
     """Makes a class a frozen dataclass and a pytree.
 
     ``__post_init__`` checks what a user hands in. JAX rebuilds a noun without it, because
     transformations put tracers, axes and sentinels in place of numbers.
     """
     cls = dataclasses.dataclass(frozen=True)(cls)
-    fields = dataclasses.fields(cls)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     data = tuple(f.name for f in fields if not f.metadata.get("static"))
     meta = tuple(f.name for f in fields if f.metadata.get("static"))
 

@@ -71,7 +71,7 @@ def read_npz(where: str, path: Path, max_bytes: float) -> dict[str, np.ndarray]:
                 with archive.open(member) as stream:
                     arrays[name] = read_npy(where, name, stream, member.file_size, max_bytes)  # type: ignore[arg-type]
                     stream.read()  # reach the end, where the checksum is compared
-    except (*_DAMAGED, OSError) as error:
+    except (*_DAMAGED, OSError) as error:  # type: ignore[misc]
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file
             raise
         raise ValueError(f"{where}: {path.name!r} is damaged ({error}). Copy it again.") from None

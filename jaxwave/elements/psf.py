@@ -92,7 +92,7 @@ class Microscope(Element):
     sigma: Number = 0.0
     boundary: str = "zero"
     nodes: Any = None
-    samples_per_pixel: int | None = None
+    samples_per_pixel: float | None = None
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -213,7 +213,7 @@ class MicrolensArray(Element, function=microlenses.microlens_array):
             value = getattr(self, name)
             return None if value is None else value[...]
 
-        microlenses.check_array(
+        microlenses.check_array(  # type: ignore[call-arg]
             type(self).__name__,
             *(given(name) for name in ("f", "pitch")),
             self.layout,

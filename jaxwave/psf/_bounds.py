@@ -158,7 +158,8 @@ def breaks(objective: Objective) -> tuple[float, ...]:
     """Radii of critical angles inside the aperture, in pupil radii."""
     if objective.layers is None or not are_known((objective.na, objective.layers)):
         return ()
-    indices = [known(n) / known(objective.na) for n in objective.layers.n[1:]]
+    o = look(objective)
+    indices = [n / o.na for n in o.layers.n[1:]]
     found = {float(b) for index in indices for b in np.ravel(index)}
     return tuple(sorted(b for b in found if 1e-3 < b < 0.999))
 

@@ -458,9 +458,10 @@ def _added(count: _nodes.Count, parts: Pupil, objective: Objective) -> _nodes.Co
     if isinstance(last, PolarNodes):
         return (last._replace(radial=last.radial + more, azimuthal=last.azimuthal + more),)
     traced = not _bounds.are_known((parts.coefficients, objective.wavelength))
-    return (
-        (count[0] + _nodes.FLAT, last + more) if traced and more > _nodes.FLAT else (last + more,)
-    )  # type: ignore[operator]
+    first = count[0]
+    if isinstance(first, int) and traced and more > _nodes.FLAT:
+        return (first + _nodes.FLAT, last + more)
+    return (last + more,)
 
 
 def values_at(where: str, plan: Plan, parts: Pupil, dtype: Any) -> tuple[Array, ...]:

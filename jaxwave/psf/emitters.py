@@ -126,7 +126,7 @@ def emitters_image(
     window = Window((samples, samples), microscope.pixel_in_sample / ratio, z=depths)
     stack = _stack(where, microscope, window, whole, dipoles is not None)
     plan = _Plan(microscope.shape, size, samples, ratio)
-    numbers = (positions, photons, microscope.pixel_in_sample, low, high, dipoles, background)
+    numbers = (positions, photons, microscope.pixel_in_sample, low, high, background, dipoles)
     blur = None if is_zero(sigma) else sigma
     return _program(plan, nodes, stack, numbers, blur)
 
@@ -191,9 +191,9 @@ def _program(
     plan: _Plan, nodes: int, stack: list[Array], numbers: tuple[Any, ...], sigma: Any
 ) -> Array:
     real = stack[0].dtype
-    positions, photons, pixel, low, high, dipoles, background = (
-        None if a is None else jnp.asarray(a, real) for a in numbers
-    )
+    *others, dipoles = numbers
+    positions, photons, pixel, low, high, background = (jnp.asarray(a, real) for a in others)
+    dipoles = None if dipoles is None else jnp.asarray(dipoles, real)
     series = _cosines(plan.samples, real)
     planes = jnp.stack(stack)
     planes = jnp.einsum("uy,dzyx->dzux", series, planes, precision="highest")

@@ -9,7 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave._noun import noun, number, settle, static
+from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.psf import _bounds, focusing
 from jaxwave.psf._solve import oriented, solve
 from jaxwave.psf.camera import Camera
@@ -59,13 +59,13 @@ class Microscope:
         L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 4.1.
     """
 
-    na: ArrayLike
-    wavelength: ArrayLike | str
+    na: Number
+    wavelength: Number
     shape: tuple[int, int] = static()
-    pixel: ArrayLike | str | None = None
-    pitch: ArrayLike | str | None = None
-    magnification: ArrayLike | None = None
-    n: ArrayLike | None = None
+    pixel: Number = None
+    pitch: Number = None
+    magnification: Number = None
+    n: Number = None
     layers: Layers | None = None
     motion: str = static(default="stage")
     samples_per_pixel: float | None = static(default=None)

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.tree_util import Partial
-from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave._noun import noun, number, settle, static
+from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.psf.layers import MOTIONS, Layers
 from jaxwave.psf.transmission import APODIZATIONS
 from jaxwave.zernike import Mode, zernike_modes, zernike_norm
@@ -51,9 +50,9 @@ class Objective:
         L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 3.5.
     """
 
-    na: ArrayLike
-    wavelength: ArrayLike | str
-    n: ArrayLike | None = None
+    na: Number
+    wavelength: Number
+    n: Number = None
     layers: Layers | None = None
     apodization: str = static(default="aplanatic")
     motion: str = static(default="stage")
@@ -132,10 +131,10 @@ class Window:
     """
 
     shape: tuple[int, int] = static()
-    spacing: ArrayLike | str
-    z: ArrayLike | str = 0.0
-    y: ArrayLike | str = 0.0
-    x: ArrayLike | str = 0.0
+    spacing: Number
+    z: Number = 0.0
+    y: Number = 0.0
+    x: Number = 0.0
 
     def __post_init__(self) -> None:
         where = "Window"
@@ -241,10 +240,10 @@ class RadialPupil:
         B. Richards and E. Wolf, Proc. R. Soc. A 253, 358 (1959).
     """
 
-    profile: Callable[[Array], Array] | ArrayLike | None = None
-    coefficients: ArrayLike | None = None
+    profile: Callable[[Array], Array] | Number | None = None
+    coefficients: Number = None
     modes: Sequence[Mode] = static(default=())
-    filling: ArrayLike | None = None
+    filling: Number = None
     convention: str | None = static(default=None)
 
     def __post_init__(self) -> None:
@@ -302,7 +301,7 @@ class JonesPupil:
         J. W. Goodman, *Statistical Optics*, Sec. 4.3.
     """
 
-    factors: Callable[[Array, Array], Array] | ArrayLike
+    factors: Callable[[Array, Array], Array] | Number
 
     def __post_init__(self) -> None:
         factors = self.factors
@@ -357,7 +356,7 @@ class ZernikePupil:
         M. Born and E. Wolf, *Principles of Optics*, 7th ed., Sec. 9.2.
     """
 
-    coefficients: ArrayLike
+    coefficients: Number
     modes: Sequence[Mode] = static()
     pupil: Any = None
     convention: str | None = static(default=None)
