@@ -110,12 +110,12 @@ def _tilt(
             rate = f * jnp.cos(angle) + rest * jnp.sin(angle)
             start = f * across * (u.shape[1] // 2)
             sums = cis(x[:, None] * rate + (start - jnp.round(start)))
-            return sums @ jnp.where(travels, waves, 0)
+            return jnp.matmul(sums, jnp.where(travels, waves, 0), precision="highest")
 
         rows = lax.map(lambda p: row(*p), (spectrum, g))  # (g, x')
         place = grid.indices(shape[axis]).astype(m.dtype)[:, None] * new[axis]
         place = place + along * (u.shape[0] // 2)
-        result = cis(place * g) @ rows
+        result = jnp.matmul(cis(place * g), rows, precision="highest")
         result = result * cis(_carrier_turns(count, jnp.sin(angle), m, new[turned]))
         return result if turned == 1 else result.T
 
