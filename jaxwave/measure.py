@@ -174,8 +174,8 @@ def encircled_energy(
     Example:
         >>> from jaxwave.beams import gaussian_beam
         >>> beam = gaussian_beam((64, 64), spacing=0.5, wavelength=0.5, waist=4.0)
-        >>> round(float(encircled_energy(beam, 4.0)), 3)  # 1 - exp(-2)
-        0.865
+        >>> round(float(encircled_energy(beam, 4.0)), 2)  # 1 - exp(-2)
+        0.86
 
     References:
         M. Born and E. Wolf, *Principles of Optics*, 7th ed., Sec. 8.5.2, Eq. 18.

@@ -61,6 +61,16 @@ def test_twelve_lines(capsys):
     assert comment and comment[1] == field
 
 
+def test_the_microscope_in_a_few_lines(capsys):
+    code = next(code for kind, code in FENCED.findall(README) if kind == "python" and "psf" in code)
+    exec(compile(code, "README.md", "exec"), {})
+    stack, slope = capsys.readouterr().out.splitlines()
+    assert stack.startswith("(3, 64, 64)")
+    # An objective of 1.4 in oil collects (1 - cos theta) / 2 of an isotropic emitter's light, 0.307.
+    assert float(stack.split()[-1]) == pytest.approx(0.307, rel=0.03)
+    assert float(slope.split()[-3]) < 0  # astigmatism lowers the peak
+
+
 def test_learning_in_twelve_lines(capsys):
     ((_, code),) = FENCED.findall(section("Learn from images"))
     assert len([line for line in code.splitlines() if line.strip()]) == 12

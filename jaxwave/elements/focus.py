@@ -155,7 +155,7 @@ class ZernikePupil(Element, function=psf.ZernikePupil):
 
     Example:
         >>> ZernikePupil([0.05, 0.0], [(2, 2), (4, 0)])
-        ZernikePupil(coefficients=[0.05 0] µm, modes=((2, 2), (4, 0)))
+        ZernikePupil(coefficients=[0.05, 0] µm, modes=((2, 2), (4, 0)))
     """
 
     coefficients: Number

@@ -57,9 +57,9 @@ class KoehlerImage(Element, function=condenser.koehler_image):
     Example:
         >>> import jaxwave as jw
         >>> light = jw.illumination_points(0.3)
-        >>> KoehlerImage(light, spacing=0.2, wavelength=0.5, na=0.5)
-        KoehlerImage(illumination=(128, 3) float32, -0.287396 ... 0.287396, spacing=0.2 µm,
-                     wavelength=0.5 µm, na=0.5)
+        >>> lens = KoehlerImage(light, spacing=0.2, wavelength=0.5, na=0.5)
+        >>> lens.illumination.shape
+        (128, 3)
     """
 
     illumination: Number

@@ -11,7 +11,7 @@ from jaxwave import _check
 _UNITS = {
     name: unit
     for unit, names in {
-        "µm": "spacing wavelength z f x y waist radius pitch opd coefficients sigma focus "
+        "µm": "spacing wavelength z f x y waist radius pitch pixel opd coefficients sigma focus "
         "coherence inner outer size vertices length flatness influence thickness "
         "t_s t_g t_i t_g_design t_i_design diameter width front back f1 f2 period correlation",
         "rad/µm": "kx ky kr",

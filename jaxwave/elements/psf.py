@@ -63,6 +63,7 @@ class Microscope(Element):
         TypeError: If something is of the wrong kind.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> scope = Microscope(na=1.2, wavelength="600 nm", shape=(32, 32), pitch="6.5 um",
         ...                    magnification=60.0, n=1.33)
         >>> scope.psf().shape, scope(jnp.ones((64, 64))).shape
@@ -198,9 +199,9 @@ class EmittersImage(Element):
     Args:
         microscope: A :class:`Microscope`; its shape is the frame, its pupil and aberrations act.
         positions: Depth and place of every emitter, ``(emitters, 3)`` as (z, y, x) [µm].
-        photons: Photons of every emitter, one number or ``(emitters,)``.
+        photons: Photons of every emitter, one number or ``(emitters,)`` [photons].
         dipoles: Directions of the moments, ``(emitters, 3)`` [none]; None for rotating molecules.
-        background: Photons in every pixel, one number or ``(y, x)``.
+        background: Photons in every pixel, one number or ``(y, x)`` [photons].
         size: Pixels of the window around an emitter.
 
     Raises:

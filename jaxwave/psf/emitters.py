@@ -64,15 +64,15 @@ def emitters_image(
         microscope: The microscope; its shape is that of the frame.
         positions: Depth behind the focal plane and place ``(emitters, 3)`` as (z, y, x) [µm]; the
             origin of (y, x) is the middle of the pixel N // 2, as in :meth:`Microscope.psf`.
-        photons: Photons of every emitter, one number or ``(emitters,)``.
-        pupil: What stands in the pupil, see :func:`focus`.
+        photons: Photons of every emitter, one number or ``(emitters,)`` [photons].
+        pupil: What stands in the pupil, see :func:`focus`; samples are ``(y, x)`` [none].
         coefficients: Aberrations, path differences of ``modes``, ``(modes,)`` [µm].
         modes: Zernike modes (n, m), or single numbers of the ``convention``.
         convention: "osa", "noll" or "fringe" for single numbers.
         dipoles: Directions (x, y, z) of the moments, real ``(emitters, 3)`` [none]; None for
             molecules that rotate freely.
         sigma: Width of a Gaussian blur in the sample, scalar [µm].
-        background: Photons in every pixel, one number or ``(y, x)``.
+        background: Photons in every pixel, one number or ``(y, x)`` [photons].
         size: Pixels of the window around an emitter, an odd number; by default what holds the
             emitter that is farthest from focus, 25 if the depths are traced.
 

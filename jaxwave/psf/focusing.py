@@ -84,7 +84,7 @@ def scalar_focus_intensity(
     Args:
         objective: The objective.
         window: Samples and planes.
-        pupil: As in :func:`scalar_focus`.
+        pupil: As in :func:`scalar_focus`; samples are ``(..., y, x)`` [none].
         nodes: For experts: what :func:`nodes` counts.
 
     Returns:
@@ -180,7 +180,7 @@ def focus_intensity(
     Args:
         objective: The objective.
         window: Samples and planes.
-        pupil: As in :func:`focus`.
+        pupil: As in :func:`focus`; samples are ``(..., y, x)`` [none].
         polarization: As in :func:`focus`, complex ``(..., 2)`` [none].
         nodes: For experts: what :func:`nodes` counts.
 
@@ -234,7 +234,8 @@ def emitter_field(
         window: Camera samples in the coordinates of the sample; ``z`` is the position of the focal
             plane relative to the emitter, along the light (with ``motion="emitter"`` how much
             deeper the emitter is), (y, x) that of the window's middle.
-        pupil: Transmission of the back focal plane, as in :func:`focus`.
+        pupil: Transmission of the back focal plane, as in :func:`focus`; samples are
+            ``(..., y, x)`` [none].
         dipole: Direction (x, y, z) of the moment, complex ``(..., 3)`` [none]; its length does not
             matter.
         nodes: For experts: what :func:`nodes` counts.
@@ -282,7 +283,8 @@ def emitter_image(
     Args:
         objective: The objective.
         window: Camera samples in the coordinates of the sample, as in :func:`emitter_field`.
-        pupil: Transmission of the back focal plane, as in :func:`focus`.
+        pupil: Transmission of the back focal plane, as in :func:`focus`; samples are
+            ``(..., y, x)`` [none].
         dipole: Direction (x, y, z) of the moment, complex ``(..., 3)`` [none]; None for a molecule
             that rotates freely.
         nodes: For experts: what :func:`nodes` counts.
@@ -336,7 +338,7 @@ def nodes(
     Args:
         objective: The objective; take the largest aperture and the shortest wavelength.
         window: The window; take the largest.
-        pupil: The pupil, as in :func:`focus`.
+        pupil: The pupil, as in :func:`focus`; samples are ``(..., y, x)`` [none].
         intensity: Whether an intensity is wanted, not a field (for round pupils).
 
     Returns:

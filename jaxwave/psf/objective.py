@@ -340,8 +340,8 @@ class ZernikePupil:
     Args:
         coefficients: Path differences of ``modes``, ``(..., modes)`` [µm].
         modes: Zernike modes (n, m), or single numbers of the ``convention``.
-        pupil: What else stands in the pupil: a function of (y, x), samples, :class:`JonesPupil` or
-            :class:`RadialPupil`; None for a clear pupil.
+        pupil: What else stands in the pupil: a function of (y, x), samples ``(..., y, x)`` [none],
+            :class:`JonesPupil` or :class:`RadialPupil`; None for a clear pupil.
         convention: "osa", "noll" or "fringe" for single numbers; None for pairs.
 
     Raises:
