@@ -191,8 +191,8 @@ def compare(size: int, steps: int, every: int, rounds: int) -> None:
         goals["a Python loop over a compiled step"] = 1.5
     times = cpu_times(contestants, rounds)
     # Threads that wait for each other burn time on a busy machine: once is enough.
-    every = {f"torch, textbook form, {threads} threads": problem.torch(textbook, threads)}
-    times |= cpu_times(every, 1)
+    busy = {f"torch, textbook form, {threads} threads": problem.torch(textbook, threads)}
+    times |= cpu_times(busy, 1)
     report(f"{size} x {size}, {steps} Adam steps, a report every {every}", times, OURS, goals)
     print(f"  steps per second of {OURS}: {1e3 * steps / times[OURS]:.0f}")
 

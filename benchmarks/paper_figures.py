@@ -71,26 +71,29 @@ def generator(name: str, samples: int, **options: object) -> Callable[[], object
 PLAIN = {"ScalarCartesian": {"sz_correction": False}, "ScalarSpherical": {"cos_factor": True}}
 
 
+def described(o: dict, apodization: str) -> tuple[psf.Objective, psf.Window]:
+    """Objective and window out of the arguments of a compiled program."""
+    objective = psf.Objective(o["na"], o["wavelength"], n=o["n"], apodization=apodization)
+    return objective, psf.Window(SHAPE, o["spacing"])
+
+
 def sampled(vector: bool, apodization: str = "aplanatic") -> Callable:
-    model = psf.cartesian_vector if vector else psf.cartesian_scalar
-    return jax.jit(lambda p, o: model(p, SHAPE, nodes=48, apodization=apodization, **o))
+    model = psf.focus if vector else psf.scalar_focus
+    return jax.jit(lambda p, o: model(*described(o, apodization), p, nodes=48))
 
 
 def chords(vector: bool, nodes: int, apodization: str = "aplanatic") -> Callable:
-    model = psf.cartesian_vector if vector else psf.cartesian_scalar
-    return jax.jit(lambda o: model(None, SHAPE, nodes=nodes, apodization=apodization, **o))
+    model = psf.focus if vector else psf.scalar_focus
+
+    def clear(y: jax.Array, x: jax.Array) -> jax.Array:  # a function, lest it go on rings
+        return 1 + 0 * x
+
+    return jax.jit(lambda o: model(*described(o, apodization), clear, nodes=nodes))
 
 
 def rings(vector: bool, nodes: int, apodization: str = "aplanatic") -> Callable:
-    model = psf.spherical_vector if vector else psf.spherical_scalar
-
-    def picture(o: dict) -> object:
-        round_ = psf.round_pupil(
-            wavelength=o["wavelength"], na=o["na"], n=o["n"], apodization=apodization
-        )
-        return model(round_, SHAPE, spacing=o["spacing"], nodes=(nodes, 0, nodes + 12))
-
-    return jax.jit(picture)
+    model = psf.focus if vector else psf.scalar_focus
+    return jax.jit(lambda o: model(*described(o, apodization), nodes=(nodes, 0, nodes + 12)))
 
 
 def table(title: str, head: str, rows: list[tuple[int, list[float]]], form: str) -> None:

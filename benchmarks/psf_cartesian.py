@@ -1,4 +1,4 @@
-"""How fast are the Cartesian propagators, against psf_generator and a jitted chirp-z?
+"""How fast is the focus of any pupil, against psf_generator and a jitted chirp-z?
 
 Run with ``python benchmarks/psf_cartesian.py [--threads 1]``; needs torch and psf-generator 0.1.0.
 NA, wavelength, index, pixel, z and the pupil are arguments of the compiled programs. The chirp-z
@@ -28,11 +28,17 @@ OPTICS = {k: jnp.float32(v) for k, v in dict(spacing=0.02, na=1.3, wavelength=0.
 MODES = [(2, -2), (2, 2), (3, 1)]
 
 
-def smooth(c, z, optics):  # type: ignore[no-untyped-def]
-    def pupil(x, y):  # type: ignore[no-untyped-def]
-        return psf.zernike_pupil(x, y, coefficients=c, modes=MODES, wavelength=optics["wavelength"])
+def described(o, z=0.0, shape=SHAPE):  # type: ignore[no-untyped-def]
+    """Objective and window out of the arguments of a compiled program."""
+    objective = psf.Objective(o["na"], o["wavelength"], n=o["n"])
+    return objective, psf.Window(shape, o["spacing"], z=z)
 
-    return psf.cartesian_vector_intensity(pupil, SHAPE, z=z, nodes=NODES, **optics)
+
+def smooth(c, z, optics):  # type: ignore[no-untyped-def]
+    def pupil(y, x):  # type: ignore[no-untyped-def]
+        return psf.zernike_pupil(y, x, coefficients=c, modes=MODES, wavelength=optics["wavelength"])
+
+    return psf.focus_intensity(*described(optics, z), pupil, nodes=NODES)
 
 
 def peer(samples: int, planes: int, learn: bool = False):  # type: ignore[no-untyped-def]
@@ -79,7 +85,7 @@ def chirp_axis(u, alpha, m, tuned):  # type: ignore[no-untyped-def]
 
 
 def chirp_model(mask, o, tuned):  # type: ignore[no-untyped-def]
-    """The intensity of psf.cartesian_vector_intensity by chirp-z transforms, up to a factor."""
+    """The intensity of psf.focus_intensity by chirp-z transforms, up to a factor."""
     n = mask.shape[-1]
     step = 2 / (n - 1)
     x = jnp.asarray(grid.indices(n) * step, jnp.float32)
@@ -136,8 +142,8 @@ def functions(rounds: int) -> None:
 def samples(rounds: int) -> None:
     """Masks of N x N samples."""
     rng = np.random.default_rng(0)
-    ours = jax.jit(lambda p, o: psf.cartesian_vector_intensity(p, SHAPE, nodes=NODES, **o))
-    every = jax.jit(lambda p, o: psf.cartesian_vector_intensity(p, SHAPE, **o))
+    ours = jax.jit(lambda p, o: psf.focus_intensity(*described(o), p, nodes=NODES))
+    every = jax.jit(lambda p, o: psf.focus_intensity(*described(o), p))
     textbook = jax.jit(lambda p, o: chirp_model(p, o, tuned=False))
     tuned = jax.jit(lambda p, o: chirp_model(p, o, tuned=True))
     slope = jax.jit(
@@ -170,7 +176,7 @@ def memory() -> None:
     """What 101 planes take, output included."""
     z = jnp.linspace(-5, 5, 101)
     fields = jax.jit(
-        lambda z, o: psf.cartesian_vector(None, SHAPE, z=z, nodes=2 * NODES, **o),
+        lambda z, o: psf.focus(*described(o, z), lambda y, x: 1 + 0 * x, nodes=2 * NODES),
     )
     for name, program, size in (("intensity", jax.jit(smooth), 1), ("complex field", fields, 6)):
         arguments = (jnp.zeros(3), z, OPTICS) if program is not fields else (z, OPTICS)
@@ -192,10 +198,10 @@ def settings() -> None:
             traces.append(1)
             o = OPTICS | {"na": na}
 
-            def pupil(x, y):  # type: ignore[no-untyped-def]
-                return psf.zernike_pupil(x, y, coefficients=c, modes=MODES, wavelength=0.632)
+            def pupil(y, x):  # type: ignore[no-untyped-def]
+                return psf.zernike_pupil(y, x, coefficients=c, modes=MODES, wavelength=0.632)
 
-            return psf.cartesian_vector_intensity(pupil, (32, 32), nodes=32, **o)
+            return psf.focus_intensity(*described(o, shape=(32, 32)), pupil, nodes=32)
 
         return jax.vmap(one)(na, c)
 

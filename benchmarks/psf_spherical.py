@@ -1,4 +1,4 @@
-"""How fast are the spherical models, against psf_generator's VectorialSpherical and PSFmodels?
+"""How fast are round pupils, against psf_generator's VectorialSpherical and PSFmodels?
 
 Run with ``python benchmarks/psf_spherical.py [--threads 1]``; the peers are psf-generator 0.1.0 and
 psfmodels 0.3.3. 201x201 samples, vectorial intensity, one plane and 32 planes. Wavelength, NA,
@@ -30,14 +30,11 @@ SHAPE, SPACING, WAVELENGTH, NA, N = (201, 201), 0.02, 0.632, 1.3, 1.5
 MODES = [(4, 0)]
 
 
-def pupil(p: dict[str, Array]) -> psf.RoundPupil:
-    return psf.round_pupil(
-        wavelength=p["wavelength"],
-        na=p["na"],
-        n=p["n"],
-        coefficients=p["spherical"][None],
-        modes=MODES,
-    )
+def described(p: dict[str, Array]) -> tuple[psf.Objective, psf.Window, psf.RadialPupil]:
+    """What a picture is made of, out of the arguments of a compiled program."""
+    objective = psf.Objective(p["na"], p["wavelength"], n=p["n"])
+    window = psf.Window(SHAPE, p["spacing"], z=p["z"])
+    return objective, window, psf.RadialPupil(coefficients=p["spherical"][None], modes=MODES)
 
 
 def parameters(z: np.ndarray) -> dict[str, Array]:
@@ -47,11 +44,11 @@ def parameters(z: np.ndarray) -> dict[str, Array]:
 
 def programs(z: np.ndarray, model: Callable, intensity: bool = True) -> list[Callable]:
     """The compiled picture, a loss of it, and the loss with its gradient by every number."""
-    known = psf.round_pupil(wavelength=WAVELENGTH, na=NA, n=N)
-    nodes = psf.spherical_nodes(known, SHAPE, spacing=SPACING, z=z, intensity=intensity)
+    known = psf.Objective(NA, WAVELENGTH, n=N), psf.Window(SHAPE, SPACING, z=z)
+    nodes = psf.nodes(*known, intensity=intensity)
 
     def picture(p: dict[str, Array]) -> Array:
-        return model(pupil(p), SHAPE, spacing=p["spacing"], z=p["z"], nodes=nodes)
+        return model(*described(p), nodes=nodes)
 
     def loss(p: dict[str, Array], target: Array) -> Array:
         return jnp.sum((picture(p) - target) ** 2)
@@ -103,20 +100,20 @@ def models(planes: int) -> dict[str, Callable[[], object]]:
 
 def precision(z: np.ndarray) -> float:
     """Largest error of float32, of the peak, against float64 with the same numbers."""
-    single = programs(z, psf.spherical_vector_intensity)[0](parameters(z))
+    single = programs(z, psf.focus_intensity)[0](parameters(z))
     rounded = {k: np.asarray(v) for k, v in parameters(z).items()}
     with jax.enable_x64(True):
         p = {k: jnp.asarray(v, jnp.float64) for k, v in rounded.items()}
-        double = np.asarray(programs(z, psf.spherical_vector_intensity)[0](p))
+        double = np.asarray(programs(z, psf.focus_intensity)[0](p))
     return float(np.max(np.abs(np.asarray(single) - double)) / double.max())
 
 
 def race(planes: int, rounds: int) -> None:
     z = (0.1 * (np.arange(planes) - planes // 2)).astype(np.float32)
     p = parameters(z)
-    linear, loss, gradient = programs(z, psf.spherical_vector_intensity)
-    emitter, *_ = programs(z, psf.spherical_dipole_intensity)
-    field, *_ = programs(z, psf.spherical_vector, intensity=False)
+    linear, loss, gradient = programs(z, psf.focus_intensity)
+    emitter, *_ = programs(z, psf.emitter_image)
+    field, *_ = programs(z, psf.focus, intensity=False)
     target = jnp.zeros((planes, *SHAPE))
     ours = "jaxwave, linear polarization"
     contestants: dict[str, Callable[[], object]] = {
@@ -144,8 +141,8 @@ def memory() -> None:
     """Growth of the process's peak while 101 planes are made."""
     z = np.linspace(-5, 5, 101).astype(np.float32)
     for name, model, intensity, size in (
-        ("intensity", psf.spherical_vector_intensity, True, 1),
-        ("complex field", psf.spherical_vector, False, 6),
+        ("intensity", psf.focus_intensity, True, 1),
+        ("complex field", psf.focus, False, 6),
     ):
         program = programs(z, model, intensity)[0].lower(parameters(z)).compile()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
