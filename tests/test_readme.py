@@ -66,7 +66,7 @@ def test_the_microscope_in_a_few_lines(capsys):
     exec(compile(code, "README.md", "exec"), {})
     stack, slope = capsys.readouterr().out.splitlines()
     assert stack.startswith("(3, 64, 64)")
-    # An objective of 1.4 in oil collects (1 - cos theta) / 2 of an isotropic emitter's light, 0.307.
+    # An objective of 1.4 in oil collects (1 - cos theta) / 2 of an emitter's light, 0.307.
     assert float(stack.split()[-1]) == pytest.approx(0.307, rel=0.03)
     assert float(slope.split()[-3]) < 0  # astigmatism lowers the peak
 
