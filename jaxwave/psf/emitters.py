@@ -140,7 +140,7 @@ def _size(microscope: Microscope, positions: Any) -> int:
         return 25
     far = float(np.max(np.abs(found[:, 0]), initial=0.0))
     blur = far * na / math.sqrt(max(n * n - na * na, 0.1 * n * n))
-    reach = blur + 3.0 * float(np.max(wavelength)) / na
+    reach = blur + 4.0 * float(np.max(wavelength)) / na
     return 2 * math.ceil(reach / float(np.max(pixel))) + 1
 
 

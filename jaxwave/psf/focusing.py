@@ -329,8 +329,8 @@ def nodes(
     .. math:: N = 2\pi w + \pi d + 20 + 1.15\,\pi\,\max(s_t, s_a)
 
     chord nodes for a window of w waves per pupil radius, d waves of defocus and an aberration whose
-    slopes by the angles arccos of both chord coordinates are s turns (float64: 34 instead of 20),
-    for an error of 1e-6 (1e-9) of the peak. The models use it by themselves. Where numbers
+    slopes by the angles arccos of both chord coordinates are s turns (float64: 34 instead of 20).
+    Valid for an error of 1e-6 (1e-9) of the peak. The models use it by themselves. Where numbers
     are traced, static shapes bound them: samples that resolve the intensity, planes within ten
     wavelengths, aberrations of two waves rms. To know whether a compiled program covers a picture,
     compare its count with that of the known numbers.

@@ -15,8 +15,8 @@ DEEP = psf.Microscope(1.25, 0.6, (14, 19), 0.15, layers=LAYERS, motion="emitter"
 ABERRATION = dict(coefficients=np.array([0.05, -0.03]), modes=[(2, -2), (3, 1)])
 # In the middle, between pixels, on the first and the last row, in a corner, beyond the frame.
 PLACES = np.array([
-    [0.0, 0.0, 0.0], [0.35, 0.131, -0.418], [-0.4, -0.84, 0.07], [0.2, 0.78, 1.0],
-    [0.1, -0.9, -1.1], [-0.2, 1.1, 0.3], [0.3, 0.2, -1.45],
+    [0.0, 0.0, 0.0], [0.35, 0.131, -0.418], [-0.4, -0.83, 0.07], [0.2, 0.77, 1.01],
+    [0.1, -0.91, -1.1], [-0.2, 1.1, 0.31], [0.3, 0.2, -1.45],
 ])  # fmt: skip
 PHOTONS = np.array([900.0, 500.0, 700.0, 300.0, 400.0, 2000.0, 1500.0])
 ALL = 61  # pixels of a window that holds the frame, wherever the emitter is
