@@ -815,6 +815,8 @@ MANY_PROGRAMS = {name for name in TABLE if name.startswith("psf")} | {
     "lens to a grid, inverse",
     "microlens_array",
     "microlens_array, listed",
+    *"rayleigh_sommerfeld four_f blazed_grating sinusoidal_grating rotator".split(),
+    *"phase_mask opd_mask circular_aperture refractive_index".split(),
 }
 
 rows = pytest.mark.parametrize("name", TABLE)
