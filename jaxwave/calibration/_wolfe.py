@@ -57,7 +57,7 @@ def line_search(
     the length is zero.
     """
     known = jnp.isfinite(value)
-    slope = jnp.vdot(direction, gradient)
+    slope = jnp.vdot(direction, gradient, precision="highest")
     zero, infinity = jnp.zeros_like(value), jnp.full_like(value, jnp.inf)
 
     def going(s: _Search) -> Array:
@@ -65,7 +65,7 @@ def line_search(
 
     def turn(s: _Search) -> _Search:
         reached, new = function(flat + jnp.where(known, s.t, 0) * direction)
-        here = End(s.t, reached, jnp.vdot(direction, new))
+        here = End(s.t, reached, jnp.vdot(direction, new, precision="highest"))
         finite = jnp.isfinite(reached) & jnp.all(jnp.isfinite(new))
         enough = reached <= value + _DECREASE * s.t * slope
         rounded = (reached <= value + _ROUNDING * jnp.abs(value)) & (

@@ -123,7 +123,7 @@ class LBFGS:
         known = jnp.isfinite(state.value)
         update, history = _lbfgs(self.memory).update(state.gradient, state.history, flat)
         history = jax.tree.map(partial(jnp.where, known), history, state.history)
-        downhill = jnp.vdot(update, state.gradient) > 0
+        downhill = jnp.vdot(update, state.gradient, precision="highest") > 0
         direction = -jnp.where(downhill, update, state.gradient)
         t, value, gradient = line_search(
             jax.value_and_grad(objective.value),
