@@ -62,6 +62,7 @@ def test_forward_transform_has_the_minus_sign():
 # -- the axis ---------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:gaussian_beam")  # windows on purpose as small as these
 @pytest.mark.parametrize("shape", [*SIZES, (1, 1), (1, 6), (7, 1)])
 def test_the_axis_is_the_sample_n_over_2_everywhere(shape):
     cy, cx = shape[0] // 2, shape[1] // 2
@@ -176,6 +177,7 @@ def test_a_4f_image_has_the_magnification_minus_f2_over_f1(shape):
     np.testing.assert_allclose(after, -2.5 * np.array(before), rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:ff_lens")  # windows on purpose as small as these
 def test_4f_image_on_the_users_own_grid():
     field = picture((48, 48))
     image = jw.ff_lens(jw.ff_lens(field, 1000.0), 2500.0, spacing=1.25, shape=(50, 47))
