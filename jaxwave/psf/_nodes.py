@@ -109,7 +109,7 @@ Count = tuple[int | PolarNodes, ...]  # one set of nodes, or a smaller and a lar
 
 
 def planar(
-    where: str, objective: Objective, window: Window, modes: tuple[Mode, ...], coefficients: Any
+    objective: Objective, window: Window, modes: tuple[Mode, ...], coefficients: Any
 ) -> Count:
     """Sets of nodes for a clear pupil or one with Zernike modes."""
     base = rule(objective, window)

@@ -109,8 +109,7 @@ def radius(nodes: Nodes, na: Array) -> Array:
     square = nodes.x**2 + nodes.y**2
     if isinstance(square, np.ndarray):
         return na * np.sqrt(square)
-    center = square == 0
-    return na * jnp.where(center, 0, jnp.sqrt(jnp.where(center, 1, square)))
+    return na * numerics.safe_sqrt(square)
 
 
 def factors(objective: Objective, nodes: Nodes, transmission: bool) -> Factors:
@@ -407,8 +406,7 @@ def _of_radius(where: str, pupil: RadialPupil) -> Callable[[Array, Array], Array
         if pupil.filling is not None:
             values = jnp.exp(-square / pupil.filling**2)
         if pupil.profile is not None:
-            center = square == 0
-            rho = jnp.where(center, 0, jnp.sqrt(jnp.where(center, 1, square)))
+            rho = numerics.safe_sqrt(square)
             values = values * pupil.profile(rho)  # type: ignore[operator]
         return values
 
@@ -441,7 +439,7 @@ def plan_of(
         if parts.modes:
             count = _added(count, parts, objective)
     else:
-        count = _nodes.planar(where, objective, window, parts.modes, parts.coefficients)
+        count = _nodes.planar(objective, window, parts.modes, parts.coefficients)
     y, x = _bounds.known(window.y), _bounds.known(window.x)
     centered = y is not None and x is not None and not np.any(y) and not np.any(x)
     odd = window.shape[0] % 2 and window.shape[1] % 2

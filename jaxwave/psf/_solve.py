@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxwave import _check
+from jaxwave import _check, grid
 from jaxwave.psf import _bounds, _nodes, _planes, _radial
 from jaxwave.psf.camera import Camera, expose
 from jaxwave.psf.objective import Objective, RadialPupil, Window, ZernikePupil
@@ -128,10 +128,6 @@ def _cast(v: Any, real: Any) -> Any:
     return jax.tree.map(one, v)
 
 
-def _pair(spacing: Any) -> Any:
-    return spacing if np.ndim(spacing) else jnp.stack([spacing, spacing])
-
-
 # -- the planar solver ---------------------------------------------------------------------
 
 
@@ -161,8 +157,7 @@ def _planar(
         np.array([2 / (ny - 1), 2 / (nx - 1)]),
     )  # fmt: skip
     batch = _batch(where, v, _planar_ranks(v, plan), {"e": "polarization", "values": "pupil"})
-    blur = None if is_zero(sigma) else sigma
-    return _planar_program(plan, batch, real, camera, v, blur)
+    return _planar_program(plan, batch, real, camera, v, blur_of(sigma))
 
 
 def _planar_ranks(v: _planes.Numbers, plan: _planes.Plan) -> _planes.Numbers:
@@ -179,9 +174,10 @@ def _planar_ranks(v: _planes.Numbers, plan: _planes.Plan) -> _planes.Numbers:
     )
 
 
-def is_zero(value: Any) -> bool:
-    """Tells whether numbers are known to be zero."""
-    return _check.is_concrete(value) and bool(np.all(np.asarray(value) == 0))
+def blur_of(sigma: Any) -> Any | None:
+    """The width of a blur, or None if it is known to be zero."""
+    known = _check.is_concrete(sigma) and bool(np.all(np.asarray(sigma) == 0))
+    return None if known else sigma
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -194,13 +190,13 @@ def _planar_program(
     sigma: Any,
 ) -> Array:
     v = _cast(v, real)
-    v = v._replace(spacing=_pair(v.spacing))
+    v = v._replace(spacing=grid.spacing_pair(v.spacing))
 
     def one(numbers: _planes.Numbers) -> Array:
         result = _planes.one(plan, numbers)
         if camera is None:
             return result
-        return expose(camera, result, numbers.spacing, 0.0 if sigma is None else sigma)
+        return expose(camera, result, numbers.spacing, sigma)
 
     return mapped(one, v, _planar_ranks(v, plan), batch, loop=True)
 
@@ -221,7 +217,7 @@ def _round(
     sigma: Any,
 ) -> Array:
     folded, pixel = _is_folded(window), 0
-    if camera is not None and folded and kind == "rotating" and is_zero(sigma):
+    if camera is not None and folded and kind == "rotating" and blur_of(sigma) is None:
         # The radial table knows the integral over every pixel: no samples are made.
         pixel = 3 + math.ceil(2 * camera.ratio)
         spacing = window.spacing * camera.ratio
@@ -243,8 +239,7 @@ def _round(
         rho = _directions(plan, real, objective)
         v = v._replace(profile=jnp.broadcast_to(profile(rho), rho.shape))
         batch = _batch(where, v, _radial_ranks(v), {"e": "polarization", "samples": "profile"})
-    blur = None if is_zero(sigma) else sigma
-    return _radial_program(plan, batch, real, camera, v, blur)
+    return _radial_program(plan, batch, real, camera, v, blur_of(sigma))
 
 
 def _wider(window: Window) -> Window:
@@ -283,7 +278,7 @@ def _radial_program(
 ) -> Array:
     v = _cast(v, real)
     planes = v.z.ndim
-    v = v._replace(spacing=_pair(v.spacing), z=v.z if planes else v.z[None])
+    v = v._replace(spacing=grid.spacing_pair(v.spacing), z=v.z if planes else v.z[None])
 
     def one(numbers: _radial.Numbers) -> Array:
         result = _radial.one(plan, numbers)
@@ -291,7 +286,7 @@ def _radial_program(
             return result * (numbers.spacing[0] * numbers.spacing[1])
         if camera is None:
             return result
-        return expose(camera, result, numbers.spacing, 0.0 if sigma is None else sigma)
+        return expose(camera, result, numbers.spacing, sigma)
 
     result = mapped(one, v, _radial_ranks(v), batch, loop=False)
     if not planes:

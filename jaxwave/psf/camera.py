@@ -6,7 +6,7 @@ and z of the propagators.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -55,6 +55,13 @@ class Camera(NamedTuple):
     band: float = 0.36  # highest frequency of the intensity, in cycles per sample
 
 
+def cosine_series(samples: int) -> np.ndarray:
+    """Samples to the coefficients of their cosine series, ``(orders, samples)``."""
+    order = np.arange(samples)[:, None]
+    basis = np.cos(np.pi * order * (np.arange(samples) + 0.5) / samples)
+    return np.where(order, 2, 1) / samples * basis
+
+
 def pixel_matrix(pixels: int, samples: int, ratio: Any, sigma: Any, dtype: Any) -> Any:
     """From samples of an axis to the light of its pixels, ``(pixels, samples)``.
 
@@ -62,11 +69,7 @@ def pixel_matrix(pixels: int, samples: int, ratio: Any, sigma: Any, dtype: Any) 
     term is integrated over a pixel exactly, sinc(p f), and blurred, exp(-2 pi^2 sigma^2 f^2);
     ``ratio`` samples are in a pixel, ``sigma`` is in samples. numpy in, numpy out.
     """
-    order = np.arange(samples)
-    middle = np.arange(samples) + 0.5
-    series = (
-        np.where(order, 2, 1)[:, None] / samples * np.cos(np.pi * order[:, None] * middle / samples)
-    )
+    order, series = np.arange(samples), cosine_series(samples)
     known = _check.is_concrete(ratio, sigma)
     xp: Any = np if known else jnp
     f = order / (2 * samples)  # per sample
@@ -106,21 +109,23 @@ def _constant_matrix(
     return np.linalg.solve(gram, light.T).T.astype(dtype)
 
 
-def expose(camera: Camera, intensity: Array, spacing: Any, sigma: Any) -> Array:
-    """Light in the pixels, ``(..., ny, nx)``: two real matrix products."""
-    blurred = not (_check.is_concrete(sigma) and np.all(np.asarray(sigma) == 0))
-    pair = spacing if spacing.ndim else jnp.stack([spacing, spacing])
+def expose(camera: Camera, intensity: Array, pair: Array, sigma: Any | None) -> Array:
+    """Light in the pixels, ``(..., ny, nx)``; without a blur by constant matrices."""
     axes, kind = [], np.dtype(intensity.dtype)
     for k, (n, m) in enumerate(zip(camera.shape, camera.samples, strict=True)):
-        if not blurred:
+        if sigma is None:
             axes.append(_constant_matrix(n, m, camera.ratio, camera.band, kind))
             continue
         width = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,))[k] / pair[k]
         axes.append(pixel_matrix(n, m, camera.ratio, width, intensity.dtype))
+    return _collected(axes, intensity, pair)
+
+
+def _collected(axes: Sequence[Any], intensity: Array, pair: Array) -> Array:
+    """Two real matrix products, times the area of a sample."""
     ay, ax = axes
     rows = jnp.einsum("jy,...yx->...jx", ay, intensity, precision="highest")
-    light = jnp.einsum("ix,...jx->...ji", ax, rows, precision="highest")
-    return light * (pair[0] * pair[1])
+    return jnp.einsum("ix,...jx->...ji", ax, rows, precision="highest") * (pair[0] * pair[1])
 
 
 def integrate_pixels(
@@ -187,14 +192,12 @@ def _integrated(
     shape: tuple[int, int], intensity: Array, pair: Array, pixel: Array, sigma: Array
 ) -> Array:
     widths = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,)) / pair
-    ay, ax = (
-        pixel_matrix(
-            n, m, jnp.asarray(pixel, intensity.dtype) / pair[k], widths[k], intensity.dtype
-        )
+    ratios = jnp.asarray(pixel, intensity.dtype) / pair
+    axes = [
+        pixel_matrix(n, m, ratios[k], widths[k], intensity.dtype)
         for k, (n, m) in enumerate(zip(shape, intensity.shape[-2:], strict=True))
-    )
-    rows = jnp.einsum("jy,...yx->...jx", ay, intensity, precision="highest")
-    return jnp.einsum("ix,...jx->...ji", ax, rows, precision="highest") * (pair[0] * pair[1])
+    ]
+    return _collected(axes, intensity, pair)
 
 
 def gaussian_blur(

@@ -19,7 +19,8 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.psf import _bounds, focusing
-from jaxwave.psf._solve import is_zero, solve
+from jaxwave.psf._solve import blur_of, solve
+from jaxwave.psf.camera import cosine_series
 from jaxwave.psf.microscope import MARGIN, Microscope, aberrated
 from jaxwave.psf.objective import Window
 
@@ -127,8 +128,7 @@ def emitters_image(
     stack = _stack(where, microscope, window, whole, dipoles is not None)
     plan = _Plan(microscope.shape, size, samples, ratio)
     numbers = (positions, photons, microscope.pixel_in_sample, low, high, background, dipoles)
-    blur = None if is_zero(sigma) else sigma
-    return _program(plan, nodes, stack, numbers, blur)
+    return _program(plan, nodes, stack, numbers, blur_of(sigma))
 
 
 def _size(microscope: Microscope, positions: Any) -> int:
@@ -179,13 +179,6 @@ def _stack(
     return [solve(where, "dipole", True, o, window, pupil, d, None) for d in _DIPOLES]
 
 
-def _cosines(samples: int, dtype: Any) -> np.ndarray:
-    """Samples to the coefficients of their cosine series, ``(orders, samples)``."""
-    order = np.arange(samples)[:, None]
-    basis = np.cos(np.pi * order * (np.arange(samples) + 0.5) / samples)
-    return (np.where(order, 2, 1) / samples * basis).astype(dtype)
-
-
 @partial(jax.jit, static_argnums=(0, 1))
 def _program(
     plan: _Plan, nodes: int, stack: list[Array], numbers: tuple[Any, ...], sigma: Any
@@ -194,7 +187,7 @@ def _program(
     *others, dipoles = numbers
     positions, photons, pixel, low, high, background = (jnp.asarray(a, real) for a in others)
     dipoles = None if dipoles is None else jnp.asarray(dipoles, real)
-    series = _cosines(plan.samples, real)
+    series = cosine_series(plan.samples).astype(real)
     planes = jnp.stack(stack)
     planes = jnp.einsum("uy,dzyx->dzux", series, planes, precision="highest")
     planes = jnp.einsum("vx,dzux->dzuv", series, planes, precision="highest")

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 from jaxwave._noun import noun, number
 
 MOTIONS = ("stage", "emitter")
@@ -28,16 +28,10 @@ class Path(NamedTuple):
 # -- roots ---------------------------------------------------------------------------------
 
 
-def _safe_root(x: Array) -> Array:
-    """The square root where positive, else zero, with a derivative of zero there."""
-    inside = x > 0
-    return jnp.where(inside, jnp.sqrt(jnp.where(inside, x, 1)), 0)
-
-
 def roots(s: Any, n: Any) -> tuple[Array, Array]:
     """Real and imaginary part of r = sqrt(n**2 - s**2); one of them is zero."""
     square = (n - s) * (n + s)
-    return _safe_root(square), _safe_root(-square)
+    return numerics.safe_sqrt(square), numerics.safe_sqrt(-square)
 
 
 def complex_root(s: Any, n: Any) -> Array:

@@ -76,9 +76,8 @@ def _program(
     plan: Plan, batch: tuple[int, ...], real: Any, apodization: str, v: _Lens, vector: Array
 ) -> Array:
     """The focus of one pupil after the other; many planes of one pupil share its nodes."""
-    new = jnp.asarray(v.new, real)
     v = _Lens(v.u, *(jnp.asarray(a, real) for a in v[1:]))
-    v = v._replace(new=new if new.ndim else jnp.stack([new, new]))
+    v = v._replace(new=grid.spacing_pair(v.new))
     ranks = _Lens(3, 1, 0, 0, 0, 0, 1, 0)
     still = all(a.ndim == r for a, r in zip(v[:-1], ranks[:-1], strict=True))
     vector = jnp.asarray(vector, v.u.dtype)
@@ -378,7 +377,7 @@ def _far_field(
     o: Objective = jax.tree.map(lambda a: jnp.asarray(a, real), objective)
     v = {name: jnp.asarray(a, real) for name, a in v.items()}
     p = jnp.asarray(p, jnp.result_type(real, jnp.complex64))
-    pair = v["spacing"] if v["spacing"].ndim else jnp.stack([v["spacing"]] * 2)
+    pair = grid.spacing_pair(v["spacing"])
     hy, hx = grid.coordinates(shape, pair)
     layers, na, wavelength = o.layers, o.na, o.wavelength
     stop = grid.disk_coverage(shape, pair, v["f"] * na)

@@ -126,9 +126,11 @@ class Microscope:
             return None
         return float(np.max(pixel)) * 4 * na / float(np.min(wavelength))
 
-    def window(self, z: ArrayLike | str = 0.0, y: Any = 0.0, x: Any = 0.0) -> Window:
+    def window(
+        self, z: ArrayLike | str = 0.0, y: Any = 0.0, x: Any = 0.0, camera: Camera | None = None
+    ) -> Window:
         """The samples of the intensity, for an emitter at (y, x)."""
-        camera = self.camera()
+        camera = self.camera() if camera is None else camera
         return Window(camera.samples, self.pixel_in_sample / camera.ratio, z=z, y=-y, x=-x)
 
     def psf(
@@ -176,11 +178,10 @@ class Microscope:
         sigma = _check.length(where, "sigma", sigma)
         _check.nonnegative(where, "sigma", sigma, unit="µm")
         y, x = (number(where, k, _check.length(where, k, v)) for k, v in (("y", y), ("x", x)))
-        window = self.window(z, y, x)
+        camera = self.camera()
+        window = self.window(z, y, x, camera)
         kind, e = oriented(where, dipole)
-        return solve(
-            where, kind, True, self.objective, window, whole, e, nodes, self.camera(), sigma
-        )
+        return solve(where, kind, True, self.objective, window, whole, e, nodes, camera, sigma)
 
     def __repr__(self) -> str:
         pixel = self.pixel_in_sample
