@@ -117,7 +117,7 @@ class Window(Element, function=psf.Window):
         return psf.Window(**self.arguments())
 
 
-def _pairs(values: dict[str, Any]) -> dict[str, Any]:
+def pairs(values: dict[str, Any]) -> dict[str, Any]:
     """Modes as pairs (n, m), whatever their convention."""
     if values["convention"] is not None:
         modes = zernike_modes(values["modes"], convention=values["convention"])
@@ -141,7 +141,7 @@ class RadialPupil(Element, function=psf.RadialPupil):
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return _pairs(values)
+        return pairs(values)
 
     def check(self) -> None:
         self()
@@ -165,7 +165,7 @@ class ZernikePupil(Element, function=psf.ZernikePupil):
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return _pairs(values)
+        return pairs(values)
 
     def check(self) -> None:
         self()

@@ -11,9 +11,8 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, imaging, psf
 from jaxwave.elements.element import Element, Number, check_values
-from jaxwave.elements.focus import CoverslipLayers, layers_element, made
+from jaxwave.elements.focus import CoverslipLayers, layers_element, made, pairs
 from jaxwave.psf import camera
-from jaxwave.zernike import zernike_modes
 
 # Nodes are counted for a wavelength shorter by this factor and an aberration larger by this path,
 # so that they suffice for what a fit changes.
@@ -99,10 +98,7 @@ class Microscope(Element):
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(values["layers"], psf.Layers):
             values["layers"] = layers_element(values["layers"])
-        if values["convention"] is not None:
-            modes = zernike_modes(values["modes"], convention=values["convention"])
-            values |= {"modes": modes, "convention": None}
-        return values
+        return pairs(values)
 
     def _complete(self) -> None:
         if not _check.is_concrete(nnx.state(self)):

@@ -62,30 +62,26 @@ def cosine_series(samples: int) -> np.ndarray:
     return np.where(order, 2, 1) / samples * basis
 
 
-def pixel_matrix(pixels: int, samples: int, ratio: Any, sigma: Any, dtype: Any) -> Any:
+def _pixel_matrix(pixels: int, samples: int, ratio: Array, sigma: Array) -> Array:
     """From samples of an axis to the light of its pixels, ``(pixels, samples)``.
 
     Samples are a cosine series over the window (its mirror image goes on beyond the rim). Every
     term is integrated over a pixel exactly, sinc(p f), and blurred, exp(-2 pi^2 sigma^2 f^2);
-    ``ratio`` samples are in a pixel, ``sigma`` is in samples. numpy in, numpy out.
+    ``ratio`` samples are in a pixel, ``sigma`` is in samples.
     """
-    order, series = np.arange(samples), cosine_series(samples)
-    known = _check.is_concrete(ratio, sigma)
-    xp: Any = np if known else jnp
-    f = order / (2 * samples)  # per sample
+    order, series = np.arange(samples), cosine_series(samples).astype(ratio.dtype)
+    f = (order / (2 * samples)).astype(ratio.dtype)  # per sample
     centers = (np.arange(pixels) - pixels // 2)[:, None] * ratio + samples // 2 + 0.5
-    transfer = ratio * xp.sinc(ratio * f) * xp.exp(-2 * (math.pi * sigma * f) ** 2)
-    waves = xp.cos(math.pi * centers * order / samples) * transfer
-    if known:
-        return (waves @ series).astype(dtype)
-    return jnp.matmul(waves.astype(dtype), series.astype(dtype), precision="highest")
+    transfer = ratio * jnp.sinc(ratio * f) * jnp.exp(-2 * (math.pi * sigma * f) ** 2)
+    waves = jnp.cos(math.pi * centers * order / samples) * transfer
+    return jnp.matmul(waves, series, precision="highest")
 
 
 @lru_cache(maxsize=32)
 def _constant_matrix(
     pixels: int, samples: int, ratio: float, band: float, dtype: Any
 ) -> np.ndarray:
-    """As pixel_matrix, without a blur, for every wave up to a frequency, ``(pixels, samples)``.
+    """As _pixel_matrix, without a blur, for every wave up to a frequency, ``(pixels, samples)``.
 
     A window cuts a picture off, and a cosine series of what is left rings at its rim. The intensity
     holds no wave beyond its band: the matrix is the one that integrates all those waves best, in
@@ -117,7 +113,7 @@ def expose(camera: Camera, intensity: Array, pair: Array, sigma: Any | None) -> 
             axes.append(_constant_matrix(n, m, camera.ratio, camera.band, kind))
             continue
         width = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,))[k] / pair[k]
-        axes.append(pixel_matrix(n, m, camera.ratio, width, intensity.dtype))
+        axes.append(_pixel_matrix(n, m, jnp.asarray(camera.ratio, kind), width))
     return _collected(axes, intensity, pair)
 
 
@@ -194,7 +190,7 @@ def _integrated(
     widths = jnp.broadcast_to(jnp.asarray(sigma, intensity.dtype), (2,)) / pair
     ratios = jnp.asarray(pixel, intensity.dtype) / pair
     axes = [
-        pixel_matrix(n, m, ratios[k], widths[k], intensity.dtype)
+        _pixel_matrix(n, m, ratios[k], widths[k])
         for k, (n, m) in enumerate(zip(shape, intensity.shape[-2:], strict=True))
     ]
     return _collected(axes, intensity, pair)
