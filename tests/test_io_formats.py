@@ -199,7 +199,7 @@ def test_planes_stored_as_colors_are_read_with_axes(tmp_path, planes):
     tifffile = pytest.importorskip("tifffile")
     data = np.random.default_rng(1).integers(0, 999, (planes, 16, 17)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", planarconfig="separate")
-    with pytest.raises(ValueError, match="name the axes with `axes`"):
+    with pytest.raises(ValueError, match=r"pass axes='ZYX' if the samples are planes"):
         jio.read_stack(tmp_path / "a.tif", **SIZES)
     back = jio.read_stack(tmp_path / "a.tif", axes="ZYX", **SIZES)
     np.testing.assert_array_equal(back.data, data)

@@ -104,6 +104,98 @@ def test_the_settings_that_were_given_are_not_rewritten(tmp_path, capsys):
     assert job.read_text() == before
 
 
+def test_settings_of_the_user_open_no_door(tmp_path, capsys):
+    """Who keeps job.toml beside other results loses none of them, by no command."""
+    job = tmp_path / "job.toml"
+    cut_by_the_edge(tmp_path)
+    job.write_text(
+        'files = ["e*.npy"]\nna = 0.8\nwavelength = 0.5\npixel = 0.13\ndz = 0.4\nsize = 16\n'
+    )
+    (tmp_path / "result.json").write_text("precious")
+    words = ["calibrate", "--config", str(job), "-o", str(tmp_path)]
+    for run in (words, ["resume", str(tmp_path)]):
+        assert main(run) == 2
+        assert "was not written by this calibration" in capsys.readouterr().err
+        assert not (tmp_path / "beads.csv").exists()
+    assert (tmp_path / "result.json").read_text() == "precious"
+    (tmp_path / "result.json").unlink()
+    for run in (words, words, ["resume", str(tmp_path)]):  # patterns are no other settings
+        assert main(run) == 1
+        assert "0 of 1 bead kept" in capsys.readouterr().err
+    before = job.read_bytes()
+    assert main(["calibrate", str(tmp_path / "edge.npy"), *FLAGS, "-o", str(tmp_path)]) == 2
+    assert "job.toml' is there already" in capsys.readouterr().err
+    assert job.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "name"), [("--known", "zernikes.csv"), ("--camera-offset", "calibration.npz")]
+)
+def test_tables_and_maps_are_inputs_too(tmp_path, capsys, flag, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("precious")
+    words = ["calibrate", cut_by_the_edge(tmp_path), *FLAGS, "-o", str(out), "--force"]
+    assert main([*words, flag, str(out / name)]) == 2
+    assert "would replace" in capsys.readouterr().err
+    assert (out / name).read_text() == "precious"
+
+
+def test_a_picture_of_somebody_else_stays(tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    picture = out / "edge.field.png"
+    picture.write_text("precious")
+    words = ["calibrate", cut_by_the_edge(tmp_path), *FLAGS, "-o", str(out)]
+    for _ in range(2):
+        assert main(words) == 1
+        assert "the field is not drawn" in capsys.readouterr().err
+    assert picture.read_text() == "precious"
+    picture.unlink()
+    assert main(words) == 1 and outputs.is_our_picture(picture)
+    old = picture.stat().st_mtime_ns
+    assert main(words) == 1 and picture.stat().st_mtime_ns > old, "our own is drawn again"
+
+
+def test_resume_goes_on_with_beads_that_would_be_rejected(tmp_path, capsys, monkeypatch):
+    waiting = []
+
+    def fit(settings, tasks, *_):
+        waiting.append([task.name for task in tasks])
+        return iter(())
+
+    monkeypatch.setattr(command, "_fit", fit)
+    np.save(tmp_path / "two.npy", spot(14) + spot(20))
+    words = ["calibrate", str(tmp_path / "two.npy"), *FLAGS, "-o", str(tmp_path / "out")]
+    main([*words, "--keep", "all"])
+    assert "overlapping" in capsys.readouterr().out
+    main(["resume", str(tmp_path / "out")])
+    assert waiting == [["two-001", "two-002"]] * 2
+
+
+def test_names_in_the_settings_are_relative_to_them(tmp_path, capsys, monkeypatch):
+    (tmp_path / "day").mkdir()
+    cut_by_the_edge(tmp_path / "day")
+    np.save(tmp_path / "day" / "offset.npy", np.full((24, 24), 100.0))
+    (tmp_path / "day" / "known=1.csv").write_text("n,m,nm\n2,2,15\n")
+    text = 'files = ["edge.npy"]\nna = 0.8\nwavelength = 0.5\npixel = 0.13\ndz = 0.4\nsize = 16\n'
+    text += 'camera_offset = "offset.npy"\ncamera_gain = 0.5\nknown = ["2,2=5 nm", "known=1.csv"]\n'
+    (tmp_path / "day" / "mine.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["calibrate", "--config", "day/mine.toml"]) == 1
+    assert "0 of 1 bead kept" in capsys.readouterr().err
+    job = tmp_path / "results" / "job.toml"
+    settings = gather(options.CALIBRATE, {}, str(job))
+    assert settings["out"] == str(tmp_path / "results"), "the default is no other place next time"
+    assert settings["camera_offset"] == str(tmp_path / "day" / "offset.npy")
+    assert settings["known"] == ["2,2=5 nm", str(tmp_path / "day" / "known=1.csv")]
+    monkeypatch.chdir(tmp_path / "day")
+    assert main(["resume", str(job.parent)]) == 1
+    assert "0 of 1 bead kept" in capsys.readouterr().err
+    assert main(["calibrate", "--config", str(job)]) == 1
+    assert not (tmp_path / "day" / "results").exists()
+
+
 def test_results_are_replaced_when_the_new_ones_are_whole(tmp_path):
     for text in ("one", "two"):
         with _files.replacing_files(tmp_path, last="result.json") as place:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import io, report
-from jaxwave._files import remove_temporary
+from jaxwave._files import remove_temporary, sha256
 from jaxwave.beads import (
     BeadModel,
     BeadOutcome,
@@ -27,7 +27,14 @@ from jaxwave.beads.model import SCALES
 from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.cli import batch, checks, finding, names, options, outputs, progress
 from jaxwave.cli.outputs import JOB
-from jaxwave.cli.settings import Settings, UsageError, differences, write_toml
+from jaxwave.cli.settings import (
+    Settings,
+    UsageError,
+    differences,
+    gather,
+    inputs,
+    write_toml,
+)
 from jaxwave.cli.terminal import count, in_flags, say, warn
 from jaxwave.compute import tune_cpu
 from jaxwave.report.field import draw_field
@@ -58,24 +65,27 @@ def calibrate(arguments: argparse.Namespace) -> int:
     folder, force = Path(settings["out"]), arguments.force
     job = folder / JOB
     own = arguments.config is not None and outputs.same(arguments.config, job)
-    if job.is_file() and (own or (outputs.is_ours(folder) and not force)):
+    if job.is_file() and (own or (outputs.is_our_job(job) and not force)):
         _require_same(settings, job, own=own)
-    if not own:
-        outputs.claim(folder, [folder], settings["files"], force=force)
+    reads = inputs(options.CALIBRATE, settings.values)
+    if arguments.config is not None and not own:
+        reads.append(arguments.config)
+    outputs.claim(folder, [folder], reads, force=force, own=own)
     report.prepare(folder)
     with RunFolder(folder) as run:
         rows, tasks = _find(settings, folder)
-        _claim_beads(settings, folder, tasks, force=force)
+        _claim_beads(folder, tasks, reads, force=force)
         if not own:
             write_toml(job, options.CALIBRATE, settings)
-        for task in tasks:
-            task.row["status"] = "waiting"
         return _run(settings, folder, run, rows, tasks)
 
 
 def _require_same(settings: Settings, job: Path, *, own: bool) -> None:
     """Requires that the settings of a folder are those of this run."""
-    other = differences(options.CALIBRATE, job, settings)
+    earlier = gather(options.CALIBRATE, {}, str(job))
+    if own:  # a user may have written patterns and folders
+        earlier.values["files"] = names.expand(earlier["files"] or [])
+    other = differences(earlier, settings)
     if other:
         last = "." if own else ", or replace them with --force."
         raise UsageError(
@@ -84,10 +94,10 @@ def _require_same(settings: Settings, job: Path, *, own: bool) -> None:
         )
 
 
-def _claim_beads(settings: Settings, folder: Path, tasks: list[_Task], *, force: bool) -> None:
+def _claim_beads(folder: Path, tasks: list[_Task], reads: list[str], *, force: bool) -> None:
     """Requires that the folders of the beads may be written, and clears what a kill left."""
     places = [task.folder for task in tasks if task.folder != folder]
-    outputs.claim(folder, places, settings["files"], force=force)
+    outputs.claim(folder, places, reads, force=force)
     for place in places:
         remove_temporary(place)
 
@@ -95,11 +105,12 @@ def _claim_beads(settings: Settings, folder: Path, tasks: list[_Task], *, force:
 def resume(arguments: argparse.Namespace) -> int:
     """Goes on with the beads that are not done."""
     folder, settings = Path(arguments.folder), arguments.settings
-    outputs.claim(folder, [folder], settings["files"], force=not outputs.is_ours(folder))
+    reads = inputs(options.CALIBRATE, settings.values)
+    outputs.claim(folder, [folder], reads, force=False, own=True)
     report.prepare(folder)
     with RunFolder(folder) as run:
         rows, tasks = _find(settings, folder)
-        _claim_beads(settings, folder, tasks, force=False)
+        _claim_beads(folder, tasks, reads, force=False)
         done = 0
         for task in tasks:
             finished = _finished(task)
@@ -133,6 +144,8 @@ def _run(
         batch.write(folder, rows)
         say(batch.text(rows))
         raise RuntimeError(_nothing(rows))
+    with contextlib.suppress(OSError):  # tells who writes here from now on
+        batch.write(folder, rows)
     tune_cpu()
     waiting = [task for task in tasks if task.row["status"] == "waiting"]
     with progress.shown() as bar:
@@ -175,9 +188,7 @@ def _find(settings: Settings, folder: Path) -> tuple[list[dict[str, Any]], list[
         good = sum(bead.ok for bead in field.beads)
         spots = f"{len(field.beads)} spot{'s' * (len(field.beads) != 1)} found, {good} good"
         say(f"  {spots}, windows of {field.size} pixels")
-        picture = folder / f"{stem}.field.png"
-        if outputs.is_ours(folder) or not picture.exists():
-            draw_field(field.stack, field.beads, field.size, picture)
+        _draw(field, folder / f"{stem}.field.png")
         kept = 0
         for number, bead in enumerate(field.beads, 1):
             row = batch.row(f"{stem}-{number:03d}", path, bead=bead)
@@ -187,8 +198,21 @@ def _find(settings: Settings, folder: Path) -> tuple[list[dict[str, Any]], list[
                 row.update(status="skipped", reason="more beads than --most")
             elif wanted:
                 kept += 1
+                row["status"] = "waiting"  # also what would be rejected (--keep all)
                 found.append((row, field, bead))
     return rows, list(_tasks(settings, folder, found, rows))
+
+
+def _draw(field: finding.Field, picture: Path) -> None:
+    """Draws the field before anything is fitted; somebody else's picture stays."""
+    if picture.exists() and not outputs.is_our_picture(picture):
+        warn(f"warning: {str(picture)!r} is there already; the field is not drawn")
+        return
+    try:
+        picture.parent.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
+        draw_field(field.stack, field.beads, field.size, picture)
+    except OSError as error:
+        warn(f"warning: the field is not drawn: {error.strerror or error}")
 
 
 def _tasks(
@@ -234,10 +258,11 @@ _BESIDE = ("out", "pages", "files", "most", "threshold")
 
 
 def _job(settings: Settings, row: dict[str, Any], stack: io.Stack) -> str:
-    """Checksum of what one fit depends on: the settings, the file's content and the place in it."""
+    """Checksum of what one fit depends on: settings, contents of files, the place in the stack."""
     own = {name: value for name, value in settings.values.items() if name not in _BESIDE}
-    text = json.dumps([own, stack.sha256, row["z"], row["y"], row["x"]], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    tables = [sha256(Path(path)) for path in inputs(options.CALIBRATE, own)]
+    found = [own, stack.sha256, row["z"], row["y"], row["x"], *tables]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def _require_near_planes(settings: Settings, dz: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jaxwave.cli import names, options
-from jaxwave.cli.outputs import JOB
+from jaxwave.cli.outputs import JOB, is_our_job
 from jaxwave.cli.settings import Settings, UsageError, gather
 from jaxwave.units import length
 
@@ -39,6 +39,8 @@ def resume(arguments: argparse.Namespace) -> Settings:
             "jaxwave calibrate."
         )
     settings = gather(options.CALIBRATE, {"out": str(folder)}, str(folder / JOB))
+    if not is_our_job(folder / JOB):  # a user may have written patterns and folders
+        settings.values["files"] = names.expand(settings["files"] or [])
     _complete(settings)
     return settings
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxwave import io, report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.model import SCALES
-from jaxwave.cli import checks, outputs
+from jaxwave.cli import checks, options, outputs
 from jaxwave.cli.finding import modes_and_lengths
-from jaxwave.cli.settings import Settings, UsageError
+from jaxwave.cli.settings import Settings, UsageError, inputs
 from jaxwave.cli.terminal import say
 from jaxwave.report.folder import write_table
 from jaxwave.report.quality import model_psf
@@ -29,7 +29,7 @@ def export(arguments: argparse.Namespace) -> int:
     folder = bead_folder(Path(arguments.folder), settings["bead"])
     saved = report.load_bead_fit(folder)
     own = [path for path in folder.iterdir() if path.name != "psf.ome.tif"]
-    _spare(wanted, [*saved.result["settings"].get("files", []), *own])
+    _spare(wanted, [*inputs(options.CALIBRATE, saved.result["settings"]), *own])
     for name in wanted["coefficients"]:
         _write_rows(Path(name), saved.result["zernikes"])
     for name in wanted["pupil"]:

@@ -20,7 +20,7 @@ from jaxwave.beads import (
     hot_pixels,
 )
 from jaxwave.cli import checks
-from jaxwave.cli.settings import Settings, UsageError
+from jaxwave.cli.settings import Settings, UsageError, is_table
 from jaxwave.units import length
 from jaxwave.zernike import zernike_mode, zernike_name
 
@@ -146,7 +146,7 @@ def known(settings: Settings, model: BeadModel, planes: int) -> np.ndarray | Non
     if not texts:
         return None
     total = np.zeros((1, model.samples, model.samples))
-    terms = [text for text in texts if "=" in text]
+    terms = [text for text in texts if not is_table(text)]
     if terms:
         modes = modes_and_lengths("--known", terms)
         total = total + model.opd(np.array(list(modes.values())), list(modes))

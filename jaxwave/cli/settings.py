@@ -32,7 +32,8 @@ class Option:
     Args:
         name: Its key in a TOML file; the flag has dashes instead of underscores.
         kind: ``"length"``, ``"number"``, ``"integer"``, ``"text"``, ``"amount"``, ``"path"``,
-            ``"choice"``, or ``"numbers"`` (a list of integers).
+            ``"choice"``, ``"numbers"`` (a list of integers), ``"map"`` (a number or a file), or
+            ``"terms"`` (modes or files).
         help: What it does.
         default: Its value where nothing is given; None leaves it open.
         choices: What a ``"choice"`` may be.
@@ -117,6 +118,46 @@ def _choice(option: Option, value: Any) -> str:
     return str(value)
 
 
+def _map(option: Option, value: Any) -> str:
+    """A number, or a file that holds one for every pixel."""
+    text = _amount(option, value)
+    return _path(option, text) if _names_file(option, text) else text
+
+
+def _term(option: Option, value: Any) -> str:
+    """A mode with its length, or a file of many."""
+    text = _text(option, value)
+    return _path(option, text) if _names_file(option, text) else text
+
+
+def is_table(text: str) -> bool:
+    """Tells a file of aberrations from a mode such as ``2,2=15 nm``."""
+    return "=" not in text or text.lower().endswith(".csv")
+
+
+def _names_file(option: Option, value: Any) -> bool:
+    """Tells whether a value, or one of a list, is the name of a file."""
+    if not isinstance(value, str):
+        return False
+    if option.kind == "map":
+        try:
+            float(value)
+        except ValueError:
+            return True
+        return False
+    return option.kind in ("path", "paths") or (option.kind == "terms" and is_table(value))
+
+
+def inputs(options: Sequence[Option], values: Mapping[str, Any]) -> list[str]:
+    """Every file that a command reads because a setting names it."""
+    found: list[str] = []
+    for option in options:
+        value = None if option.kind == "path" else values.get(option.name)
+        listed = value if isinstance(value, list) else [value]
+        found += [part for part in listed if _names_file(option, part)]
+    return found
+
+
 def _list(option: Option, value: Any, read: Any) -> list:
     return [read(option, v) for v in (value if isinstance(value, list) else [value])]
 
@@ -132,6 +173,8 @@ _READERS: dict[str, Any] = {
     "numbers": lambda option, value: _list(option, value, _integer),
     "texts": lambda option, value: _list(option, value, _text),
     "paths": lambda option, value: _list(option, value, _path),
+    "map": _map,
+    "terms": lambda option, value: _list(option, value, _term),
 }
 _SHOWN = {"length": "LENGTH", "number": "NUMBER", "integer": "N", "numbers": "N", "path": "PATH"}
 
@@ -177,9 +220,9 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> N
             show = option.show or _SHOWN.get(option.kind, "TEXT")
         flags = ["-o", option.flag] if option.name == "out" else [option.flag]
         count: dict[str, Any] = {}
-        if option.kind in ("numbers", "texts"):
+        if option.kind in ("numbers", "texts", "terms"):
             # Texts gather (--select C=0 --select T=1); of numbers the last ones count.
-            count = {"nargs": "+", "action": "extend" if option.kind == "texts" else "store"}
+            count = {"nargs": "+", "action": "store" if option.kind == "numbers" else "extend"}
         groups[option.group].add_argument(
             *flags, dest=option.name, metavar=show, help=text.replace("%", "%%"), **count
         )
@@ -191,6 +234,9 @@ def gather(
     """Merges flags, a TOML file and defaults, in this order of precedence."""
     table = {option.name: option for option in options}
     values = {option.name: option.default for option in options}
+    for option in options:
+        if option.kind == "path" and option.default is not None:
+            values[option.name] = option.read(option.default, option.flag)  # of this folder
     origins: dict[str, str] = {}
     if config is not None:
         path = Path(config)
@@ -206,8 +252,7 @@ def gather(
                     f"{', '.join(table)}."
                 )
             option = table[name]
-            if option.kind in ("path", "paths"):  # relative to the file that names them
-                value = _beside(path, value)
+            value = _beside(path, option, value)
             values[name] = option.read(value, f"{path.name}: `{name}`")
             origins[name] = str(earlier.get(name, path.name))
     for name, option in table.items():
@@ -219,10 +264,11 @@ def gather(
     return Settings(values, origins)
 
 
-def _beside(path: Path, value: Any) -> Any:
+def _beside(path: Path, option: Option, value: Any) -> Any:
+    """Names of files are relative to the file of settings that holds them."""
     if isinstance(value, list):
-        return [_beside(path, v) for v in value]
-    if not isinstance(value, str) or value.startswith((_URI, "~")):
+        return [_beside(path, option, v) for v in value]
+    if not _names_file(option, value) or value.startswith((_URI, "~")):
         return value
     return os.path.join(path.absolute().parent, value)
 
@@ -257,7 +303,7 @@ def _toml(value: Any, option: Option) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml(part, option) for part in value)}]"
     if isinstance(value, str):
-        return _quoted(_uri(value) if option.kind in ("path", "paths") else value)
+        return _quoted(_uri(value) if _names_file(option, value) else value)
     return repr(value)  # TOML writes numbers, inf and nan as Python does
 
 
@@ -280,9 +326,8 @@ def write_toml(path: Path, options: Sequence[Option], settings: Settings) -> Non
     atomic("jaxwave", path, lambda stream: stream.write(text))
 
 
-def differences(options: Sequence[Option], path: Path, settings: Settings) -> list[str]:
+def differences(earlier: Settings, settings: Settings) -> list[str]:
     """Settings that differ from those of an earlier job, in words."""
-    earlier = gather(options, {}, str(path))
     return [
         f"{name} ({earlier[name]!r} there, {settings[name]!r} now)"
         for name in settings.values

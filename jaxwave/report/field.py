@@ -60,5 +60,11 @@ def draw_field(stack: Any, beads: list[Bead], size: int, path: Path) -> Path:
     axes.set_ylabel("y [pixels]")
     axes.set_xlim(-0.5, nx - 0.5)
     axes.set_ylim(ny - 0.5, -0.5)
-    _files.atomic("draw_field", path, lambda stream: figure.savefig(stream, dpi=110, format="png"))
+    _files.atomic(
+        "draw_field",
+        path,
+        lambda stream: figure.savefig(
+            stream, dpi=110, format="png", metadata={"Software": "jaxwave"}
+        ),
+    )
     return path
