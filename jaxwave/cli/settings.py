@@ -154,7 +154,7 @@ def inputs(options: Sequence[Option], values: Mapping[str, Any]) -> list[str]:
     for option in options:
         value = None if option.kind == "path" else values.get(option.name)
         listed = value if isinstance(value, list) else [value]
-        found += [part for part in listed if _names_file(option, part)]
+        found += [str(part) for part in listed if _names_file(option, part)]
     return found
 
 
