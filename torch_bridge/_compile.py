@@ -1,9 +1,9 @@
 """A call under torch.compile or torch.export: the custom op that these see, and what is constant.
 
 A handle is text, ``name@signature/derived/derived``, so that an exported program finds its function
-again in another process that has wrapped and warmed it up under the same name. The Python numbers
-of a call travel as 0-dim tensors before its tensors: torch.compile would make another graph for
-every number, and torch.export could not save an empty list of them.
+again in another process that has wrapped and warmed it up under the same name (see _plan.py). The
+Python numbers of a call travel as 0-dim tensors before its tensors: torch.compile would make
+another graph for every number, and torch.export could not save an empty list of them.
 """
 
 import ast
@@ -32,11 +32,11 @@ def find(handle: str) -> Op:
     root, *steps = handle.split("/")
     plan = _plan.find_plan(root)
     if plan is None:
-        name = root.partition("@")[0]
+        name = root.partition("@")[0].partition("#")[0]
         raise RuntimeError(
             f"torch_bridge: no function named '{name}' is wrapped for this signature. Keep the "
             f"wrapped function alive; in a new process, call wrap(fn, name='{name}').warmup(...) "
-            "before the program runs."
+            "before the program runs, with the same function if it had no name when it was saved."
         )
     op: Any = plan.op
     for step in steps:
@@ -97,7 +97,7 @@ def _backward(ctx: Any, grads: Sequence[torch.Tensor | None]) -> Any:
         handle = f"{root}/pull:{mask}:{bits(wanted)}:{bits(given)}"
         results = custom_op(handle, [*numbers, *used, *ctx.saved_tensors[ctx.count :], *cts])
     else:
-        handle = f"{base.handle}/vjp:{bits(wanted)}:{bits(given)}"
+        handle = f"{root if saves else ctx.handle}/vjp:{bits(wanted)}:{bits(given)}"
         results = custom_op(handle, [*numbers, *xs, *cts])
     return None, [*[None] * len(numbers), *scatter(wanted, results)]
 
@@ -276,7 +276,10 @@ def _program(
     results = jax.tree_util.tree_unflatten(plan.out_tree, results)
     written = tuple(map(int, results[1])) if bridge.writes else ()
     saves = plan.op.residuals != "recompute"
-    return Program(plan.op.handle, order, tuple(dtypes), describe(results), saves, written)
+    handle = plan.op.handle
+    if bridge.is_named and torch.compiler.is_exporting():
+        handle = _plan.export_handle(bridge, plan)
+    return Program(handle, order, tuple(dtypes), describe(results), saves, written)
 
 
 def _run(info: Program, numbers: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> Any:

@@ -106,7 +106,7 @@ class Op:
     @property
     def name(self) -> str:
         """The name of the wrapped function."""
-        return self.handle.partition("@")[0]
+        return self.handle.partition("#")[0]
 
     @once
     def differentiable(self) -> Mask:
@@ -377,9 +377,9 @@ def check_finite(handle: str, tensors: Tensors) -> None:
     """
     for index, tensor in enumerate(tensors):
         if not torch.isfinite(tensor).all():
-            name, _, derived = handle.partition("/")
+            derived = handle.partition("/")[2]
             kind = "gradient" if derived.startswith(("vjp", "pull")) else "output"
             raise FloatingPointError(
-                f"{name.partition('@')[0]}: {kind} {index} is not finite. Call it without "
+                f"{handle.partition('#')[0]}: {kind} {index} is not finite. Call it without "
                 "check_finite, or under jax.debug_nans(True), to find the operation."
             )

@@ -1,18 +1,25 @@
 """One signature of a wrapped function: traced once, compiled on demand, found by its name."""
 
 import dataclasses
+import gc
+import hashlib
+import re
 import threading
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import torch
 
 from torch_bridge import _convert, _guard, _private
 from torch_bridge._op import Aval, Numbers, Op, settings
+
+if TYPE_CHECKING:
+    from torch_bridge._wrap import BridgedFunction
 
 
 class CacheInfo(NamedTuple):
@@ -109,7 +116,8 @@ class Plan:
         leaves: One item a leaf: an :class:`~jax.ShapeDtypeStruct`, a number, or :class:`Kept`.
         x64: Whether it runs with 64-bit types.
         device: Where numpy views go, if not to JAX's default device.
-        handle: The name of the plan in compiled and exported programs.
+        bridge: The name of the wrapped function in this process.
+        others: Its other plans.
         residuals: As of :class:`Op`.
         check_finite: As of :class:`Op`.
     """
@@ -123,11 +131,12 @@ class Plan:
         *,
         x64: bool,
         device: jax.Device | None,
-        handle: str,
+        bridge: str,
+        others: Sequence["Plan"],
         residuals: str,
         check_finite: bool,
     ) -> None:
-        self.key = key
+        self.key, self.pinned = key, False
         numbers, ins = inputs_of(leaves)
         store: dict[str, Any] = {}
         with settings(x64, device):
@@ -135,6 +144,14 @@ class Plan:
         _convert.check_concrete(traced.consts)
         self.out_tree, self.kept = store["tree"], store["kept"]
         jaxpr = traced.jaxpr
+        program = str(jaxpr)
+        self.digest = _digest(repr(key)) + _digest(program, traced.consts)
+        # Callbacks and derivatives of one's own print no more than their names.
+        self.is_told = "custom_vjp" not in program and _ADDRESS.search(program) is None
+        handle = f"{bridge}@{self.digest}"
+        taken = {plan.op.handle for plan in others if plan.key != key}
+        while handle in taken:  # static values that print alike
+            handle += "'"
 
         def run(aux: tuple[Any, Numbers], *xs: Any) -> tuple[Any, ...]:
             consts, values = aux
@@ -144,7 +161,7 @@ class Plan:
         for index, out in enumerate(outs):
             if out.dtype not in _convert.TORCH_DTYPES:
                 raise TypeError(
-                    f"{handle.partition('@')[0]}: result {index} has dtype {out.dtype}, which "
+                    f"{bridge.partition('#')[0]}: result {index} has dtype {out.dtype}, which "
                     "torch does not have. Return jax.random.key_data(key) for a random key, and "
                     "convert other types with .astype."
                 )
@@ -194,7 +211,8 @@ class Cache:
             plan = self._plans[key] = build(call)
             if len(self._plans) > self.size:
                 _, oldest = self._plans.popitem(last=False)
-                oldest.op.cache.clear()  # a ring of references; a backward pass makes it again
+                if not oldest.pinned:
+                    oldest.op.cache.clear()  # a ring of references; a backward pass makes it again
                 del oldest
                 _guard.give_memory_back()
             return plan
@@ -210,43 +228,84 @@ class Cache:
 
 
 # -- The living wrapped functions by name: how compiled programs find them ----------------------
+#
+# A graph of torch.compile says ``name#number@signature+program``: one function of this process, and
+# what it computes, since torch keeps compiled graphs on disk. An exported program of a function
+# whose ``name`` was given says ``name@signature``, which holds in every process.
 
-
-class Findable(Protocol):
-    """A wrapped function, as compiled programs know it."""
-
-    def find(self, handle: str) -> Plan | None:
-        """The plan of a handle."""
-
-
-bridges: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-_counts: dict[str, int] = {}
-_given: set[str] = set()
+bridges: weakref.WeakValueDictionary[str, "BridgedFunction"] = weakref.WeakValueDictionary()
+_families: defaultdict[str, weakref.WeakSet["BridgedFunction"]] = defaultdict(weakref.WeakSet)
+_counts: Counter[str] = Counter()
 _lock = threading.Lock()
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-FX]+")
 
 
-def register(bridge: Findable, name: str, *, again: bool) -> str:
-    """A name that no other bridge has, the same in every process that wraps in the same order.
+def _digest(text: str, arrays: Sequence[jax.Array] = ()) -> str:
+    """The same in every process: objects and functions print with their address."""
+    found = hashlib.sha256(_ADDRESS.sub("", text).encode())
+    for array in arrays:
+        is_key = jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+        found.update(np.asarray(jax.random.key_data(array) if is_key else array).tobytes())
+    return found.hexdigest()[:16]
 
-    A name that its owner gave may be given ``again`` once its function is gone; others belong to
-    one function for good, since a compiled program may outlive it.
-    """
-    name = name.replace("/", "_").replace("@", "_")
+
+def register(bridge: "BridgedFunction", name: str) -> str:
+    """A name that no bridge of this process has or had: a program may outlive its function."""
+    name = re.sub("[/@#]", "_", name)
     with _lock:
-        if again and name not in bridges and (name in _given or name not in _counts):
-            _counts.setdefault(name, 1)
-            _given.add(name)
-            bridges[name] = bridge
-            return name
-        while True:
-            count = _counts[name] = _counts.get(name, 0) + 1
-            handle = name if count == 1 else f"{name}#{count}"
-            if handle not in bridges:
-                bridges[handle] = bridge
-                return handle
+        _counts[name] += 1
+        handle = f"{name}#{_counts[name]}"
+        bridges[handle] = bridge
+        _families[name].add(bridge)
+    return handle
 
 
 def find_plan(handle: str) -> Plan | None:
-    """The plan of a handle, ``name@signature``, if it was compiled for or warmed up."""
-    bridge = bridges.get(handle.partition("@")[0])
-    return None if bridge is None else bridge.find(handle)
+    """The plan of a handle, if it was compiled for or warmed up, kept from now on.
+
+    Raises:
+        RuntimeError: If living functions of one given name differ.
+    """
+    name, _, digest = handle.partition("@")
+    bridge = bridges.get(name)
+    if bridge is not None:
+        return bridge.find(handle)
+    name = name.partition("#")[0]
+    plans = _named_plans(name, digest)
+    if _differ(plans):
+        raise RuntimeError(
+            f"torch_bridge: several living functions are named '{name}' and compute different "
+            "things. Give each its own: wrap(fn, name=...)."
+        )
+    return find_plan(plans[-1].op.handle) if plans else None
+
+
+def _named_plans(name: str, digest: str) -> list[Plan]:
+    """The plans of all living functions that were given this name, the newest last."""
+    plans = _family_plans(name, digest)
+    if _differ(plans):
+        del plans
+        gc.collect()  # a function that was wrapped anew may live on in a ring of references
+        plans = _family_plans(name, digest)
+    return plans
+
+
+def _family_plans(name: str, digest: str) -> list[Plan]:
+    with _lock:
+        family = [bridge for bridge in _families[name] if bridge.is_named]
+    family.sort(key=lambda bridge: int(bridge.handle.rpartition("#")[2]))
+    return [plan for bridge in family for plan in bridge.plans() if plan.digest.startswith(digest)]
+
+
+def _differ(plans: Sequence[Plan]) -> bool:
+    return len({plan.digest if plan.is_told else id(plan) for plan in plans}) > 1
+
+
+def export_handle(bridge: "BridgedFunction", plan: Plan) -> str:
+    """What a program that is saved says: as little as tells the plan from all others."""
+    name = bridge.handle.partition("#")[0]
+    for digest in (plan.digest[:16], plan.digest):
+        plans = _named_plans(name, digest)
+        if not _differ([plan, *plans]):
+            return f"{name}@{digest}"
+    return plan.op.handle

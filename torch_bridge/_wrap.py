@@ -1,10 +1,8 @@
 """``wrap``: a JAX function as an ordinary torch operation."""
 
 import functools
-import hashlib
-import re
 import sys
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import jax
@@ -56,7 +54,8 @@ class BridgedFunction:
         )
         self._cache = Cache(options["cache_size"])
         self.pinned: dict[str, Plan] = {}
-        self.handle = _plan.register(self, self.__name__, again=options["name"] is not None)
+        self.is_named = options["name"] is not None
+        self.handle = _plan.register(self, self.__name__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the function on tensors; see :func:`wrap`."""
@@ -87,7 +86,8 @@ class BridgedFunction:
                 call.leaves(),
                 x64=call.x64,
                 device=_numpy_device(call.xs),
-                handle=self._name_plan(call.key),
+                bridge=self.handle,
+                others=self.plans(),
                 residuals=self._options["residuals"],
                 check_finite=self._options["check_finite"],
             )
@@ -95,27 +95,23 @@ class BridgedFunction:
             needed = self.reader.explain(call, error)
         raise needed
 
-    def _name_plan(self, key: Hashable) -> str:
-        """The same for a signature in every process, and another for every other one."""
-        text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(key))  # of objects and functions
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        handle = f"{self.handle}@{digest}"
-        plans = [*self._cache.plans(), *self.pinned.values()]
-        taken = {plan.op.handle for plan in plans if plan.key != key}
-        while handle in taken:  # static values that differ but print alike
-            handle += "'"
-        return handle
+    def plans(self) -> list[Plan]:
+        """All plans that are kept."""
+        return [*self.pinned.values(), *self._cache.plans()]
 
     def pin(self, call: Call) -> Plan:
         """The plan of a call, kept for programs that name it by its handle."""
         plan = self._cache.get(call.key, self._build, call)
+        plan.pinned = True
         self.pinned[plan.op.handle] = plan
         return plan
 
     def find(self, handle: str) -> Plan | None:
         """The plan of a handle, kept from now on."""
-        if handle not in self.pinned:
-            self.pinned |= {p.op.handle: p for p in self._cache.plans() if p.op.handle == handle}
+        for plan in [] if handle in self.pinned else self._cache.plans():
+            if plan.op.handle == handle:
+                plan.pinned = True
+                self.pinned[handle] = plan
         return self.pinned.get(handle)
 
     def warmup(self, *args: Any, **kwargs: Any) -> "BridgedFunction":

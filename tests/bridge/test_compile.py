@@ -2,16 +2,19 @@
 
 import dataclasses
 import gc
+import re
 import subprocess
 import sys
 import textwrap
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 import torch
 
-from torch_bridge import _compile, wrap
+from torch_bridge import _compile, _plan, wrap
 
 
 class Pair(NamedTuple):
@@ -203,8 +206,6 @@ def test_a_dead_function_is_named():
 
 
 def test_arguments_that_dynamo_cannot_trace_break_the_graph():
-    import jax
-
     state = jax.tree_util.Partial(max)  # a pytree of JAX alone
     bridge = wrap(lambda p, x: x * 2)
     compiled = torch.compile(lambda x: bridge(state, x) + 1, backend="eager")
@@ -241,17 +242,93 @@ def test_a_program_never_runs_another_function_of_the_same_name():
         program(x)
 
 
+def exported(fn, *inputs):
+    return torch.export.export(Model(fn), inputs)
+
+
+def handle_of(program):
+    (node,) = [n for n in program.graph.nodes if "torch_bridge" in str(n.target)]
+    return node.args[0]
+
+
+def test_what_an_exported_program_says_does_not_depend_on_what_ran_before():
+    x = torch.ones(2, 3)
+
+    def scaled(factor, name="scaled"):
+        return wrap(lambda x, s: x * s * factor, name=name)
+
+    wrap(lambda x, s: x + s, name="other")(x, 2.0)
+    first, unnamed = scaled(3), wrap(lambda x, s: x - s)
+    handle = handle_of(exported(first, x))
+    assert re.fullmatch("scaled@[0-9a-f]{16}", handle)
+    again = scaled(3)  # a cell of a notebook, run twice
+    assert handle_of(exported(again, x)) == handle
+    assert re.fullmatch("<lambda>#[0-9]+@[0-9a-f]{32}", handle_of(exported(unnamed, x)))
+
+
+def test_two_living_functions_of_one_given_name():
+    x = torch.ones(2, 3)
+    first, second = (wrap(lambda x, s, k=k: x * s * k, name="one name") for k in (3, 5))
+    program = exported(first, x).module()
+    torch.testing.assert_close(program(x), Model.forward(program_model(first, program), x))
+    other = exported(second, x).module()
+    torch.testing.assert_close(other(x), Model.forward(program_model(second, other), x))
+    with pytest.raises(RuntimeError, match="several living functions are named 'one name'"):
+        program(x)
+    del second, other
+    torch._dynamo.reset()
+    torch.testing.assert_close(program(x), Model.forward(program_model(first, program), x))
+
+
+def program_model(fn, program):
+    model = Model(fn)
+    model.load_state_dict(program.state_dict())
+    return model
+
+
+def test_compiled_graphs_on_disk_know_what_the_function_computes():
+    # torch keeps graphs between runs by their text: a function that was changed is another one.
+    x = torch.arange(6.0).reshape(2, 3)
+    functions = [jnp.max, jnp.argmax, lambda x, axis: jnp.max(x, axis) * 2]
+    constants = [lambda x, axis, c=c: x * c for c in (jnp.arange(3.0), jnp.ones(3))]
+    digests = set()
+    for fn in (*functions, *constants):
+        bridge = wrap(fn, static_argnums=1, name="changed")
+        digests.add(bridge.pin(bridge.reader.read((x, 1), {})).op.handle.partition("@")[2])
+    assert len(digests) == 5 and len({digest[:16] for digest in digests}) == 1
+
+
 def test_static_values_that_print_alike():
     @dataclasses.dataclass(frozen=True)
     class Gain:
         value: float = dataclasses.field(repr=False)
 
-    bridge = wrap(lambda x, gain: x * gain.value, static_argnames="gain")
+    def by_callback(x, gain):  # a program tells its callback's address alone
+        return jax.pure_callback(lambda x: x * np.float32(gain.value), x, x)
+
     x = torch.ones(2)
-    calls = [bridge.reader.read((x, Gain(value)), {}) for value in (2.0, 3.0, 2.0)]
-    handles = [bridge.pin(call).op.handle for call in calls]
-    assert handles[0] == handles[2] != handles[1]
-    assert [_compile.find(h).run((), [x])[0][0].item() for h in handles] == [2, 3, 2]
+    for fn in (lambda x, gain: x * gain.value, by_callback):
+        bridge = wrap(fn, static_argnames="gain", name="alike")
+        calls = [bridge.reader.read((x, Gain(value)), {}) for value in (2.0, 3.0, 2.0)]
+        plans = [bridge.pin(call) for call in calls]
+        for handles in (
+            [plan.op.handle for plan in plans],
+            [_plan.export_handle(bridge, plan) for plan in plans],
+        ):
+            assert handles[0] == handles[2] != handles[1]
+            assert [_compile.find(h).run((), [x])[0][0].item() for h in handles] == [2, 3, 2]
+
+
+def test_objects_that_compute_the_same_are_one_exported_program():
+    class Thing:
+        gain = 2.0
+
+    bridge = wrap(lambda x, s, thing: x * s * thing.gain, static_argnames="thing", name="thing")
+    calls = [bridge.reader.read((torch.ones(2), 2.0, Thing()), {}) for _ in range(2)]
+    plans = [bridge.pin(call) for call in calls]
+    assert len({plan.op.handle for plan in plans}) == 2  # their derivatives might differ
+    (handle,) = {_plan.export_handle(bridge, plan) for plan in plans}
+    assert re.fullmatch("thing@[0-9a-f]{16}", handle)
 
 
 @pytest.mark.slow

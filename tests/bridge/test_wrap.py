@@ -136,15 +136,6 @@ def test_many_functions_of_one_name():
     assert bridges[7](torch.zeros(1)).item() == 7
 
 
-def test_names_are_given_once():
-    first = wrap(_triple, name="once")
-    handle = first.handle
-    del first
-    again = wrap(_triple, name="once")  # the same name by its owner: an exported program needs it
-    assert again.handle == handle == "once"
-    assert wrap(lambda x: x, name="once").handle != handle
-
-
 @pytest.mark.parametrize(
     "options", [{"static_argnames": ("shape",)}, {"static_argnums": 1}, {"static_argnums": -1}]
 )
