@@ -342,6 +342,47 @@ def test_planes_of_another_file_alone_are_refused(tmp_path, place):
     same(jio.read_stack(ome(tmp_path / "after.tif", renamed, uuid="urn:a")))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ImageJ=1.54f\nimages=10\nchannels=2\nslices=5\nhyperstack=true\n",
+        '{"shape": [5, 2, 12, 16], "axes": "ZCYX"}',
+        '{"shape": [5, 2, 12, 16]}',
+        "SCIFIO=0.44\naxes=X,Y,Channel,Z\nlengths=16,12,2,5\nimages=10\n",
+    ],
+)
+def test_channels_of_a_stopped_acquisition_are_kept_apart(tmp_path, text):
+    """Pages run through channels and planes; a plane that lacks a channel goes."""
+    data = np.arange(5 * 2 * 12 * 16).reshape(5, 2, 12, 16).astype(np.uint16)
+    path = described(tmp_path / "a.tif", text, data.reshape(10, 12, 16))
+    with tifffile.TiffFile(path) as file:
+        end = file.pages[7].dataoffsets[0] + 9
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(ValueError, match="are ambiguous"):
+        jio.read_stack(path, missing="trim", **SIZES)
+    named = "axes" in text or "channels" in text
+    more = {} if named else {"axes": "ZCYX"}
+    for c in range(2):
+        stack = jio.read_stack(path, missing="trim", select={"C": c}, **more, **SIZES)
+        np.testing.assert_array_equal(stack.data, data[:3, c])
+        assert "6 of 10 planes are there (missing='trim')" in stack.notes
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_stopped_stack_whose_one_page_stands_for_many(tmp_path, order):
+    """As ImageJ writes above 4 GB: one page, then plain planes."""
+    data = np.arange(5 * 16 * 17).reshape(5, 16, 17).astype(np.uint16)
+    text = "ImageJ=1.54f\nimages=5\nslices=5\n"
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data[0], description=text, metadata=None, byteorder=order)
+    with path.open("ab") as file:
+        file.write(data[1:3].astype(f"{order}u2").tobytes() + b"half a plane")
+    with pytest.raises(ValueError, match="declares 5 planes"):
+        jio.read_stack(path, **SIZES)
+    stack = jio.read_stack(path, missing="trim", **SIZES)
+    np.testing.assert_array_equal(stack.data, data[:3])
+
+
 # -- Zarr ----------------------------------------------------------------------------------
 
 
@@ -487,6 +528,31 @@ def test_imaris_has_true_sizes_and_extents(tmp_path):
         for key, value in values.items():
             attributes[key] = np.array(list(str(value).encode()), np.uint8).view("S1")
     same(jio.read_stack(tmp_path / "a.ims"))
+    with h5py.File(tmp_path / "a.ims", "a") as file:  # as whole strings, which others write
+        for key, value in values.items():
+            attributes = file["DataSetInfo/Image"].attrs
+            attributes[key] = np.bytes_(str(value)) if key < "Y" else str(value)
+    same(jio.read_stack(tmp_path / "a.ims"))
+
+
+def test_channels_of_a_stopped_imaris_file(tmp_path):
+    """Channels and times keep the planes that all of them have."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.ims", "w") as file:
+        for t, c, planes in ((0, 0, 6), (0, 1, 4), (1, 0, 8), (1, 1, 6)):
+            place = f"DataSet/ResolutionLevel 0/TimePoint {t}/Channel {c}/Data"
+            data = file.create_dataset(place, (8, 12, 16), "u2", chunks=(2, 12, 16))
+            data[:planes] = np.concatenate([A, A[:1]])[:planes] + (10 * t + c)
+        attributes = file.create_group("DataSetInfo/Image").attrs
+        values = dict(X=16, Y=12, Z=7, ExtMin0=0, ExtMin1=0, ExtMin2=0, Unit="um")
+        for key, value in (values | dict(ExtMax0=2.08, ExtMax1=1.68, ExtMax2=2.1)).items():
+            attributes[key] = np.bytes_(str(value))
+    for t, c in np.ndindex(2, 2):
+        stack = jio.read_stack(tmp_path / "a.ims", missing="trim", select={"T": t, "C": c})
+        planes = ((6, 4), (7, 6))[t][c]
+        np.testing.assert_array_equal(stack.data, A[:planes] + np.uint16(10 * t + c))
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 4, 12, 16\) with the axes TCZYX"):
+        jio.read_stack(tmp_path / "a.ims", missing="trim")
 
 
 # -- writing -------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def read_hdf5(ask: Request, path: Path) -> Raw:
     try:
         with h5py.File(path, "r") as file:
             if "DataSetInfo" in file and "DataSet" in file:
-                return _imaris(h5py, ask, path, file)
+                return _imaris(ask, path, file)
             sets = {key: file[key] for key in _datasets(h5py, file)}
             key = _choose(where, path, {k: v.shape for k, v in sets.items()}, ask.name)
             found = sets[key]
@@ -151,12 +151,18 @@ def _tags(attributes: dict[str, Any], count: int) -> tuple[str | None, dict[str,
     return axes, {k: v for k, v in lengths.items() if not v.problem}
 
 
-def _imaris(h5py: Any, ask: Request, path: Path, file: Any) -> Raw:
+def _text(value: Any) -> str:
+    """An attribute of text: one string, or its letters one by one, as Imaris writes them."""
+    parts = np.asarray(value).ravel().tolist()
+    return "".join(p.decode("latin-1") if isinstance(p, bytes) else str(p) for p in parts)
+
+
+def _imaris(ask: Request, path: Path, file: Any) -> Raw:
     """Reads an Imaris file: its data are padded, and its extents run from edge to edge."""
+    said = file["DataSetInfo/Image"].attrs
 
     def number(key: str) -> float:
-        raw = file["DataSetInfo/Image"].attrs[key]
-        return float(b"".join(np.asarray(raw).astype("S1").ravel().tolist()).decode("latin-1"))
+        return float(_text(said[key]))
 
     base = file["DataSet/ResolutionLevel 0"]
     times = [base[f"TimePoint {t}"] for t in range(len(base.keys()))]
@@ -169,29 +175,31 @@ def _imaris(h5py: Any, ask: Request, path: Path, file: Any) -> Raw:
             f"{ask.where}: {path.name!r} is an Imaris file without its sizes ({error}). Save it "
             "again, or as TIFF."
         ) from None
-    planes, notes = [], []
-    chosen = [(t, c) for t in ask.entries("T", len(times)) for c in ask.entries("C", channels)]
-    _files.fits(ask.where, path.name, 4.0 * len(chosen) * float(np.prod(sizes)), ask.max_bytes)
-    for t, c in chosen:
+    entries = [ask.entries(letter, n) for letter, n in (("T", len(times)), ("C", channels))]
+    counts = [len(chosen) for chosen in entries]
+    _files.fits(ask.where, path.name, 4.0 * float(np.prod([*counts, *sizes])), ask.max_bytes)
+    array, notes = np.empty(0), []
+    for place in np.ndindex(*counts):
+        t, c = (chosen[k] for chosen, k in zip(entries, place, strict=True))
         values, more = _values(ask, path, f"channel {c}", times[t][f"Channel {c}/Data"])
-        if any(n < size for n, size in zip(values.shape, sizes, strict=True)):
+        notes += more
+        stopped = bool(more) and ask.missing == "trim" and len(values) < sizes[0]
+        if any(n < size for n, size in zip(values.shape[stopped:], sizes[stopped:], strict=True)):
             raise ValueError(
                 f"{ask.where}: {path.name!r} declares {sizes} values and holds {values.shape}. "
                 "Copy it again."
             )
-        planes.append(values[tuple(slice(size) for size in sizes)])
-        notes += more
-    shape = (len(ask.entries("T", len(times))), -1, *sizes)
-    try:
-        unit = file["DataSetInfo/Image"].attrs.get("Unit", b"um")
-        unit = b"".join(np.asarray(unit).astype("S1").ravel().tolist()).decode("latin-1")
-    except ValueError:
-        unit = "um"
+        whole = (min(len(values), sizes[0]), *sizes[1:])
+        if not array.size:
+            array = np.empty((*counts, *whole), values.dtype)
+        array = array[:, :, : whole[0]]  # every entry keeps the planes that all of them have
+        array[place] = values[tuple(slice(n) for n in array.shape[2:])]
+    unit = _text(said["Unit"]) if "Unit" in said else "um"
     lengths = {
         axis: stated((high - low) / size, unit, "Imaris extent")
         for axis, (low, high), size in zip(("dz", "dy", "dx"), ends, sizes, strict=True)
     }
-    return Raw(np.stack(planes).reshape(shape), "TCZYX", lengths, notes)
+    return Raw(array, "TCZYX", lengths, notes)
 
 
 def _datasets(h5py: Any, file: Any) -> list[str]:

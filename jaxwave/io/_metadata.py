@@ -65,6 +65,43 @@ def _scifio(description: str) -> dict[str, Length]:
     return _lengths.without_defaults(found, numbers)
 
 
+def scifio_axes(description: str) -> tuple[str, list[int]]:
+    """Letters and lengths of all axes as SCIFIO lists them, the slowest first; none if unclear."""
+    keys = pairs(description)
+    names = [name.strip()[:1].upper() for name in keys.get("axes", "").split(",")][::-1]
+    try:
+        shape = [int(n) for n in keys.get("lengths", "").split(",")][::-1]
+    except ValueError:
+        return "", []
+    return ("".join(names), shape) if len(names) == len(shape) and all(names) else ("", [])
+
+
+def order_of_pages(description: str) -> tuple[str, list[int]] | None:
+    """Axes through which the pages of a file run, the slowest first; None if it does not say."""
+    if description.startswith("ImageJ="):
+        keys = pairs(description)
+        names = {"T": "frames", "Z": "slices", "C": "channels"}
+        try:
+            counts = {k: int(keys[name]) for k, name in names.items() if name in keys}
+        except ValueError:
+            return None
+        return ("".join(counts), [*counts.values()]) if counts else None
+    if description.startswith("SCIFIO="):
+        letters, shape = scifio_axes(description)
+    else:
+        try:
+            found = json.loads(description) if description.startswith("{") else {}
+            shape = list(found["shape"])
+            letters = str(found.get("axes", ""))
+            if not letters and len(shape) > 3:  # nobody knows which is which
+                letters = "QRPHVIE"[: len(shape) - 2] + "YX"
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+    if len(letters) != len(shape) or letters[-2:] != "YX":
+        return None
+    return letters[:-2], shape[:-2]
+
+
 def _json(description: str, tags: dict[str, Any]) -> dict[str, Length]:
     """What tifffile writes: a JSON object with the shape and whatever the caller gave."""
     keys = json.loads(description)

@@ -108,12 +108,11 @@ def _plain_stack(
         )
     notes: list[str] = []
     if pages.readable < pages.promised or pages.chain.broken:
-        array = np.stack([file.pages[k].asarray() for k in range(pages.readable)])
-        axes = "ZYX"
-        notes.append(f"{pages.readable} of {pages.promised} planes are there (missing='trim')")
+        array, axes = _before_the_gap(ask, path, file, pages)
+        kept = int(np.prod(array.shape[: -file.pages[0].ndim]))
+        notes.append(f"{kept} of {pages.promised} planes are there (missing='trim')")
     else:
-        array, axes = _series(file)
-    array, axes = _scifio_axes(array, axes, pages.description)
+        array, axes = _scifio_axes(*_series(file), pages.description)
     planes = dict(zip(axes, array.shape, strict=True))
     calibrated = _metadata.calibration(pages.description)
     if calibrated is not None:
@@ -139,18 +138,49 @@ def _series(file: Any) -> tuple[np.ndarray, str]:
     return np.asarray(series.asarray()), series.axes
 
 
+def _before_the_gap(
+    ask: Request, path: Path, file: Any, pages: _pages.Pages
+) -> tuple[np.ndarray, str]:
+    """The pages that are there, without those of an entry that lacks others.
+
+    Pages run through channels and planes in the order that the description tells: of the slowest
+    axis whole entries are kept, or a part of the first where there is no other.
+    """
+    letters, counts = _metadata.order_of_pages(pages.description) or ("Z", [pages.promised])
+    if int(np.prod(counts, dtype=object)) != pages.promised:
+        listed = ", ".join(f"{k} {n}" for k, n in zip(letters, counts, strict=True))
+        raise ValueError(
+            f"{ask.where}: {path.name!r} lacks pages, and its description ({listed}) does not fit "
+            f"its {pages.promised} planes, so that nobody knows which are there. Copy it again."
+        )
+    whole = list(counts)
+    for k, count in enumerate(counts):
+        whole[k] = pages.readable // int(np.prod(counts[k + 1 :], dtype=object))
+        if whole[k]:
+            whole[k] = min(whole[k], count)
+            break
+        whole[k] = 1
+    planes = _first_planes(file, path, int(np.prod(whole)))
+    return planes.reshape(*whole, *planes.shape[1:]), letters + file.pages[0].axes
+
+
+def _first_planes(file: Any, path: Path, count: int) -> np.ndarray:
+    """The first planes, also where one page stands for many (stacks above 4 GB)."""
+    page = file.pages[0]
+    if count <= len(file.pages):
+        return np.stack([file.pages[k].asarray() for k in range(count)])
+    kind, size = page.dtype.newbyteorder(file.byteorder), count * page.size
+    values = np.fromfile(path, kind, size, offset=page.dataoffsets[0])
+    return values.astype(page.dtype, copy=False).reshape(count, *page.shape)
+
+
 def _scifio_axes(array: np.ndarray, axes: str, description: str) -> tuple[np.ndarray, str]:
     """The axes as SCIFIO lists them, fastest first, where they fit the pages."""
     if not description.startswith("SCIFIO="):
         return array, axes
-    keys = _metadata.pairs(description)
-    names = [name.strip()[:1].upper() for name in keys.get("axes", "").split(",")][::-1]
-    try:
-        shape = [int(n) for n in keys.get("lengths", "").split(",")][::-1]
-    except ValueError:
-        return array, axes
-    fits = len(names) == len(shape) == len(set(names)) and int(np.prod(shape)) == array.size
-    return (array.reshape(shape), "".join(names)) if fits else (array, axes)
+    names, shape = _metadata.scifio_axes(description)
+    fits = len(names) == len(set(names)) and int(np.prod(shape, dtype=object)) == array.size
+    return (array.reshape(shape), names) if fits else (array, axes)
 
 
 # -- OME -----------------------------------------------------------------------------------
