@@ -34,6 +34,7 @@ def sha256(path: Path) -> str:
 
 def size_text(size: float) -> str:
     """A number of bytes for people, such as ``28.8 GB``."""
+    size = min(size, 1e300)  # a header may claim a whole number that no float holds
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

@@ -1,6 +1,7 @@
 """Reads .npy and .npz files without ever unpickling and without trusting their headers."""
 
 import errno
+import lzma
 import struct
 import tokenize
 import zipfile
@@ -14,7 +15,15 @@ from jaxwave import _files
 
 # What zipfile raises for damaged bytes; RuntimeError covers a bit that says "encrypted".
 _DAMAGED: tuple[type[Exception], ...] = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error)
-_DAMAGED += (EOFError, RuntimeError, NotImplementedError, struct.error, UnicodeError, IndexError)
+_DAMAGED += (
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    struct.error,
+    UnicodeError,
+    IndexError,
+)
 # What numpy's reader of headers raises beside ValueError.
 _UNREADABLE = (SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError)
 _UNREADABLE += (MemoryError, struct.error, IndexError, KeyError)
@@ -72,7 +81,8 @@ def read_npz(where: str, path: Path, max_bytes: float) -> dict[str, np.ndarray]:
                     arrays[name] = read_npy(where, name, stream, member.file_size, max_bytes)  # type: ignore[arg-type]
                     stream.read()  # reach the end, where the checksum is compared
     except (*_DAMAGED, OSError) as error:  # type: ignore[misc]
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file
+        # bz2 has no number for what is damaged; EINVAL is a place before the file.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise ValueError(f"{where}: {path.name!r} is damaged ({error}). Copy it again.") from None
     return arrays

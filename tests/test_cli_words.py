@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +237,35 @@ def test_the_cache_is_in_the_users_folder(tmp_path, monkeypatch, capsys):
     assert str(tmp_path / "jaxwave" / "compiled") in capsys.readouterr().out
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
     assert cache.folder() == tmp_path / "mine"
+
+
+def test_a_user_without_a_home_computes_all_the_same(monkeypatch, capsys):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setattr(cache.Path, "home", home)
+    assert main(["--help"]) == 0
+    assert "no folder, as this user has no home" in capsys.readouterr().out
+    cache.use()
+
+
+def test_what_jax_was_told_wins(tmp_path, monkeypatch):
+    """Every setting of the cache is given once, to the environment and to a JAX that is loaded."""
+    told = {}
+    config = types.SimpleNamespace(jax_compilation_cache_dir=None, update=told.__setitem__)
+    monkeypatch.setitem(sys.modules, "jax", types.SimpleNamespace(config=config))
+    names = ("COMPILATION_CACHE_DIR", "ENABLE_COMPILATION_CACHE", "COMPILATION_CACHE_MAX_SIZE")
+    for name in (*names, "PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"):
+        monkeypatch.setenv(f"JAX_{name}", "")  # comes back after the test
+        monkeypatch.delenv(f"JAX_{name}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "5")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(cache.Path, "home", lambda: tmp_path)
+    cache.use()
+    assert told.pop("jax_compilation_cache_dir") == str(tmp_path / "jaxwave" / "compiled")
+    assert told.pop("jax_persistent_cache_min_entry_size_bytes") == -1
+    assert set(told) <= {"jax_compilation_cache_max_size"}
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "jaxwave" / "compiled")
+    assert os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] == "5"

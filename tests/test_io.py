@@ -5,6 +5,7 @@ import pickle
 import struct
 import threading
 import zipfile
+from io import BytesIO
 
 import jax.numpy as jnp
 import numpy as np
@@ -333,6 +334,30 @@ def test_npy_truncated_and_lying(tmp_path):
     path.write_bytes(whole[:20])
     with pytest.raises(ValueError, match="no readable npy header"):
         jio.read_stack(path, **SIZES)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_a_damaged_piece_of_an_npz_is_told(tmp_path, method):
+    path = tmp_path / "a.npz"
+    stream = BytesIO()
+    np.save(stream, STACK)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("data.npy", stream.getvalue())
+    data = bytearray(path.read_bytes())
+    for place in (45, 60, 300):
+        damaged = data.copy()
+        damaged[place : place + 20] = bytes(20)
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"read_stack: 'a\.npz' is damaged|no readable npy"):
+            jio.read_stack(path, **SIZES)
+
+
+def test_a_size_that_no_float_holds_is_told(tmp_path):
+    head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1" + b"0" * 400 + b", 2, 2), }"
+    head += b" " * (-(len(head) + 11) % 64) + b"\n"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head)
+    with pytest.raises(ValueError, match="the file is truncated or its header is wrong"):
+        jio.read_stack(tmp_path / "a.npy", **SIZES)
 
 
 def test_npz_faults(tmp_path):

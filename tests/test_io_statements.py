@@ -12,7 +12,7 @@ import pytest
 
 from jaxwave import io as jio
 from jaxwave._check import JaxwaveWarning
-from jaxwave.io import _lengths
+from jaxwave.io import _lengths, _ome
 
 tifffile = pytest.importorskip("tifffile")
 A = np.random.default_rng(0).integers(90, 4000, (7, 12, 16)).astype(np.uint16)
@@ -283,6 +283,26 @@ def test_odd_ome_is_told_in_words(tmp_path, pixels):
         jio.read_stack(ome(tmp_path / "a.ome.tif", text))
 
 
+def test_planes_that_are_only_claimed_cost_nothing(monkeypatch):
+    [claimed] = _ome.parse("f", "a", HEAD.format("") + image(z=10**6) + "</OME>", 7)
+    assert len(claimed.planes) == 7 and claimed.planes[0, 0, 6] == ("", "", 6)
+    for order in ("XYZCT", "XYTZC", "XYCTZ"):
+        text = image(z=5, c=3, t=2, order=order).replace("<TiffData/>", block(4, 9, first=1))
+        [found] = _ome.parse("f", "a", HEAD.format("") + text + "</OME>", 40)
+        sizes = {"T": 2, "C": 3, "Z": 5}
+        every = np.arange(30).reshape([sizes[k] for k in order[:1:-1]])
+        every = every.transpose([order[:1:-1].index(k) for k in "TCZ"])
+        start = every[0, 0, 1]
+        assert {key: place[2] - 4 for key, place in found.planes.items()} == {
+            tuple(map(int, np.argwhere(every == start + k)[0])): k for k in range(9)
+        }
+    monkeypatch.setattr(_ome, "_MOST_PLANES", 1000)
+    many = image(z=1000, inside=block(0, 1000) * 1000)
+    for text in (many, "".join(image(k, z=1000) for k in range(9))):
+        with pytest.raises(ValueError, match="name more than 1000 planes"):
+            _ome.parse("f", "a", HEAD.format("") + text + "</OME>", 200)
+
+
 # -- sets of files -------------------------------------------------------------------------
 
 
@@ -311,6 +331,9 @@ def test_a_set_of_files_is_read_as_one(tmp_path, companion):
     path = ome_set(tmp_path, companion=companion)
     same(jio.read_stack(path))
     if companion:
+        head, _, rest = path.read_text().partition("?>")
+        path.write_text(f"{head}?>\n<!-- {'Warning: this is OME-XML. ' * 50} -->\n{rest}")
+        same(jio.read_stack(path))
         with pytest.raises(ValueError, match=r"one part of a set that 'set\.companion\.ome'"):
             jio.read_stack(tmp_path / "b.ome.tif")
     else:

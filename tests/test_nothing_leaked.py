@@ -15,7 +15,7 @@ import pytest
 
 from jaxwave import elements
 from jaxwave import io as jio
-from jaxwave.cli import batch
+from jaxwave.cli import batch, export, outputs
 from jaxwave.report import page
 from jaxwave.report.folder import write_table
 
@@ -48,7 +48,22 @@ def test_a_cell_is_no_formula_and_reads_back(tmp_path, text):
     path = write_table(tmp_path / "a.csv", [{"bead": text, "value": -0.5}])
     [row] = csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""))
     assert row["bead"].startswith("'") and row["value"] == "-0.5"
-    assert batch.value(row["bead"]) == text and batch.value(row["value"]) == -0.5
+    assert batch.value("bead", row["bead"]) == text
+    assert batch.value("value", row["value"]) == -0.5
+
+
+def test_the_table_of_a_batch_reads_back(tmp_path):
+    """Names that begin as formulas, or look like numbers, name the same folder again."""
+    rows = [
+        batch.row(f"{stem}-001", f"/d/{stem}.tif", reason="x,\ny", status="ok")
+        | {"folder": f"{stem}-001", "heldout_nmse": 0.02 + k, "snr": 12.0}
+        for k, stem in enumerate(["-0.0150", "1e", "'=1", "plain"])
+    ]
+    batch.write(tmp_path, rows)
+    assert outputs.is_ours(tmp_path), "its first line tells who wrote it"
+    assert batch.read(tmp_path) == rows
+    assert export.bead_folder(tmp_path, None) == tmp_path / "-0.0150-001"
+    assert export.bead_folder(tmp_path, "1e-001") == tmp_path / "1e-001"
 
 
 def test_names_that_are_no_text_are_written(tmp_path):

@@ -1,11 +1,13 @@
 """The table of a batch: CSV for programs, columns for people, a page that links the beads."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxwave import io, report
+from jaxwave.cli.outputs import TABLE
 from jaxwave.cli.terminal import count
 from jaxwave.plot import fits
 from jaxwave.report import charts, page
@@ -13,6 +15,7 @@ from jaxwave.report.folder import is_guarded, write_table
 
 _NUMBERS = ("heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "seconds")
 _SHOWN = ("bead", "status", "heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_z_nm", "reason")
+_TEXTS = ("bead", "file", "status", "reason", "folder")
 _FORMS = {"heldout_nmse": ".4f", "strehl": ".2f", "snr": ".0f", "seconds": ".1f"}
 
 
@@ -47,10 +50,19 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def value(text: str) -> float | str:
-    """A cell of the CSV file as it was before."""
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The rows of ``beads.csv`` as they were before they were written."""
+    with (folder / TABLE).open(encoding="utf-8-sig", newline="") as stream:
+        rows = [*csv.DictReader(stream)]
+    return [{name: value(name, row.get(name) or "") for name in row if name} for row in rows]
+
+
+def value(name: str, text: str) -> float | str:
+    """A cell as it was before; a name that looks like a number stays a name."""
     if is_guarded(text):
         return text[1:]
+    if name in _TEXTS:
+        return text
     try:
         return float(text)
     except ValueError:
@@ -59,7 +71,7 @@ def value(text: str) -> float | str:
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Writes the table as ``beads.csv``."""
-    write_table(folder / "beads.csv", rows)
+    write_table(folder / TABLE, rows)
 
 
 def _cell(name: str, value: Any) -> str:

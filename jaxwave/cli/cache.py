@@ -8,12 +8,15 @@ from pathlib import Path
 _MOST = 2_000_000_000  # bytes
 
 
-def folder() -> Path:
-    """Where compiled programs are kept."""
+def folder() -> Path | None:
+    """Where compiled programs are kept; None where the user has no home."""
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if given:
         return Path(given)
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -29,19 +32,21 @@ def use() -> None:
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's alarms are not for users
     if environment.get("JAX_ENABLE_COMPILATION_CACHE", "").lower() in ("0", "false", "off"):
         return
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # no home: then without
+    place = folder()
+    if place is None:
         return
-    wanted = {"jax_compilation_cache_dir": str(folder())}
-    wanted["jax_persistent_cache_min_compile_time_secs"] = "0.1"
-    wanted["jax_persistent_cache_min_entry_size_bytes"] = "-1"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:  # it cannot be written: then without
+        return
+    wanted: dict[str, str | float] = {"jax_compilation_cache_dir": str(place)}
+    wanted["jax_persistent_cache_min_compile_time_secs"] = 0.1
+    wanted["jax_persistent_cache_min_entry_size_bytes"] = -1
     if importlib.util.find_spec("filelock") is not None:  # JAX needs it to count the bytes
-        wanted["jax_compilation_cache_max_size"] = str(_MOST)
-    for name, value in wanted.items():
-        environment.setdefault(name.upper(), value)
+        wanted["jax_compilation_cache_max_size"] = _MOST
+    wanted = {name: value for name, value in wanted.items() if name.upper() not in environment}
+    environment.update({name.upper(): str(value) for name, value in wanted.items()})
     jax = sys.modules.get("jax")
     if jax is not None and jax.config.jax_compilation_cache_dir is None:  # python -m jaxwave
-        jax.config.update("jax_compilation_cache_dir", str(folder()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        for name, value in wanted.items():  # it has read the environment already
+            jax.config.update(name, value)

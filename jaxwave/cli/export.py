@@ -1,7 +1,6 @@
 """``jaxwave export`` and ``jaxwave psf``: PSFs, pupils and modes for other programs."""
 
 import argparse
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxwave import io, report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.model import SCALES
-from jaxwave.cli import checks, options, outputs
+from jaxwave.cli import batch, checks, options, outputs
 from jaxwave.cli.finding import modes_and_lengths
 from jaxwave.cli.settings import Settings, UsageError, inputs
 from jaxwave.cli.terminal import say
@@ -43,10 +42,9 @@ def export(arguments: argparse.Namespace) -> int:
 
 def bead_folder(folder: Path, name: str | None) -> Path:
     """The folder of the bead that is meant: the named one of a batch, or its best."""
-    if not (folder / "beads.csv").is_file():
+    if not (folder / outputs.TABLE).is_file():
         return folder
-    with (folder / "beads.csv").open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["folder"]]
+    rows = [row for row in batch.read(folder) if row["folder"]]
     if not rows:
         raise UsageError(f"{str(folder)!r} holds no bead that was fitted.")
     known = {row["bead"]: row for row in rows}
@@ -55,7 +53,7 @@ def bead_folder(folder: Path, name: str | None) -> Path:
             raise UsageError(f"--bead: there is no {name!r}; the beads are {', '.join(known)}.")
         return folder / known[name]["folder"]
     good = [row for row in rows if row["status"] == "ok"] or rows
-    best = min(good, key=lambda row: float(row["heldout_nmse"]))
+    best = min(good, key=lambda row: float(row["heldout_nmse"] or np.inf))
     if len(rows) > 1:
         say(f"the best of {len(rows)} beads is {best['bead']}; --bead takes another")
     return folder / best["folder"]

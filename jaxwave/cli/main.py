@@ -109,7 +109,8 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     style = _Formatter
-    epilog = _EPILOG.format(cache=cache.folder())
+    place = cache.folder() or "no folder, as this user has no home,"
+    epilog = _EPILOG.format(cache=place)
     top = _Parser("jaxwave", description=_DESCRIPTION, epilog=epilog, formatter_class=style)
     top.add_argument("--version", action="store_true", help="print the versions and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")

@@ -1,10 +1,10 @@
 """``jaxwave report``: the pages again, from the numbers."""
 
 import argparse
-import csv
 from pathlib import Path
 
 from jaxwave.cli import batch
+from jaxwave.cli.outputs import TABLE
 from jaxwave.cli.settings import UsageError
 from jaxwave.cli.terminal import say
 
@@ -22,10 +22,7 @@ def report(arguments: argparse.Namespace) -> int:
         )
     for bead in beads:
         say(batch.page_of(bead))
-    table = folder / "beads.csv"
-    if table.is_file():
-        with table.open(encoding="utf-8", newline="") as stream:
-            rows = [{k: batch.value(v) for k, v in row.items()} for row in csv.DictReader(stream)]
-        batch.summary(folder, rows)
+    if (folder / TABLE).is_file():
+        batch.summary(folder, batch.read(folder))
         say(folder / "report.html")
     return 0

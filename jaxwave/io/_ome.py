@@ -1,7 +1,6 @@
 """OME-XML: the images that a file declares, their planes and their voxel sizes."""
 
 import dataclasses
-import itertools
 import math
 import re
 import xml.etree.ElementTree as ElementTree
@@ -14,7 +13,7 @@ from jaxwave.io import _lengths
 Plane = tuple[int, int, int]  # t, c, z
 Place = tuple[str, str, int]  # another file and its UUID, or "" and "" for the file itself; page
 _XML_LIMIT = 16_000_000
-_MOST_PLANES = 10_000_000
+_MOST_PLANES = 1_000_000  # of all images together
 _TOLERANCE = 0.05  # of a step, between the planes' positions and the declared size
 
 
@@ -49,12 +48,14 @@ def parse(where: str, name: str, text: str, pages: int) -> list[Image]:
     root = _root(where, name, text)
     own = {root.get("UUID"), ""}
     try:
-        return [
-            _image(image, pixels, own, name, pages)
-            for image in _children(root, "Image")
-            for pixels in _children(image, "Pixels")
-            if pixels.get("SizeX") and pixels.get("SizeY")
-        ]
+        images: list[Image] = []
+        left = _MOST_PLANES
+        for image in _children(root, "Image"):
+            for pixels in _children(image, "Pixels"):
+                if pixels.get("SizeX") and pixels.get("SizeY"):
+                    images.append(_image(image, pixels, own, name, pages, left))
+                    left -= len(images[-1].planes)
+        return images
     except (ValueError, TypeError, OverflowError, KeyError) as error:
         raise ValueError(
             f"{where}: the OME-XML of {name!r} contradicts itself ({error}). Save the stack "
@@ -93,6 +94,7 @@ def _image(
     own: set[str | None],
     name: str,
     pages: int,
+    most: int,
 ) -> Image:
     samples = [int(c.get("SamplesPerPixel", "1")) for c in _children(pixels, "Channel")]
     t, c, z, y, x = (int(pixels.get(f"Size{axis}", "1")) for axis in "TCZYX")
@@ -102,7 +104,7 @@ def _image(
     order = pixels.get("DimensionOrder", "XYZCT")
     if sorted(order) != sorted("XYZCT") or order[:2] != "XY":
         raise ValueError(f"its order of dimensions is {order!r}")
-    planes = _planes(pixels, order, {"T": t, "C": c, "Z": z}, own, name, pages)
+    planes = _planes(pixels, order, {"T": t, "C": c, "Z": z}, own, name, pages, most)
     lengths, notes = _sizes(pixels, z)
     label = image.get("Name") or image.get("ID") or "image"
     return Image(label, (t, c, z, y, x), planes, lengths, notes, order[::-1])
@@ -115,29 +117,38 @@ def _planes(
     own: set[str | None],
     name: str,
     pages: int,
+    most: int,
 ) -> dict[Plane, Place]:
-    """Which page of which file holds each plane; without TiffData, page after page."""
-    axes = order[2:]  # the first runs fastest
-    every = [
-        dict(zip(axes, reversed(index), strict=True))
-        for index in itertools.product(*(range(sizes[a]) for a in reversed(axes)))
-    ]
-    place = {(i["T"], i["C"], i["Z"]): k for k, i in enumerate(every)}
+    """Which page of which file holds each plane; without TiffData, page after page.
+
+    Planes are numbered in the order of the file, k = sum of index * stride; what is declared and
+    not there costs nothing.
+    """
+    fastest, middle, _ = order[2:]
+    strides = {axis: 1 for axis in sizes}
+    strides[middle] = sizes[fastest]
+    strides[order[4]] = sizes[fastest] * sizes[middle]
+    total = math.prod(sizes.values())
     blocks = list(_children(pixels, "TiffData"))
     found: dict[Plane, Place] = {}
     for block in blocks or [ElementTree.Element("TiffData")]:
-        first = tuple(int(block.get(f"First{a}", "0")) for a in "TCZ")
+        first = {a: int(block.get(f"First{a}", "0")) for a in "TCZ"}
         page = int(block.get("IFD", "0"))
         count = int(
             block.get("PlaneCount", block.get("NumPlanes", 1 if "IFD" in block.attrib else 0))
         )
-        if first not in place or page < 0 or count < 0:
-            raise ValueError(f"a block of planes begins at T, C, Z = {first}")
+        inside = all(0 <= first[a] < sizes[a] for a in "TCZ")
+        if not inside or page < 0 or count < 0:
+            raise ValueError(f"a block of planes begins at T, C, Z = {tuple(first.values())}")
         file, uuid = next((_file(e, own, name) for e in _children(block, "UUID")), ("", ""))
-        start = place[first]  # type: ignore[index]
-        for k in range(min(count or pages - page, len(every) - start)):
-            i = every[start + k]
-            found[i["T"], i["C"], i["Z"]] = (file, uuid, page + k)
+        start = sum(first[a] * strides[a] for a in "TCZ")
+        count = min(count or max(pages - page, 0), total - start)
+        most -= count
+        if most < 0:
+            raise ValueError(f"its blocks name more than {_MOST_PLANES} planes")
+        for k in range(count):
+            t, c, z = ((start + k) // strides[a] % sizes[a] for a in "TCZ")
+            found[t, c, z] = (file, uuid, page + k)
     return found
 
 

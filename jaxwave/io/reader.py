@@ -18,6 +18,7 @@ from jaxwave.io.stack import Stack
 
 _LIMITS = {"pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
 _TOLERANCE = 0.01
+_HEAD = 2000  # bytes that tell a format; XML may begin with a long comment
 _FOREIGN = {
     b"\x80\x02": "a pickle, which is never loaded because it could run any program",
     b"\x80\x03": "a pickle, which is never loaded because it could run any program",
@@ -38,7 +39,7 @@ def _load(ask: Request, path: Path) -> Raw:
     if path.is_dir():
         return _zarr.read(ask, path)
     with path.open("rb") as stream:
-        magic = stream.read(200)
+        magic = stream.read(_HEAD)
         if magic[:6] == b"\x93NUMPY":
             stream.seek(0)
             size = path.stat().st_size
