@@ -124,10 +124,10 @@ def _planes(
     Planes are numbered in the order of the file, k = sum of index * stride; what is declared and
     not there costs nothing.
     """
-    fastest, middle, _ = order[2:]
+    fastest, middle, slowest = order[2], order[3], order[4]
     strides = {axis: 1 for axis in sizes}
     strides[middle] = sizes[fastest]
-    strides[order[4]] = sizes[fastest] * sizes[middle]
+    strides[slowest] = sizes[fastest] * sizes[middle]
     total = math.prod(sizes.values())
     blocks = list(_children(pixels, "TiffData"))
     found: dict[Plane, Place] = {}
