@@ -2,6 +2,7 @@
 
 import errno
 import lzma
+import math
 import struct
 import tokenize
 import zipfile
@@ -47,7 +48,7 @@ def read_npy(where: str, name: str, stream: BinaryIO, size: int, max_bytes: floa
             f"{where}: {name!r} holds pickled Python objects, which could run any program when "
             "loaded; they are never unpickled. Save plain numbers instead."
         )
-    needed = dtype.itemsize * int(np.prod(shape, dtype=object))
+    needed = dtype.itemsize * math.prod(shape)
     if needed > size:
         raise ValueError(
             f"{where}: {name!r} declares {_files.size_text(needed)} of data in "

@@ -1,6 +1,7 @@
 """HDF5, MATLAB and ND2 files: one stack out of what they hold."""
 
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from jaxwave import _files
 from jaxwave.io import _axes, _inflate, _matlab, _optional
-from jaxwave.io._lengths import Length, stated
+from jaxwave.io._lengths import Length, stated, triple
 from jaxwave.io._raw import Raw, Request
 
 
@@ -53,7 +54,8 @@ def read_hdf5(ask: Request, path: Path) -> Raw:
         return Raw(array.T, "YXZ" if array.ndim == 3 else None, {}, notes)
     axes, lengths = _tags(attributes, array.ndim)
     axes = axes or _axes.letters(labels, array.ndim)
-    return Raw(array, axes or _axes.guess(array.shape), lengths | _element_size(attributes), notes)
+    lengths |= triple(attributes, "element_size_um")  # as ilastik and Fiji write it
+    return Raw(array, axes or _axes.guess(array.shape), lengths, notes)
 
 
 def _values(ask: Request, path: Path, key: str, found: Any) -> tuple[np.ndarray, list[str]]:
@@ -68,8 +70,7 @@ def _values(ask: Request, path: Path, key: str, found: Any) -> tuple[np.ndarray,
         )
     chunk = found.chunks or (1,)
     for shape in (found.shape, chunk):
-        size = found.dtype.itemsize * float(np.prod([float(n) for n in shape]))
-        _files.fits(where, path.name, size, ask.max_bytes)
+        _files.fits(where, path.name, found.dtype.itemsize * math.prod(shape), ask.max_bytes)
     _check_chunks(where, path, found)
     stored, count = _stored(found)
     if stored < count and ask.missing != "fill":
@@ -83,7 +84,7 @@ def _check_chunks(where: str, path: Path, found: Any) -> None:
     if found.chunks is None or not found.id.get_create_plist().get_nfilters():
         return
     method = {"gzip": "deflate"}.get(found.compression, "")
-    size = int(np.prod(found.chunks, dtype=object)) * found.dtype.itemsize
+    size = math.prod(found.chunks) * found.dtype.itemsize
     infos: list[Any] = []
     found.id.chunk_iter(infos.append)
     for info in infos:
@@ -102,7 +103,7 @@ def _stored(found: Any) -> tuple[int, int]:
         whole = found.id.get_storage_size() >= found.nbytes or found.nbytes == 0
         return int(whole), 1
     grid = [-(-n // c) for n, c in zip(found.shape, found.chunks, strict=True)]
-    return int(found.id.get_num_chunks()), int(np.prod(grid, dtype=object))
+    return int(found.id.get_num_chunks()), math.prod(grid)
 
 
 def _before_the_gap(
@@ -123,17 +124,6 @@ def _before_the_gap(
         f"never written and would be read as {found.fillvalue}. Copy it again. If that is what "
         "they hold, pass missing='fill'; if the acquisition was stopped, missing='trim'."
     )
-
-
-def _element_size(attributes: dict[str, Any]) -> dict[str, Length]:
-    """Voxel size as ilastik and Fiji write it, for the axes z, y, x."""
-    size = np.asarray(attributes.get("element_size_um", ()))
-    if size.shape != (3,) or size.dtype.kind not in "fiu":
-        return {}
-    return {
-        axis: stated(value, "µm", "element_size_um")
-        for axis, value in zip(("dz", "dy", "dx"), size.tolist(), strict=True)
-    }
 
 
 def _tags(attributes: dict[str, Any], count: int) -> tuple[str | None, dict[str, Length]]:
@@ -177,7 +167,7 @@ def _imaris(ask: Request, path: Path, file: Any) -> Raw:
         ) from None
     entries = [ask.entries(letter, n) for letter, n in (("T", len(times)), ("C", channels))]
     counts = [len(chosen) for chosen in entries]
-    _files.fits(ask.where, path.name, 4.0 * float(np.prod([*counts, *sizes])), ask.max_bytes)
+    _files.fits(ask.where, path.name, 4 * math.prod([*counts, *sizes]), ask.max_bytes)
     array, notes = np.empty(0), []
     for place in np.ndindex(*counts):
         t, c = (chosen[k] for chosen, k in zip(entries, place, strict=True))
@@ -241,7 +231,7 @@ def read_nd2(ask: Request, path: Path) -> Raw:
     try:
         with nd2.ND2File(path) as file:
             sizes = dict(file.sizes)
-            count = float(np.prod(list(sizes.values()), dtype=object))
+            count = math.prod(sizes.values())
             _files.fits(where, path.name, count * file.dtype.itemsize, max_bytes)
             array, voxel = np.asarray(file.asarray()), file.voxel_size()
     except (MemoryError, ValueError) as error:

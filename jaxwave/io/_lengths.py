@@ -3,7 +3,10 @@
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 _PREFIXES = {"y": -24, "z": -21, "a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6}
 _PREFIXES |= {"m": -3, "c": -2, "d": -1, "": 0, "da": 1, "h": 2, "k": 3, "M": 6, "G": 9, "T": 12}
@@ -69,6 +72,15 @@ def stated(number: Any, unit: str, source: str) -> Length:
         known = "no unit" if not str(unit).strip() else f"the unit {str(unit)[:40]!r}"
         return Length(math.nan, source, f"states {text} in {known}, which is no known length")
     return Length(value * factor, source)
+
+
+def triple(holder: Mapping[str, Any], name: str, source: str = "") -> dict[str, Length]:
+    """A voxel size (dz, dy, dx) [µm] that a file holds under a name, if it is three numbers."""
+    size = np.asarray(holder.get(name, ()))
+    if size.shape != (3,) or size.dtype.kind not in "fiu":
+        return {}
+    values = zip(("dz", "dy", "dx"), size.tolist(), strict=True)
+    return {axis: stated(value, "µm", source or name) for axis, value in values}
 
 
 def printed(length: Length) -> Length:

@@ -6,6 +6,7 @@ checked against what is left. Structs, cells, objects and complex numbers are pa
 """
 
 import dataclasses
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -89,7 +90,7 @@ def read(where: str, path: Path, max_bytes: float) -> dict[str, Variable | None]
         name, one = _variable(content, order)
         found[name] = one
         if one is not None:
-            total += float(np.prod([float(n) for n in one.shape])) * np.dtype(one.dtype).itemsize
+            total += math.prod(one.shape) * np.dtype(one.dtype).itemsize
             _files.fits(where, path.name, total, max_bytes)
     return found
 
@@ -131,7 +132,7 @@ def _variable(content: memoryview, order: str) -> tuple[str, Variable | None]:
     stored, data = left.element()
     if stored not in _NUMBERS:
         raise ValueError(f"an array is stored as type {stored}")
-    wanted = int(np.prod(shape, dtype=object)) * np.dtype(_NUMBERS[stored]).itemsize
+    wanted = math.prod(shape) * np.dtype(_NUMBERS[stored]).itemsize
     if wanted != len(data):
         raise ValueError(f"an array of the shape {shape} has {len(data)} of {wanted} bytes")
     return text, Variable(text, shape, _CLASSES[kind], order + _NUMBERS[stored], data)

@@ -7,6 +7,7 @@ that tags may take, and no strip may inflate past its page.
 
 import dataclasses
 import json
+import math
 import re
 import struct
 from pathlib import Path
@@ -17,7 +18,6 @@ import numpy as np
 from jaxwave import _files
 from jaxwave.io import _inflate, _optional
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _BYTES |= {16: 8, 17: 8, 18: 8}
 _LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -30,7 +30,7 @@ _RATIO = 2000
 _MOST_PAGES = 1_000_000
 _SLACK = 1 << 24  # bytes of tags that pages may share
 _METHODS = {8: "deflate", 32946: "deflate", 34925: "lzma"}
-_BUILT_IN = {1: "none", 8: "deflate", 32946: "deflate", 32773: "PackBits", 34925: "LZMA"}
+_BUILT_IN = (1, 32773, *_METHODS)  # none and PackBits
 _COMPRESSIONS = {5: "LZW", 6: "JPEG", 7: "JPEG", 50000: "Zstandard", 50001: "WebP"}
 _COMPRESSIONS |= {34712: "JPEG 2000", 33003: "JPEG 2000", 34887: "LERC", 2: "CCITT"}
 
@@ -102,6 +102,7 @@ def _text(data: bytes) -> str:
 
 
 def walk(where: str, path: Path) -> Chain:
+    """The chain of pages as far as it is whole."""
     size = path.stat().st_size
     pages: list[dict[str, Any]] = []
     with path.open("rb") as stream:
@@ -214,7 +215,7 @@ def _declared(description: str, page: dict[str, Any]) -> int | None:
         return int(match.group(1)) if match else None
     plane = number(page, "width", 0) * number(page, "height", 0) * number(page, "samples", 1)
     if is_shaped(description) and plane > 0:
-        return int(np.prod(json.loads(description)["shape"], dtype=object)) // plane
+        return math.prod(json.loads(description)["shape"]) // plane
     return None
 
 
@@ -230,10 +231,17 @@ class Pages:
 
 
 def check(
-    where: str, path: Path, max_bytes: float, *, trust_axes: bool, ome: bool, trim: bool
+    where: str,
+    path: Path,
+    chain: Chain,
+    max_bytes: float,
+    *,
+    trust_axes: bool,
+    ome: bool,
+    trim: bool,
 ) -> Pages:
     """Requires that every declared plane is in the file (the reader of OME looks for itself)."""
-    size, chain = path.stat().st_size, walk(where, path)
+    size = path.stat().st_size
     damage = "the file is truncated or its header is wrong. Copy it again from its source."
     if not chain.pages:
         raise ValueError(f"{where}: {path.name!r} holds no readable TIFF page: {damage}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,7 +59,13 @@ def read(ask: Request, path: Path) -> Raw:
                     "Read that file."
                 )
     pages = _pages.check(
-        where, path, ask.max_bytes, trust_axes=trust, ome=bool(images), trim=trim or bool(images)
+        where,
+        path,
+        chain,
+        ask.max_bytes,
+        trust_axes=trust,
+        ome=bool(images),
+        trim=trim or bool(images),
     )
     try:
         shaped = None if _pages.is_shaped(description) else False
@@ -109,7 +116,7 @@ def _plain_stack(
     notes: list[str] = []
     if pages.readable < pages.promised or pages.chain.broken:
         array, axes = _before_the_gap(ask, path, file, pages)
-        kept = int(np.prod(array.shape[: -file.pages[0].ndim]))
+        kept = math.prod(array.shape[: -file.pages[0].ndim])
         notes.append(f"{kept} of {pages.promised} planes are there (missing='trim')")
     else:
         array, axes = _scifio_axes(*_series(file), pages.description)
@@ -130,7 +137,7 @@ def _plain_stack(
 
 
 def _series(file: Any) -> tuple[np.ndarray, str]:
-    many = [s for s in file.series if np.prod(s.shape[:-2]) > 1]
+    many = [s for s in file.series if math.prod(s.shape[:-2]) > 1]
     if len(many) > 1:
         shapes = ", ".join(str(tuple(s.shape)) for s in many)
         raise ValueError(f"it holds {len(many)} stacks of the shapes {shapes}, not one")
@@ -147,7 +154,7 @@ def _before_the_gap(
     axis whole entries are kept, or a part of the first where there is no other.
     """
     letters, counts = _metadata.order_of_pages(pages.description) or ("Z", [pages.promised])
-    if int(np.prod(counts, dtype=object)) != pages.promised:
+    if math.prod(counts) != pages.promised:
         listed = ", ".join(f"{k} {n}" for k, n in zip(letters, counts, strict=True))
         raise ValueError(
             f"{ask.where}: {path.name!r} lacks pages, and its description ({listed}) does not fit "
@@ -155,12 +162,12 @@ def _before_the_gap(
         )
     whole = list(counts)
     for k, count in enumerate(counts):
-        whole[k] = pages.readable // int(np.prod(counts[k + 1 :], dtype=object))
+        whole[k] = pages.readable // math.prod(counts[k + 1 :])
         if whole[k]:
             whole[k] = min(whole[k], count)
             break
         whole[k] = 1
-    planes = _first_planes(file, path, int(np.prod(whole)))
+    planes = _first_planes(file, path, math.prod(whole))
     return planes.reshape(*whole, *planes.shape[1:]), letters + file.pages[0].axes
 
 
@@ -179,7 +186,7 @@ def _scifio_axes(array: np.ndarray, axes: str, description: str) -> tuple[np.nda
     if not description.startswith("SCIFIO="):
         return array, axes
     names, shape = _metadata.scifio_axes(description)
-    fits = len(names) == len(set(names)) and int(np.prod(shape, dtype=object)) == array.size
+    fits = len(names) == len(set(names)) and math.prod(shape) == array.size
     return (array.reshape(shape), names) if fits else (array, axes)
 
 
@@ -302,7 +309,13 @@ def _open_part(
             "set into one folder, or merge it into one file."
         )
     pages = _pages.check(
-        where, part, ask.max_bytes, trust_axes=ask.axes is not None, ome=True, trim=False
+        where,
+        part,
+        _pages.walk(where, part),
+        ask.max_bytes,
+        trust_axes=ask.axes is not None,
+        ome=True,
+        trim=False,
     )
     own = ("", "")
     if _ome.is_ome(pages.description):

@@ -1,8 +1,11 @@
 """Zarr: stacks written as OME-NGFF with the standard library alone, read with zarr."""
 
+import contextlib
 import json
+import math
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import numpy as np
 
 from jaxwave import _files
 from jaxwave.io import _axes, _inflate, _optional
-from jaxwave.io._lengths import Length, stated, without_defaults
+from jaxwave.io._lengths import Length, stated, triple, without_defaults
 from jaxwave.io._raw import Raw, Request
 
 _NGFF = "0.5"
@@ -39,7 +42,7 @@ def write(where: str, path: Path, data: np.ndarray, spacing: tuple[float, float,
             chunk.mkdir(parents=True)
             _store(new / "zarr.json", _text(_group(path, spacing)))
             _store(new / "0" / "zarr.json", _text(_array(data)))
-            _store(chunk / "0", np.ascontiguousarray(data, "<f4").tobytes())
+            _store(chunk / "0", np.ascontiguousarray(data, "<f4").data)
     except OSError as error:
         reason = error.strerror or error
         raise type(error)(error.errno, f"{where}: cannot write {str(path)!r}: {reason}") from None
@@ -50,7 +53,7 @@ def _text(value: dict[str, Any]) -> bytes:
     return json.dumps(value, indent=2).encode()
 
 
-def _store(path: Path, data: bytes) -> None:
+def _store(path: Path, data: bytes | memoryview) -> None:
     with path.open("wb") as stream:
         stream.write(data)
         stream.flush()
@@ -143,9 +146,10 @@ def _read(ask: Request, path: Path, node: Any, archive: zipfile.ZipFile | None) 
         image = _multiscales(node)[0] if _multiscales(node) else {}
         array, dataset = _pick(ask, path, node, image)
     _check_size(ask, path, array)
-    _check_chunks(ask, path, array, archive)
+    stored = _stored(path, array, archive)
+    _check_chunks(path, array, archive, stored)
     axes = _axis_names(image, array)
-    values, notes = _values(ask, path, array, axes)
+    values, notes = _values(ask, path, array, axes, _lost(array, stored))
     lengths = _lengths_of(image, dataset, axes) if image else {}
     return Raw(values, axes, lengths or _labels(array, axes), notes=notes)
 
@@ -211,34 +215,33 @@ def _check_size(ask: Request, path: Path, array: Any) -> None:
         raise ValueError(f"it must hold real numbers, got {array.dtype}")
     chunk = array.shards or array.chunks
     for part, shape in ((path.name, array.shape), (f"{path.name}: a chunk", chunk)):
-        size = float(np.prod([float(n) for n in shape])) * item
-        _files.fits(ask.where, part, size, ask.max_bytes)
-    if float(np.prod([float(n) for n in array.shape])) < 1:
+        _files.fits(ask.where, part, math.prod(shape) * item, ask.max_bytes)
+    if math.prod(array.shape) < 1:
         raise ValueError(f"its shape is {array.shape}, without any value")
 
 
-def _check_chunks(ask: Request, path: Path, array: Any, archive: zipfile.ZipFile | None) -> None:
+def _check_chunks(
+    path: Path, array: Any, archive: zipfile.ZipFile | None, stored: dict[str, int]
+) -> None:
     """Requires that no chunk inflates past its size."""
     codecs = [type(codec).__name__.lower() for codec in array.compressors or ()]
     codecs = [name for name in codecs if not name.startswith("crc32")]
     method = next((m for m in _METHODS if codecs and m in codecs[-1]), "")
-    size = int(np.prod([float(n) for n in array.shards or array.chunks]))
-    size *= np.dtype(array.dtype).itemsize
-    for key in _stored(array) if codecs else ():
-        name = "/".join(part for part in (array.path, key) if part)
+    size = math.prod(array.shards or array.chunks) * np.dtype(array.dtype).itemsize
+    for name, count in stored.items() if codecs else ():
 
         def read(name: str = name) -> bytes:
             return archive.read(name) if archive is not None else (path / name).read_bytes()
 
-        stored = archive.getinfo(name).file_size if archive else (path / name).stat().st_size
-        what = _inflate.problem(_METHODS.get(method, ""), stored, size, read)
+        what = _inflate.problem(_METHODS.get(method, ""), count, size, read)
         if what:
-            raise ValueError(f"it is not read, because {what} (chunk {key})")
+            raise ValueError(f"it is not read, because {what} (chunk {name})")
 
 
-def _values(ask: Request, path: Path, array: Any, axes: str | None) -> tuple[np.ndarray, list[str]]:
+def _values(
+    ask: Request, path: Path, array: Any, axes: str | None, gone: list[tuple[int, ...]]
+) -> tuple[np.ndarray, list[str]]:
     """The numbers; a chunk that is not there is an error, unless the user says what it means."""
-    gone = _lost(array)
     if not gone or ask.missing == "fill":
         note = f"{len(gone)} chunks are not there and read as {array.fill_value} (missing='fill')"
         return np.asarray(array[...]), [note] * bool(gone)
@@ -260,24 +263,32 @@ def _values(ask: Request, path: Path, array: Any, axes: str | None) -> tuple[np.
     )
 
 
-def _lost(array: Any) -> list[tuple[int, ...]]:
-    """Places of the chunks that are not stored, by the names that they would have."""
-    chunk = array.shards or array.chunks
-    grid = [-(-n // max(c, 1)) for n, c in zip(array.shape, chunk, strict=True)]
-    if float(np.prod([float(n) for n in grid])) > _MOST_CHUNKS:
+def _chunks(array: Any) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Places of the chunks (shards, where there are), and the names that they have if stored."""
+    size = array.shards or array.chunks
+    grid = [-(-n // max(c, 1)) for n, c in zip(array.shape, size, strict=True)]
+    if math.prod(grid) > _MOST_CHUNKS:
         raise ValueError(f"it has more than {_MOST_CHUNKS} chunks")
-    if array.nchunks_initialized == array.nchunks:
-        return []
-    stored = set(_stored(array))
-    encode = array.metadata.encode_chunk_key
-    return [place for place in np.ndindex(*grid) if encode(place) not in stored]
+    for place in np.ndindex(*grid):
+        key = array.metadata.encode_chunk_key(place)
+        yield place, "/".join(part for part in (array.path, key) if part)
 
 
-def _stored(array: Any) -> list[str]:
-    from zarr.core.array import _shards_initialized
-    from zarr.core.sync import sync
+def _stored(path: Path, array: Any, archive: zipfile.ZipFile | None) -> dict[str, int]:
+    """Names and sizes of the chunks that are there."""
+    if archive is not None:
+        sizes = {part.filename: part.file_size for part in archive.infolist()}
+        return {name: sizes[name] for _, name in _chunks(array) if name in sizes}
+    found = {}
+    for _, name in _chunks(array):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found[name] = (path / name).stat().st_size
+    return found
 
-    return list(sync(_shards_initialized(array.async_array)))
+
+def _lost(array: Any, stored: dict[str, int]) -> list[tuple[int, ...]]:
+    """Places of the chunks that are not there."""
+    return [place for place, name in _chunks(array) if name not in stored]
 
 
 def _axis_names(image: dict[str, Any], array: Any) -> str | None:
@@ -324,10 +335,4 @@ def _lengths_of(
 
 def _labels(array: Any, axes: str | None) -> dict[str, Length]:
     """Voxel size of an array that gives it as attributes, as HDF5 files of Fiji do."""
-    size = np.asarray(dict(array.attrs).get("element_size_um", ()))
-    if axes is None or size.shape != (3,) or size.dtype.kind not in "fiu":
-        return {}
-    return {
-        f"d{letter}": stated(value, "µm", "element_size_um")
-        for letter, value in zip("zyx", size.tolist(), strict=True)
-    }
+    return {} if axes is None else triple(dict(array.attrs), "element_size_um")

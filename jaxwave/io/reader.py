@@ -92,11 +92,7 @@ def _from_npz(where: str, path: Path, max_bytes: float, name: str | None) -> Raw
             f"{where}: {path.name!r} must hold one stack, or one with the name 'data', got the "
             f"arrays {', '.join(arrays) or 'none'}. Pass the one you mean as `name`."
         )
-    lengths = {}
-    spacing = arrays.get("spacing")
-    if spacing is not None and spacing.shape == (3,) and spacing.dtype.kind in "fiu":
-        for axis, value in zip(("dz", "dy", "dx"), spacing.tolist(), strict=True):
-            lengths[axis] = _lengths.stated(value, "µm", "npz spacing")
+    lengths = _lengths.triple(arrays, "spacing", "npz spacing")
     return Raw(stacks[name], _axes.guess(stacks[name].shape), lengths)
 
 

@@ -1,7 +1,6 @@
 """Writes stacks as OME-TIFF, ImageJ TIFF, Zarr or npz."""
 
 import hashlib
-import io
 import os
 import uuid
 from pathlib import Path
@@ -70,16 +69,18 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
             f"{where}: the name must end in {', '.join(_ENDINGS)}, which are the formats that are "
             f"written, got {Path(path).name!r}."
         )
+    data = np.ascontiguousarray(data, np.float32)
     if name.endswith(".zarr"):
-        return _zarr.write(where, Path(path), data.astype(np.float32), (dz, dy, dx))
+        return _zarr.write(where, Path(path), data, (dz, dy, dx))
     if name.endswith(".npz"):
-        arrays = {"data": data.astype(np.float32), "spacing": np.array([dz, dy, dx])}
+        arrays = {"data": data, "spacing": np.array([dz, dy, dx])}
         return results.save_arrays(path, arrays)
     tifffile = _tiff.require_tifffile(where)
     if name.endswith((".ome.tif", ".ome.tiff")):
         sizes = {f"PhysicalSize{a}": v for a, v in (("Z", dz), ("Y", dy), ("X", dx))}
         units = {f"{name}Unit": "µm" for name in sizes}
-        content = hashlib.sha256(data.astype("<f4").tobytes() + repr((dz, dy, dx)).encode())
+        content = hashlib.sha256(data.astype("<f4", copy=False).data)
+        content.update(repr((dz, dy, dx)).encode())
         # tifffile would take the address of the network card, and another number every time.
         own = str(uuid.UUID(bytes=content.digest()[:16], version=5))
         metadata = {"axes": "ZYX", **sizes, **units, "UUID": own}
@@ -87,6 +88,5 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
     else:
         metadata = {"axes": "ZYX", "spacing": dz, "unit": "um"}
         options = {"imagej": True, "metadata": metadata, "resolution": (1 / dx, 1 / dy)}
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, data.astype(np.float32), photometric="minisblack", **options)
-    return _files.atomic(where, path, lambda stream: stream.write(buffer.getbuffer()))
+    options["photometric"] = "minisblack"
+    return _files.atomic(where, path, lambda file: tifffile.imwrite(file, data, **options))
