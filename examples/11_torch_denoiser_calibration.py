@@ -43,12 +43,8 @@ PUPIL = {"shape": (64, 64), "spacing": 100.0}  # samples of the back focal plane
 CAMERA = {"quantum_efficiency": 0.8, "gain": 0.5, "offset": 100.0}
 READ_NOISE_ELECTRONS, PHOTONS, BACKGROUND_PHOTONS = 1.6, 40.0, 2.0  # photons on the brightest pixel
 MODES = tuple(mode for mode in jw.zernike_modes_up_to(4, start=2) if mode != (2, 0))
-NOISE, WEIGHT, STEPS, QUICK = (
-    0.1,
-    1.0,
-    600,
-    100,
-)  # noise that the denoiser takes away [of the sample's peak]
+NOISE, WEIGHT = 0.1, 1.0  # noise that the denoiser takes away [of the sample's peak]
+STEPS, QUICK = 600, 100
 
 
 def photons(opd_um: jax.Array, sample: jax.Array) -> jax.Array:
@@ -162,7 +158,7 @@ def main(words: list[str] | None = None) -> dict:
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of each fit")
     parser.add_argument("-o", "--out", type=Path, default=Path("results") / "denoiser")
     parser.add_argument(
-        "--quick", action="store_const", const=QUICK, dest="steps", help="120 steps"
+        "--quick", action="store_const", const=QUICK, dest="steps", help=f"{QUICK} steps"
     )
     options = parser.parse_args(words)
     jw.tune_cpu()

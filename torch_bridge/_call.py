@@ -119,7 +119,7 @@ class Reader:
         if not x64:
             for number in call.numbers:
                 if type(number) is int and not -(2**31) <= number < 2**31:
-                    _convert.check_integer(self._number_name(call), number)
+                    _convert.check_integer(lambda: self._number_name(call), number)
         try:
             shapes = tuple([(x.dtype, x.shape, x.device, x.layout) for x in xs])
         except RuntimeError:  # a nested tensor has no shape
@@ -143,7 +143,7 @@ class Reader:
         return tensor
 
     def _promote(self, call: Call, index: int, x: torch.Tensor) -> torch.Tensor:
-        if x.dtype in LONG or x.layout is not torch.strided or x.is_meta:
+        if x.is_nested or x.layout is not torch.strided or x.is_meta:
             _convert.check_tensor(self._name, self._tensor_name(call, index), x)
         if x.dtype in _HALF:
             return _promote_half(x, self._autocast_dtype)
@@ -168,33 +168,36 @@ class Reader:
             return x
         if x.dtype in LONG and _private.transforms_active():
             return x  # a wrapped tensor tells no values: the op checks them when it runs
-        name = f"{self._name}: argument '{self._tensor_name(call, index)}'"
-        return _convert.narrow(name, x)
+        return _convert.narrow(lambda: self._where(self._tensor_name(call, index)), x)
 
     def _keep_static(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        positions, names = self.static
+        places, names = self.static
         fixed = [
-            self._kept(positional_name(self._fn, i), a) if i in positions else a
+            self._kept(i, a) if i in places or i - len(args) in places else a
             for i, a in enumerate(args)
         ]
         return tuple(fixed), {k: self._kept(k, v) if k in names else v for k, v in kwargs.items()}
 
-    def _kept(self, name: str, value: object) -> Kept:
+    def _kept(self, key: int | str, value: object) -> Kept:
         if isinstance(value, torch.Tensor | jax.Array | _private.Tracer):
             raise TypeError(
-                f"{self._name}: static argument '{name}' is a {type(value).__name__}, whose values "
-                "may change. Take it out of static_argnames: arrays are traced."
+                f"{self._name}: static argument '{self._argument(key)}' is a "
+                f"{type(value).__name__}, whose values may change. Take it out of static_argnames: "
+                "arrays are traced."
             )
         try:
             hash(value)
         except TypeError:
             raise TypeError(
-                f"{self._name}: static argument '{name}' must be hashable, got a "
+                f"{self._name}: static argument '{self._argument(key)}' must be hashable, got a "
                 f"{type(value).__name__}. Pass a tuple, or a frozen dataclass."
             ) from None
         return Kept(value)
+
+    def _argument(self, key: int | str) -> str:
+        return key if isinstance(key, str) else positional_name(self._fn, key)
 
     def explain(self, call: Call, error: Exception) -> Exception:
         """An error of a trace in the user's words: which argument must be static.
@@ -275,8 +278,11 @@ class Reader:
             value = next(values) if kind in _NUMBERS else 0
             if isinstance(value, int) and not limits.min <= value <= limits.max:
                 name = leaf_name(self._fn, call.treedef, place)
-                return f"{self._name}: argument '{name}'"
+                return self._where(name)
         return self._name
+
+    def _where(self, name: str) -> str:
+        return f"{self._name}: argument '{name}'"
 
 
 def leaf_name(fn: Callable[..., Any], treedef: Any, index: int) -> str:

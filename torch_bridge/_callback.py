@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from torch_bridge import _guard, _private
-from torch_bridge._op import Aval, is_inexact
+from torch_bridge import _convert, _guard, _private
+from torch_bridge._op import Aval, is_inexact, pick, select_inexact
 
 FlatTorch = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
 
@@ -68,11 +68,8 @@ def wrap_torch(
     References:
         JAX documentation, *External callbacks* and *Custom derivative rules*.
     """
-    if vmap_method not in ("sequential", "expand_dims", "broadcast_all"):
-        raise ValueError(
-            "wrap_torch: `vmap_method` must be one of sequential, expand_dims, broadcast_all, got "
-            f"{vmap_method!r}."
-        )
+    methods = ("sequential", "expand_dims", "broadcast_all")
+    _convert.check_option("wrap_torch", "vmap_method", vmap_method, methods)
     name = getattr(module_or_fn, "__name__", type(module_or_fn).__name__)
 
     @functools.lru_cache(maxsize=64)
@@ -177,8 +174,7 @@ class TorchOp:
     @functools.cached_property
     def _pull(self) -> "TorchOp":
         """The torch pull-back, from inputs and cotangents; differentiable in turn."""
-        wanted = [is_inexact(x) for x in self.ins]
-        given = [is_inexact(x) for x in self.outs]
+        wanted, given = tuple(map(is_inexact, self.ins)), tuple(map(is_inexact, self.outs))
         count = len(self.ins)
 
         def pull(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -188,9 +184,9 @@ class TorchOp:
                     _tracked(x) if is_wanted else x
                     for x, is_wanted in zip(tensors[:count], wanted, strict=True)
                 ]
-                outs = [y for y, g in zip(self.fn(xs), given, strict=True) if g]
+                outs = pick(self.fn(xs), given)
                 pairs = [p for p in zip(outs, tensors[count:], strict=True) if p[0].requires_grad]
-            roots = [x for x, is_wanted in zip(xs, wanted, strict=True) if is_wanted]
+            roots = pick(xs, wanted)
             if not pairs:
                 return [torch.zeros_like(x) for x in roots]
             ys, cts = zip(*pairs, strict=True)
@@ -198,8 +194,7 @@ class TorchOp:
                 ys, roots, cts, create_graph=again, allow_unused=True, materialize_grads=True
             )
 
-        ins = [*self.ins, *(x for x, g in zip(self.outs, given, strict=True) if g)]
-        outs = [x for x, is_wanted in zip(self.ins, wanted, strict=True) if is_wanted]
+        ins, outs = [*self.ins, *select_inexact(self.outs)], select_inexact(self.ins)
         # A batch axis of one would sum the gradients over the batch.
         batched = "sequential" if self.vmap_method == "sequential" else "broadcast_all"
         return TorchOp(pull, ins, outs, f"the gradient of {self.name}", batched, True)

@@ -9,7 +9,7 @@ another graph for every number, and torch.export could not save an empty list of
 import ast
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import torch
@@ -18,6 +18,11 @@ from torch_bridge import _call, _convert, _plan, _private
 from torch_bridge._autograd import scatter
 from torch_bridge._op import Op, bits, is_inexact
 
+if TYPE_CHECKING:
+    from torch_bridge._wrap import BridgedFunction
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
 _TRACEABLE = (torch.Tensor, int, float, complex, type(None), *_call.STATIC)
 _NUMBERS = (int, float, complex)  # tuples: dynamo of torch 2.6 knows no `int | float`
 _NAMED: dict[str, type] = {}  # named tuples in results: dynamo takes classes from globals alone
@@ -58,7 +63,7 @@ def custom_op(handle: str, xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     numbers = tuple([x.item() for x in xs[:count]])
     for number in numbers:
         if isinstance(number, int) and not op.x64:
-            _convert.check_integer(f"{op.name}: an argument", number)
+            _convert.check_integer(op.where, number)
     return op.run(numbers, list(xs[count:]))
 
 
@@ -137,14 +142,16 @@ class Program(NamedTuple):
     written: tuple[int, ...]
 
 
-def call(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(bridge: "BridgedFunction", args: Args, kwargs: Kwargs) -> Any:
     """A call under torch.compile or torch.export; dynamo traces this function."""
     if _differentiates():
         return _under_torch_func(bridge, args, kwargs)
     places, names = bridge.static
-    keys = [i for i in range(len(args)) if i in places] + [k for k in kwargs if k in names]
+    count = len(args)
+    fixed = [i for i in range(count) if i in places or i - count in places]
+    keys = fixed + [k for k in kwargs if k in names]
     values = [args[key] if isinstance(key, int) else kwargs[key] for key in keys]
-    traced = tuple([None if i in places else a for i, a in enumerate(args)])
+    traced = tuple([None if i in fixed else a for i, a in enumerate(args)])
     named = {k: None if k in names else v for k, v in kwargs.items()}
     leaves, spec = _private.flatten((traced, named))
     if not all([isinstance(leaf, _TRACEABLE) for leaf in leaves]):
@@ -202,27 +209,21 @@ def _break(reason: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return torch.compiler.disable(**({"reason": reason} if known else {}))
 
 
-@_break(
-    "torch_bridge: torch.compile cannot look into an argument of this wrapped function. Pass "
-    "dicts, lists, tuples, named tuples of tensors and numbers, or compile without fullgraph=True."
-)
-def _with_foreign_containers(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _run_in_python(bridge: "BridgedFunction", args: Args, kwargs: Kwargs) -> Any:
     return bridge.run(args, kwargs)
 
 
-@_break(
+_with_foreign_containers = _break(
+    "torch_bridge: torch.compile cannot look into an argument of this wrapped function. Pass "
+    "dicts, lists, tuples, named tuples of tensors and numbers, or compile without fullgraph=True."
+)(_run_in_python)
+_under_torch_func = _break(
     "torch_bridge: torch.func's derivatives of a wrapped function are not available inside a "
     "compiled graph. Compile without fullgraph=True, or take the derivative with "
     "torch.autograd.grad or .backward()."
-)
-def _under_torch_func(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return bridge.run(args, kwargs)
-
-
-@torch.compiler.disable
-def uncompiled(bridge: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A call in a part that dynamo left to Python; it must not look into JAX all the same."""
-    return bridge.run(args, kwargs)
+)(_run_in_python)
+# In a part that dynamo left to Python; it must not look into JAX all the same.
+uncompiled = torch.compiler.disable(_run_in_python)
 
 
 @torch.compiler.assume_constant_result

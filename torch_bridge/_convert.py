@@ -150,8 +150,10 @@ def as_tensor(leaf: object) -> torch.Tensor | None:
     return None
 
 
-def narrow(name: str, t: torch.Tensor) -> torch.Tensor:
+def narrow(where: Callable[[], str], t: torch.Tensor) -> torch.Tensor:
     """A 64-bit tensor in 32 bits, differentiably; integers only where they fit.
+
+    ``where`` tells the argument, if one must be told: that takes long.
 
     Raises:
         OverflowError: If an integer does not fit.
@@ -165,12 +167,12 @@ def narrow(name: str, t: torch.Tensor) -> torch.Tensor:
         low, high = int(t.cpu().numpy().min()), int(t.cpu().numpy().max())
     else:
         low, high = (int(v) for v in torch.aminmax(t.detach()))
-    check_integer(name, low, limits)
-    check_integer(name, high, limits)
+    check_integer(where, low, limits)
+    check_integer(where, high, limits)
     return t.to(target)
 
 
-def check_integer(name: str, value: int, limits: torch.iinfo | None = None) -> None:
+def check_integer(where: Callable[[], str], value: int, limits: torch.iinfo | None = None) -> None:
     """Raises if an integer does not fit into 32 bits.
 
     Raises:
@@ -179,7 +181,7 @@ def check_integer(name: str, value: int, limits: torch.iinfo | None = None) -> N
     limits = limits or torch.iinfo(torch.int32)
     if not limits.min <= value <= limits.max:
         raise OverflowError(
-            f"{name} holds {value}, which does not fit into {limits.dtype}, JAX's integer while "
+            f"{where()} holds {value}, which does not fit into {limits.dtype}, JAX's integer while "
             "jax_enable_x64 is off. Use jax.config.update('jax_enable_x64', True)."
         )
 
@@ -312,14 +314,13 @@ def to_jax(
         Python array API standard, *Data interchange mechanisms* (DLPack).
     """
     check_option("to_jax", "x64", x64, ("auto", "error", "cast"))
-    leaves, treedef = jax.tree_util.tree_flatten(tree)
-    arrays = []
-    for index, leaf in enumerate(leaves):
-        if isinstance(leaf, torch.Tensor):
-            path = jax.tree_util.tree_flatten_with_path(tree)[0][index][0]
-            leaf = _tensor_to_jax(jax.tree_util.keystr(path) or "tree", leaf, share, x64)
-        arrays.append(leaf)
-    return jax.tree_util.tree_unflatten(treedef, arrays)
+
+    def convert(path: Any, leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        return _tensor_to_jax(jax.tree_util.keystr(path) or "tree", leaf, share, x64)
+
+    return jax.tree_util.tree_map_with_path(convert, tree)
 
 
 def _tensor_to_jax(name: str, t: torch.Tensor, share: bool, x64: str) -> jax.Array:
@@ -338,7 +339,7 @@ def _tensor_to_jax(name: str, t: torch.Tensor, share: bool, x64: str) -> jax.Arr
         if x64 == "auto":
             with jax.enable_x64(True):
                 return _share(name, t) if share else _copy(t)
-        t = narrow(f"to_jax: '{name}'", t)
+        t = narrow(lambda: f"to_jax: '{name}'", t)
     return _share(name, t) if share else _copy(t)
 
 

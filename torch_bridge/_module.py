@@ -64,6 +64,7 @@ class JaxModule(torch.nn.Module):
                 f"JaxModule: {type(nnx_module).__name__} has no method '{method}'."
             )
         self._wrt, self._method, self._wrap_options = wrt, method, wrap_options
+        self._kind = type(nnx_module).__name__
         graphdef, *states = nnx.split(nnx_module, wrt, ...)
         self._graphdef, self._graphdefs = graphdef, _modes(graphdef, states)
         self._states = jax.tree_util.tree_map(_abstract, tuple(states))
@@ -113,13 +114,10 @@ class JaxModule(torch.nn.Module):
             }
             return results, changed
 
-        forward.__name__ = self._graphdef_name()
+        forward.__name__ = f"JaxModule.{self._kind}"
         self._bridge = wrap(forward, **self._wrap_options)
         self._bridge.writes = True
         self._bridges[graphdef] = self._bridge
-
-    def _graphdef_name(self) -> str:
-        return f"JaxModule.{type(nnx.merge(self._graphdef, *self._states)).__name__}"
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the nnx module's method on tensors; see :class:`JaxModule`."""
@@ -138,7 +136,7 @@ class JaxModule(torch.nn.Module):
         try:
             text = repr(self.to_nnx())
         except Exception:  # meta tensors, values of other shapes: no module can be made of them
-            text = self._graphdef_name().removeprefix("JaxModule.")
+            text = self._kind
         return f"JaxModule({text})"
 
     def train(self, mode: bool = True) -> "JaxModule":

@@ -108,6 +108,10 @@ class Op:
         """The name of the wrapped function."""
         return self.handle.partition("#")[0]
 
+    def where(self) -> str:
+        """An argument whose name is not known here, in messages."""
+        return f"{self.name}: an argument"
+
     @once
     def differentiable(self) -> Mask:
         """Which results have derivatives."""
@@ -116,10 +120,9 @@ class Op:
     def run(self, numbers: Numbers, xs: Tensors) -> list[torch.Tensor]:
         """Runs the compiled function; the results own fresh memory and are ready."""
         if self.narrows:
-            where, pairs = f"{self.name}: an argument", zip(xs, self.ins, strict=True)
             xs = [
-                x if _convert.JAX_DTYPES[x.dtype] == aval.dtype else _convert.narrow(where, x)
-                for x, aval in pairs
+                x if _convert.JAX_DTYPES[x.dtype] == aval.dtype else _convert.narrow(self.where, x)
+                for x, aval in zip(xs, self.ins, strict=True)
             ]
         arrays = [_convert.import_tensor(x) for x in xs]
         with self.settings():
@@ -154,8 +157,7 @@ class Op:
             _, pull = linearize(self.fn, aux, arrays[:count], mask)
             return conjugated_pull(pull, self.outs, given, arrays[count:])
 
-        cotangents = [out for out, is_given in zip(self.outs, given, strict=True) if is_given]
-        ins = [*self.ins, *cotangents]
+        ins = [*self.ins, *pick(self.outs, given)]
         return self.derive(f"vjp:{bits(mask)}:{bits(given)}", pull_back, ins, pick(self.ins, mask))
 
     @once
@@ -194,7 +196,7 @@ class Op:
         """Gradients of ``wanted`` from used inputs, residuals, and the cotangents in ``given``."""
         saved = self.save(mask)
         # XLA drops the work for gradients that are not returned.
-        keep = tuple(w for w, had in zip(wanted, mask, strict=True) if had)
+        keep = pick(wanted, mask)
         handle = f"pull:{bits(mask)}:{bits(wanted)}:{bits(given)}"
         if self.residuals == "fused":
             return Product(f"{self.handle}/{handle}", saved, keep)
@@ -205,10 +207,9 @@ class Op:
         def run(aux: Any, *arrays: Any) -> tuple[Any, ...]:
             pull = back(aux, arrays[:used], arrays[used:count])
             grads = conjugated_pull(pull, self.outs, given, arrays[count:])
-            return tuple(grad for grad, kept in zip(grads, keep, strict=True) if kept)
+            return pick(grads, keep)
 
-        cotangents = [out for out, is_given in zip(self.outs, given, strict=True) if is_given]
-        ins = [*(self.ins[i] for i in saved.used), *residuals, *cotangents]
+        ins = [*(self.ins[i] for i in saved.used), *residuals, *pick(self.outs, given)]
         return self.derive(handle, run, ins, pick(self.ins, wanted))
 
 

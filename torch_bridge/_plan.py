@@ -54,7 +54,10 @@ class Kept:
         return isinstance(other, Kept) and bool(self.mark == other.mark)
 
     def __hash__(self) -> int:
-        return hash(self.mark)
+        try:
+            return hash(self.mark)
+        except TypeError:  # a dataclass with fields that its own hash leaves out
+            return hash(self.value)
 
     def __repr__(self) -> str:
         return f"{type(self.value).__name__} {self.value!r}"
@@ -67,7 +70,7 @@ def _mark(value: Any) -> Hashable:
         return kind, value.hex()
     if isinstance(value, complex):
         return kind, value.real.hex(), value.imag.hex()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):  # lists stand in dataclasses alone
         return kind, tuple(map(_mark, value))
     if isinstance(value, frozenset):
         return kind, frozenset(map(_mark, value))

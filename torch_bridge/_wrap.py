@@ -67,7 +67,6 @@ class BridgedFunction:
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call outside torch.compile."""
-        _guard.check_process(self.__name__)
         call = self.reader.read(args, kwargs)
         plan = self._cache.get(call.key, self._build, call)
         return plan.join(_autograd.apply(plan.op, call.numbers, call.xs))
@@ -77,6 +76,7 @@ class BridgedFunction:
         return self if instance is None else functools.partial(self, instance)
 
     def _build(self, call: Call) -> Plan:
+        _guard.check_process(self.__name__)
         self.reader.check(call)
         try:
             return Plan(

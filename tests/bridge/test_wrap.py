@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import pytest
 import torch
 
-from torch_bridge import BridgedFunction, wrap
+from torch_bridge import BridgedFunction, _call, wrap
 
 
 class Pair(NamedTuple):
@@ -128,6 +128,56 @@ def test_methods_bind():
     assert gain.scaled(torch.ones(2)).tolist() == [2, 2]
     assert gain.scaled(torch.ones(2), power=2.0).tolist() == [4, 4]
     assert Gain.scaled(gain, torch.ones(2)).tolist() == [2, 2]
+
+
+def test_a_static_argument_from_behind():
+    def fn(x, *more):
+        return x.sum(more[-1]) * more[0]
+
+    bridge = wrap(fn, static_argnums=-1)
+    x = torch.ones(2, 3)
+    assert bridge(x, 2.0, 1).tolist() == bridge(x, 2.0, 9.0, 1).tolist() == [6, 6]
+    compiled = torch.compile(lambda x: bridge(x, 2.0, 1), fullgraph=True, backend="eager")
+    assert compiled(x).tolist() == [6, 6]
+
+
+def test_a_static_dataclass_whose_hash_leaves_a_field_out():
+    @dataclasses.dataclass(frozen=True)
+    class Lens:
+        f: float
+        history: list = dataclasses.field(hash=False)
+
+    bridge = wrap(lambda x, lens: x * lens.f, static_argnames="lens")
+    for lens in (Lens(2.0, [1]), Lens(2.0, [1]), Lens(2.0, [True])):
+        assert bridge(torch.ones(1), lens).item() == 2
+    assert bridge.cache_info().misses == 2
+
+
+def test_names_in_messages_are_those_that_were_given():
+    bridges = [wrap(lambda x: jnp.log(x), name="log", check_finite=True) for _ in range(2)]
+    for bridge in bridges:
+        with pytest.raises(FloatingPointError, match=r"^log: output 0 is not finite"):
+            bridge(-torch.ones(1))
+
+
+def test_calls_that_hit_tell_no_names(monkeypatch):
+    # Names of arguments are for errors: finding one takes longer than the rest of a call.
+    bridge = wrap(lambda x, i, n: x[i] * n, static_argnames="n")
+    args = (torch.ones(4), torch.tensor([1, 2]), 3)
+    bridge(*args)
+    monkeypatch.setattr(_call, "leaf_name", None)
+    monkeypatch.setattr(_call, "positional_name", None)
+    assert bridge(*args).tolist() == [3, 3]
+
+
+def test_an_evicted_plan_that_a_program_names_keeps_what_it_has_compiled():
+    bridge = wrap(lambda x: x * 2, cache_size=1)
+    x = torch.ones(2, requires_grad=True)
+    bridge.warmup(x)
+    (plan,) = bridge.pinned.values()
+    compiled = dict(plan.op.cache)
+    bridge(torch.ones(3))
+    assert compiled and plan.op.cache == compiled
 
 
 def test_many_functions_of_one_name():
