@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import torch
+from jax.tree_util import PyTreeDef
 
 from torch_bridge import _convert, _private
 from torch_bridge._convert import LONG, WIDE
@@ -33,7 +34,7 @@ class Call(NamedTuple):
     """One call, read: everything but the values is in ``key``."""
 
     key: Hashable
-    treedef: Any
+    treedef: PyTreeDef
     kinds: list[Any]  # per leaf: None (a tensor), the type of a number, or Kept
     x64: bool
     numbers: tuple[Number, ...]
@@ -135,7 +136,7 @@ class Reader:
         names = [self._tensor_name(call, index) for index in range(len(call.xs))]
         _convert.check_devices(self._name, names, call.xs)
 
-    def _tensor(self, treedef: Any, leaves: Sequence[Any], index: int) -> torch.Tensor:
+    def _tensor(self, treedef: PyTreeDef, leaves: Sequence[Any], index: int) -> torch.Tensor:
         tensor = _convert.as_tensor(leaves[index])
         if tensor is None:
             name = leaf_name(self._fn, treedef, index)
@@ -285,7 +286,7 @@ class Reader:
         return f"{self._name}: argument '{name}'"
 
 
-def leaf_name(fn: Callable[..., Any], treedef: Any, index: int) -> str:
+def leaf_name(fn: Callable[..., Any], treedef: PyTreeDef, index: int) -> str:
     """How the user knows a leaf of ``(args, kwargs)``: ``x``, or ``params['w']``."""
     tree = jax.tree_util.tree_unflatten(treedef, range(treedef.num_leaves))
     path, _ = jax.tree_util.tree_flatten_with_path(tree)[0][index]

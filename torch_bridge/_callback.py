@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from jax.tree_util import PyTreeDef
 
 from torch_bridge import _convert, _guard, _private
 from torch_bridge._op import Aval, is_inexact, pick, select_inexact
@@ -73,7 +74,9 @@ def wrap_torch(
     name = getattr(module_or_fn, "__name__", type(module_or_fn).__name__)
 
     @functools.lru_cache(maxsize=64)
-    def build(treedef: Any, ins: tuple[Aval, ...], out_tree: Any, outs: tuple[Aval, ...]) -> Any:
+    def build(
+        treedef: PyTreeDef, ins: tuple[Aval, ...], out_tree: PyTreeDef, outs: tuple[Aval, ...]
+    ) -> Any:
         def flat(xs: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
             results = module_or_fn(*jax.tree_util.tree_unflatten(treedef, xs))
             leaves, found = jax.tree_util.tree_flatten(results)
@@ -114,11 +117,11 @@ class TorchOp:
         self.vmap_method = vmap_method
         self._run = self._with_vjp() if differentiable else self._callback
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, *arrays: jax.Array) -> Any:
         """The results, as a list."""
         return self._run(*arrays)
 
-    def _callback(self, *arrays: Any) -> Any:
+    def _callback(self, *arrays: jax.Array) -> Any:
         return _private.buffer_callback()(
             self._host, list(self.outs), vmap_method=self.vmap_method
         )(*arrays)
@@ -155,7 +158,7 @@ class TorchOp:
     def _with_vjp(self) -> Callable[..., Any]:
         run = jax.custom_vjp(self._callback)
 
-        def forward(*arrays: Any) -> Any:
+        def forward(*arrays: jax.Array) -> Any:
             return run(*arrays), arrays  # not the bare callback: it must be differentiable again
 
         def backward(arrays: Any, cts: Any) -> Any:

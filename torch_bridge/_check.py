@@ -105,7 +105,7 @@ def _ids(leaves: Sequence[Any]) -> list[int]:
     return sorted(id(x) for x in leaves if x is not None)
 
 
-def _is_tensor(x: Any) -> bool:
+def _is_tensor(x: object) -> bool:
     return isinstance(x, torch.Tensor)
 
 

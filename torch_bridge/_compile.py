@@ -16,7 +16,7 @@ import torch
 
 from torch_bridge import _call, _convert, _plan, _private
 from torch_bridge._autograd import scatter
-from torch_bridge._op import Op, bits, is_inexact
+from torch_bridge._op import Number, Op, bits, is_inexact
 
 if TYPE_CHECKING:
     from torch_bridge._wrap import BridgedFunction
@@ -169,7 +169,7 @@ def _is_number(leaf: object) -> bool:
     return isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)
 
 
-def _as_tensor(number: Any) -> torch.Tensor:
+def _as_tensor(number: Number) -> torch.Tensor:
     """A Python number as a tensor; dynamo keeps a sum, and nothing else, free of its value."""
     dtype = (
         torch.int64
@@ -190,7 +190,7 @@ def _constant(value: Any) -> Any:
     return value
 
 
-def _describe(leaf: Any) -> tuple[Any, ...]:
+def _describe(leaf: object) -> tuple[Any, ...]:
     """What is constant about a leaf; ``len(range(n))`` makes a dynamic size constant."""
     if isinstance(leaf, torch.Tensor):
         shape = tuple([len(range(size)) for size in leaf.shape])
@@ -255,7 +255,7 @@ def _example(kind: str, value: Any, *details: Any) -> Any:
 
 
 def _program(
-    bridge: Any, template: Any, leaves: Sequence[Any], static: dict[int | str, Any]
+    bridge: "BridgedFunction", template: Any, leaves: Sequence[Any], static: dict[int | str, Any]
 ) -> Program:
     # JAX has no leaf at None, where torch has one.
     places = tuple(None if i in static else place for i, place in enumerate(template[0]))
@@ -301,7 +301,7 @@ def _run(info: Program, numbers: Sequence[torch.Tensor], xs: Sequence[torch.Tens
     return build(info.results, outs)
 
 
-def describe(tree: Any) -> tuple[Any, ...]:
+def describe(tree: object) -> tuple[Any, ...]:
     """A structure as nested tuples, the only containers that dynamo takes from outside.
 
     Raises:

@@ -155,16 +155,10 @@ class JaxModule(torch.nn.Module):
         Returns:
             The module, for use in JAX; later changes of one do not reach the other.
 
-        Raises:
-            RuntimeError: Never for values on the CPU; for CUDA values, if JAX has no GPU.
-
         Example:
             >>> from flax import nnx
             >>> print(JaxModule(nnx.Linear(1, 1, rngs=nnx.Rngs(0))).to_nnx().bias[...])
             [0.]
-
-        References:
-            Flax documentation, *Functional API: nnx.split and nnx.merge*.
         """
         avals, treedef = jax.tree_util.tree_flatten(self._states)
         tensors = [getattr(module, name) for module, name in self._places]
@@ -185,9 +179,6 @@ class JaxModule(torch.nn.Module):
             >>> from flax import nnx
             >>> layer = JaxModule(nnx.Linear(1, 1, rngs=nnx.Rngs(0)))
             >>> layer.load_nnx(nnx.Linear(1, 1, rngs=nnx.Rngs(1)))
-
-        References:
-            Flax documentation, *Functional API: nnx.split and nnx.merge*.
         """
         states = nnx.split(module, self._wrt, ...)[1:]
         theirs = {".".join(path): _encode(jnp.asarray(leaf)) for path, leaf in _leaves(states)}

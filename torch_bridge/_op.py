@@ -17,6 +17,7 @@ Aval = jax.ShapeDtypeStruct
 Number = int | float | complex
 Numbers = Sequence[Number]
 Tensors = Sequence[torch.Tensor]
+Aux = tuple[Sequence[jax.Array], Numbers]  # constants and numbers; see :class:`Op`
 FlatFunction = Callable[..., tuple[jax.Array, ...]]
 
 _lock = threading.RLock()
@@ -153,7 +154,7 @@ class Op:
         """Gradients of the inputs in ``mask`` from inputs and the cotangents in ``given``."""
         count = len(self.ins)
 
-        def pull_back(aux: Any, *arrays: Any) -> tuple[Any, ...]:
+        def pull_back(aux: Aux, *arrays: jax.Array) -> tuple[Any, ...]:
             _, pull = linearize(self.fn, aux, arrays[:count], mask)
             return conjugated_pull(pull, self.outs, given, arrays[count:])
 
@@ -165,7 +166,7 @@ class Op:
         """Tangents of the differentiable results from inputs and the tangents in ``mask``."""
         count = len(self.ins)
 
-        def push_forward(aux: Any, *arrays: Any) -> tuple[Any, ...]:
+        def push_forward(aux: Aux, *arrays: jax.Array) -> tuple[Any, ...]:
             xs, tangents = arrays[:count], arrays[count:]
             part, chosen = partial_in(self.fn, aux, xs, mask)
             _, out = jax.jvp(lambda *v: select_inexact(part(*v)), chosen, tuple(tangents))
@@ -204,7 +205,7 @@ class Op:
         used, count = len(saved.used), len(saved.used) + len(residuals)
         back = self.cache["back", mask]
 
-        def run(aux: Any, *arrays: Any) -> tuple[Any, ...]:
+        def run(aux: Aux, *arrays: jax.Array) -> tuple[Any, ...]:
             pull = back(aux, arrays[:used], arrays[used:count])
             grads = conjugated_pull(pull, self.outs, given, arrays[count:])
             return pick(grads, keep)
@@ -221,7 +222,7 @@ def _saved(op: Op, mask: Mask) -> Op:
     """
     count, store = len(op.outs), {}
 
-    def forward(aux: Any, *xs: Any) -> tuple[Any, ...]:
+    def forward(aux: Aux, *xs: jax.Array) -> tuple[Any, ...]:
         outs, pull = linearize(op.fn, aux, xs, mask)
         residuals, store["tree"] = jax.tree_util.tree_flatten(pull)
         return (*outs, *residuals)
@@ -238,12 +239,12 @@ def _saved(op: Op, mask: Mask) -> Op:
     packing = [_packing(var.aval) for var in outside.values()]
     indices = [count + [id(v) for v in residuals].index(key) for key in outside]
 
-    def run(aux: Any, *xs: Any) -> tuple[Any, ...]:
+    def run(aux: Aux, *xs: jax.Array) -> tuple[Any, ...]:
         flat = _private.eval_jaxpr(jaxpr, traced.consts, *aux[0], *aux[1], *xs)
         carried = [pack(flat[i]) for i, (pack, _) in zip(indices, packing, strict=True)]
         return (*flat[:count], *carried)
 
-    def back(aux: Any, inputs: Sequence[Any], carried: Sequence[Any]) -> Callable[..., Any]:
+    def back(aux: Aux, inputs: Sequence[Any], carried: Sequence[Any]) -> Callable[..., Any]:
         given = dict(zip(used, inputs, strict=True))
         given |= enumerate([*aux[0], *aux[1]])
         values = [unpack(v) for v, (_, unpack) in zip(carried, packing, strict=True)]
@@ -290,7 +291,7 @@ def _fused(op: Op, mask: Mask) -> Op:
             f"got {', '.join(shapes) or 'none'}. Use residuals='save'."
         )
 
-    def run(aux: Any, *xs: Any) -> tuple[Any, ...]:
+    def run(aux: Aux, *xs: jax.Array) -> tuple[Any, ...]:
         outs, pull = linearize(op.fn, aux, xs, mask)
         grads = conjugated_pull(pull, op.outs, given, [jnp.ones((), scalars[0].dtype)])
         return (*outs, *grads)
@@ -327,7 +328,7 @@ def pick(things: Sequence[Any], mask: Mask) -> tuple[Any, ...]:
 
 
 def partial_in(
-    fn: FlatFunction, aux: Any, xs: Sequence[Any], mask: Mask
+    fn: FlatFunction, aux: Aux, xs: Sequence[Any], mask: Mask
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The function of the chosen inputs alone, and their values."""
 
@@ -344,7 +345,7 @@ def select_inexact(outs: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def linearize(
-    fn: FlatFunction, aux: Any, xs: Sequence[Any], mask: Mask
+    fn: FlatFunction, aux: Aux, xs: Sequence[Any], mask: Mask
 ) -> tuple[tuple[Any, ...], Callable[..., Any]]:
     """All results, and JAX's pull-back of the differentiable ones to the chosen inputs."""
     part, chosen = partial_in(fn, aux, xs, mask)

@@ -14,11 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from jax.tree_util import PyTreeDef
 
 from torch_bridge import _convert, _guard, _private
-from torch_bridge._op import Aval, Numbers, Op, settings
+from torch_bridge._op import Aux, Aval, Op, settings
 
 if TYPE_CHECKING:
+    from torch_bridge._call import Call
     from torch_bridge._wrap import BridgedFunction
 
 
@@ -63,7 +65,7 @@ class Kept:
         return f"{type(self.value).__name__} {self.value!r}"
 
 
-def _mark(value: Any) -> Hashable:
+def _mark(value: object) -> Hashable:
     """What tells a value from others: its type and digits, and those of its parts."""
     kind = type(value)
     if isinstance(value, float):
@@ -81,11 +83,11 @@ def _mark(value: Any) -> Hashable:
 
 
 def flat_function(
-    fn: Callable[..., Any], treedef: Any, leaves: Sequence[Any], store: dict[str, Any]
+    fn: Callable[..., Any], treedef: PyTreeDef, leaves: Sequence[Any], store: dict[str, Any]
 ) -> Callable[..., list[Any]]:
     """The user's function of numbers and arrays; notes how its results are put together."""
 
-    def flat(numbers: Sequence[Any], *xs: Any) -> list[Any]:
+    def flat(numbers: Sequence[Any], *xs: jax.Array) -> list[Any]:
         values, arrays = iter(numbers), iter(xs)
         filled = [
             leaf.value
@@ -114,10 +116,7 @@ class Plan:
 
     Args:
         fn: The user's function.
-        key: What tells the signature from others.
-        treedef: Structure of ``(args, kwargs)``.
-        leaves: One item a leaf: an :class:`~jax.ShapeDtypeStruct`, a number, or :class:`Kept`.
-        x64: Whether it runs with 64-bit types.
+        call: A call of this signature.
         device: Where numpy views go, if not to JAX's default device.
         bridge: The name of the wrapped function in this process.
         others: Its other plans.
@@ -128,35 +127,33 @@ class Plan:
     def __init__(
         self,
         fn: Callable[..., Any],
-        key: Hashable,
-        treedef: Any,
-        leaves: Sequence[Any],
+        call: "Call",
         *,
-        x64: bool,
         device: jax.Device | None,
         bridge: str,
         others: Sequence["Plan"],
         residuals: str,
         check_finite: bool,
     ) -> None:
-        self.key, self.pinned = key, False
+        self.key, self.pinned = call.key, False
+        leaves = call.leaves()
         numbers, ins = inputs_of(leaves)
         store: dict[str, Any] = {}
-        with settings(x64, device):
-            traced = jax.make_jaxpr(flat_function(fn, treedef, leaves, store))(numbers, *ins)
+        with settings(call.x64, device):
+            traced = jax.make_jaxpr(flat_function(fn, call.treedef, leaves, store))(numbers, *ins)
         _convert.check_concrete(traced.consts)
         self.out_tree, self.kept = store["tree"], store["kept"]
         jaxpr = traced.jaxpr
         program = str(jaxpr)
-        self.digest = _digest(repr(key)) + _digest(program, traced.consts)
+        self.digest = _digest(repr(call.key)) + _digest(program, traced.consts)
         # Callbacks and derivatives of one's own print no more than their names.
         self.is_told = "custom_vjp" not in program and _ADDRESS.search(program) is None
         handle = f"{bridge}@{self.digest}"
-        taken = {plan.op.handle for plan in others if plan.key != key}
+        taken = {plan.op.handle for plan in others if plan.key != call.key}
         while handle in taken:  # static values that print alike
             handle += "'"
 
-        def run(aux: tuple[Any, Numbers], *xs: Any) -> tuple[Any, ...]:
+        def run(aux: Aux, *xs: jax.Array) -> tuple[Any, ...]:
             consts, values = aux
             return tuple(_private.eval_jaxpr(jaxpr, consts, *values, *xs))
 
@@ -168,13 +165,13 @@ class Plan:
                     "torch does not have. Return jax.random.key_data(key) for a random key, and "
                     "convert other types with .astype."
                 )
-        self.op = Op(
+        self.op: Op = Op(
             run,
             traced.consts,
             numbers,
             ins,
             outs,
-            x64=x64,
+            x64=call.x64,
             device=device,
             handle=handle,
             residuals=residuals,
@@ -202,16 +199,16 @@ class Cache:
             self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
             self._hits = self._misses = 0
 
-    def get(self, key: Hashable, build: Callable[[Any], Plan], call: Any) -> Plan:
-        """The plan of a signature, built if it is new."""
+    def get(self, call: "Call", build: Callable[["Call"], Plan]) -> Plan:
+        """The plan of a call's signature, built if it is new."""
         with self._lock:
-            plan = self._plans.get(key)
+            plan = self._plans.get(call.key)
             if plan is not None:
-                self._plans.move_to_end(key)
+                self._plans.move_to_end(call.key)
                 self._hits += 1
                 return plan
             self._misses += 1
-            plan = self._plans[key] = build(call)
+            plan = self._plans[call.key] = build(call)
             if len(self._plans) > self.size:
                 _, oldest = self._plans.popitem(last=False)
                 if not oldest.pinned:

@@ -23,9 +23,6 @@ class BridgedFunction:
     Attributes:
         jax_fn: The function itself, for use inside JAX.
 
-    Raises:
-        TypeError: At a call, as :func:`wrap` says.
-
     Example:
         >>> import torch
         >>> double = wrap(lambda x: 2 * x)
@@ -33,9 +30,6 @@ class BridgedFunction:
         tensor([2., 2., 2.])
         >>> double.cache_info()
         CacheInfo(hits=0, misses=1, maxsize=64, currsize=1)
-
-    References:
-        PyTorch documentation, *Extending PyTorch*, "Extending torch.autograd".
     """
 
     __name__: str
@@ -68,7 +62,7 @@ class BridgedFunction:
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call outside torch.compile."""
         call = self.reader.read(args, kwargs)
-        plan = self._cache.get(call.key, self._build, call)
+        plan = self._cache.get(call, self._build)
         return plan.join(_autograd.apply(plan.op, call.numbers, call.xs))
 
     def __get__(self, instance: object, owner: type | None = None) -> Callable[..., Any]:
@@ -81,10 +75,7 @@ class BridgedFunction:
         try:
             return Plan(
                 self.jax_fn,
-                call.key,
-                call.treedef,
-                call.leaves(),
-                x64=call.x64,
+                call,
                 device=_numpy_device(call.xs),
                 bridge=self.handle,
                 others=self.plans(),
@@ -101,7 +92,7 @@ class BridgedFunction:
 
     def pin(self, call: Call) -> Plan:
         """The plan of a call, kept for programs that name it by its handle."""
-        plan = self._cache.get(call.key, self._build, call)
+        plan = self._cache.get(call, self._build)
         plan.pinned = True
         self.pinned[plan.op.handle] = plan
         return plan
@@ -124,16 +115,10 @@ class BridgedFunction:
         Returns:
             The bridged function itself.
 
-        Raises:
-            TypeError: As a call would.
-
         Example:
             >>> import torch
             >>> wrap(lambda x: 2 * x).warmup(torch.ones(3)).cache_info().currsize
             1
-
-        References:
-            JAX documentation, *Ahead-of-time lowering and compilation*.
         """
         self.pin(self.reader.read(args, kwargs))
         results, _ = jax.tree_util.tree_flatten(self(*args, **kwargs))

@@ -43,8 +43,7 @@ def test_public_docstrings(name):
     doc = inspect.getdoc(PUBLIC[name])
     assert doc and doc[0].isupper()
     if name not in SHORT:
-        for heading in ("Raises:", "Example:", "References:"):
-            assert heading in doc, heading
+        assert "Example:" in doc
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
