@@ -311,7 +311,7 @@ class JonesPupil:
         settle(self, factors=samples("JonesPupil", "factors", factors, jones=True))
 
 
-def samples(where: str, name: str, values: Any, *, jones: bool = False) -> Array:
+def samples(where: str, name: str, values: Any, *, jones: bool = False) -> Number:
     """Requires samples of a pupil, ``(..., [2,] y, x)``."""
     layout = "(..., 2, y, x)" if jones else "(..., y, x)"
     if isinstance(values, str):
@@ -324,7 +324,8 @@ def samples(where: str, name: str, values: Any, *, jones: bool = False) -> Array
     if min(shape[-2:]) < 8:
         raise ValueError(f"{where}: `{name}` must have at least (8, 8) samples, got {shape[-2:]}.")
     _check.finite_array(where, name, values)
-    return jnp.asarray(values)
+    # Known samples stay in numpy: what prepares them compiles nothing.
+    return np.asarray(values) if _check.is_concrete(values) else jnp.asarray(values)
 
 
 @noun

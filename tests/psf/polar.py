@@ -92,7 +92,7 @@ class Aperture:
         y, x = np.broadcast_arrays(y, x)
         sx, sy = (self.s * f(self.phi) for f in (np.cos, np.sin))
         turns = np.outer(sx, x.ravel()) + np.outer(sy, y.ravel())
-        flat = (np.asarray(factors) * wave).reshape(-1, wave.size)
+        flat = (np.asarray(factors) * wave).reshape(-1, turns.shape[0])
         result = flat @ np.exp(TAU * 1j * turns / self.wavelength)
         result = result / (self.wavelength * np.sqrt(np.pi) * self.na)
         return result.reshape(*np.shape(factors)[:-2], *y.shape)

@@ -175,9 +175,9 @@ def test_bad_input_is_said():
 
 
 def test_bad_dipole_pupils_are_said():
-    o, back = psf.Objective(1.3, 0.632, 1.5), dict(dipole=(1, 0, 0), spacing=50.0, f=3000.0)
+    o, back = psf.Objective(1.3, 0.632, 1.5), dict(dipole=(1, 0, 0), spacing=1000.0, f=3000.0)
     with pytest.warns(JaxwaveWarning, match="Make `spacing` at least 975 µm"):
-        psf.dipole_pupil(o, (8, 8), **back)
+        psf.dipole_pupil(o, (8, 8), **(back | {"spacing": 50.0}))
     with pytest.raises(TypeError, match=r"dipole_pupil: `objective` must be psf.Objective"):
         psf.dipole_pupil((8, 8), (8, 8), **back)
     with pytest.raises(ValueError, match=r"`na` must be one number, got the shape \(2,\)"):

@@ -24,7 +24,7 @@ def objective(**change):
 
 
 def picture(o, to, pupil, e):
-    nodes = 56 if isinstance(pupil, psf.ZernikePupil) else (40, 0, 24)
+    nodes = 56 if isinstance(pupil, psf.ZernikePupil) else (48, 0, 24)
     return psf.emitter_image(o, to, pupil, dipole=e, nodes=nodes)
 
 
@@ -46,7 +46,7 @@ def test_batches_of_every_leaf_equal_loops(kind):
     shift = 0
     axes = [[(3, 1), (2,), ()][(k + shift) % 3] for k in range(len(leaves))]
     many = [
-        leaf + 0.01 * rng.normal(size=axis).reshape(*axis, *(1,) * np.ndim(leaf)) * np.abs(leaf)
+        leaf + 0.01 * np.reshape(rng.normal(size=axis), axis + (1,) * np.ndim(leaf)) * np.abs(leaf)
         for leaf, axis in zip(leaves, axes, strict=True)
     ]
     images = picture(*jax.tree.unflatten(structure, many))
@@ -201,7 +201,7 @@ def pictures(change):
     to = psf.Window((7, 6), 0.1 + change / 10, [0.1, 0.2 + change], 0.1, change)
     modes = psf.ZernikePupil(C + change, MODES)
     samples = np.ones((33, 34)) * (1 + change)
-    e, d = np.array([1, 1j + change]), np.array([0.1, 0.2, 1j + change])
+    e, d = np.array([1, 0.3 + 0.6j + change]), np.array([0.1, 0.2, 1j + change])
     scope = psf.Microscope(1.2 + change / 10, W, (7, 6), 0.1 + change / 10, n=1.5)
     places = [[0.1, 0.3, -0.1 + change], [change, 0.0, 0.2]]
     yield "scalar_focus", lambda: psf.scalar_focus(o, to, modes)
