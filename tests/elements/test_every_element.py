@@ -9,7 +9,7 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -260,14 +260,19 @@ def near(got: Any, need: Any, tolerance: float, floor: Any = None) -> None:
 
 rows = pytest.mark.parametrize("name", TABLE)
 SLOW = {"HighNAFFLens", "HighNAFFLensScalar"}  # long programs
-with_numbers = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-        for name in TABLE
-        if TABLE[name].numbers
-    ],
-)
+SLOW_GRADIENT = {
+    *"GaussianSchellBeam Slm PhaseMask OpdMask AmplitudeMask Lens LaguerreGaussBeam".split(),
+    *"GaussianBeam HermiteGaussBeam KoehlerImage ScalableAngularSpectrum Speckle Dmd".split(),
+    *"RayleighSommerfeld ZonePlate BesselBeam MicrolensArray".split(),
+}
+
+
+def rows(names: Iterable[str], slow: set[str]) -> pytest.MarkDecorator:
+    marks = {name: pytest.mark.slow if name in slow else () for name in names}
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=m) for n, m in marks.items()])
+
+
+numbered = [name for name in TABLE if TABLE[name].numbers]
 
 
 def test_every_element_is_tested():
@@ -299,10 +304,7 @@ def test_signature_of_the_microscope(of):
             assert mine[key].default == parameter.default, key
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in TABLE],
-)
+@rows(TABLE, SLOW)
 def test_value_is_that_of_the_function(name):
     row = TABLE[name]
     numbers = {k: jnp.asarray(v, jnp.float32) for k, v in row.numbers.items()}
@@ -317,7 +319,7 @@ def slopes(function: Callable, numbers: Any) -> tuple:
     return value, *jax.tree.leaves(slope)
 
 
-@with_numbers
+@rows(numbered, SLOW | SLOW_GRADIENT)
 def test_compiled_once_and_differentiated_as_the_function(name):
     row, traces = TABLE[name], []
     element = el.learn(make(name), "*")
