@@ -267,7 +267,7 @@ SLOW_GRADIENT = {
 }
 
 
-def rows(names: Iterable[str], slow: set[str]) -> pytest.MarkDecorator:
+def with_slow(names: Iterable[str], slow: set[str]) -> pytest.MarkDecorator:
     marks = {name: pytest.mark.slow if name in slow else () for name in names}
     return pytest.mark.parametrize("name", [pytest.param(n, marks=m) for n, m in marks.items()])
 
@@ -304,7 +304,7 @@ def test_signature_of_the_microscope(of):
             assert mine[key].default == parameter.default, key
 
 
-@rows(TABLE, SLOW)
+@with_slow(TABLE, SLOW)
 def test_value_is_that_of_the_function(name):
     row = TABLE[name]
     numbers = {k: jnp.asarray(v, jnp.float32) for k, v in row.numbers.items()}
@@ -319,7 +319,7 @@ def slopes(function: Callable, numbers: Any) -> tuple:
     return value, *jax.tree.leaves(slope)
 
 
-@rows(numbered, SLOW | SLOW_GRADIENT)
+@with_slow(numbered, SLOW | SLOW_GRADIENT)
 def test_compiled_once_and_differentiated_as_the_function(name):
     row, traces = TABLE[name], []
     element = el.learn(make(name), "*")
