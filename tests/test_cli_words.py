@@ -129,6 +129,21 @@ def test_messages_speak_of_flags(said, shown):
     assert terminal.in_flags(said, options.CALIBRATE) == shown
 
 
+def test_too_little_memory_is_told_with_what_would_do():
+    said = "RESOURCE_EXHAUSTED: Out of memory allocating 17179869184 bytes."
+    for table, fix in (
+        (options.CALIBRATE, "--size or --order"),
+        (options.PSF, "--size or --planes"),
+    ):
+        shown = terminal.in_flags(said, table)
+        assert shown == (
+            "there is not enough memory (17.2 GB more were needed). Pass a smaller "
+            f"{fix}; half the --size needs a quarter."
+        )
+    shown = terminal.in_flags("RESOURCE_EXHAUSTED: x", options.CALIBRATE, size=49)
+    assert "Pass --size 24, which needs a quarter, or a smaller --order." in shown
+
+
 def test_a_whole_message_of_the_reader(tmp_path, capsys):
     np.save(tmp_path / "a.npy", np.ones((5, 16, 16), np.float32) * np.nan)
     np.save(tmp_path / "b.npy", np.ones((2, 5, 16, 16)))

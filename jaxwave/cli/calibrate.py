@@ -370,7 +370,7 @@ def _weight(window: io.Stack) -> np.ndarray:
 
 def _keep(settings: Settings, task: _Task, outcome: BeadOutcome, *, alone: bool) -> None:
     """Writes what a bead gave, and fills its row."""
-    reason = in_flags(outcome.reason, options.CALIBRATE)
+    reason = in_flags(outcome.reason, options.CALIBRATE, size=task.window.shape[1])
     task.row.update(status=outcome.status, reason=reason)
     if outcome.fit is None:
         return

@@ -40,6 +40,7 @@ examples:
   jaxwave calibrate --config job.toml --order 6
 
 job.toml holds the same settings: na = 0.85, wavelength = "520 nm", files = ["beads.tif"]
+The names of files in it are relative to it.
 """,
     ),
     "resume": (

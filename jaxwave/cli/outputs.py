@@ -18,7 +18,12 @@ _HEADER = "bead,file,z,y,x,snr,status,"
 
 def is_ours(folder: Path) -> bool:
     """Tells whether a calibration has written into the folder: its settings, or its table."""
-    return is_our_job(folder / JOB) or _begins(folder / TABLE, _HEADER)
+    return is_our_job(folder / JOB) or has_table(folder)
+
+
+def has_table(folder: Path) -> bool:
+    """Tells whether a folder holds the table of a calibration."""
+    return _begins(folder / TABLE, _HEADER)
 
 
 def is_our_job(path: Path) -> bool:

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from jaxwave.cli import batch
-from jaxwave.cli.outputs import TABLE
+from jaxwave.cli import batch, outputs
 from jaxwave.cli.settings import UsageError
 from jaxwave.cli.terminal import say
 
@@ -22,7 +21,7 @@ def report(arguments: argparse.Namespace) -> int:
         )
     for bead in beads:
         say(batch.page_of(bead))
-    if (folder / TABLE).is_file():
+    if outputs.has_table(folder):  # somebody else's beads.csv tells nothing about these
         batch.summary(folder, batch.read(folder))
         say(folder / "report.html")
     return 0

@@ -5,6 +5,7 @@ import sys
 import unicodedata
 from typing import TextIO
 
+from jaxwave._files import size_text
 from jaxwave.cli.settings import Option
 
 _WHERE = re.compile(r"^(?:[A-Za-z_][A-Za-z0-9_]*: )+")
@@ -44,14 +45,19 @@ def _print(text: str, stream: TextIO) -> None:
     print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
 
 
-def in_flags(text: str, options: tuple[Option, ...]) -> str:
+def in_flags(text: str, options: tuple[Option, ...], *, size: int | None = None) -> str:
     """A message of a function in the words of the command line.
 
     The name of the function goes, and what is to be passed becomes flags, as far as there are
     flags for it: ``select={'C': 0}`` is ``--select C=0``.
+
+    Args:
+        text: The message.
+        options: The flags of the command.
+        size: Width of the window that was computed [pixels], if it is known.
     """
     if "RESOURCE_EXHAUSTED" in text:
-        return "there is not enough memory for this fit. Pass a smaller --size or --order."
+        return _no_memory(text, [option.flag for option in options], size)
     text = _WHERE.sub("", text)
     flags = {option.name: option.flag for option in options if option.kind != "paths"}
     if "select" in flags:
@@ -64,6 +70,18 @@ def in_flags(text: str, options: tuple[Option, ...]) -> str:
         text = re.sub(rf"\b{name}='([^']*)'", worded, text)
         text = re.sub(rf"`{name}`", flag, text)
     return text
+
+
+def _no_memory(text: str, flags: list[str], size: int | None) -> str:
+    """What would do: memory goes with the pixels of a window."""
+    asked = re.search(r"allocat\w* (\d+)", text)
+    more = f" ({size_text(int(asked.group(1)))} more were needed)" if asked else ""
+    if size is not None:
+        fix = f"Pass --size {max(size // 2, 8)}, which needs a quarter, or a smaller --order."
+    else:
+        smaller = [flag for flag in ("--size", "--planes", "--order") if flag in flags]
+        fix = f"Pass a smaller {' or '.join(smaller)}; half the --size needs a quarter."
+    return f"there is not enough memory{more}. {fix}"
 
 
 def _select(text: str) -> str:
