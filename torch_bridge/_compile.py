@@ -301,7 +301,7 @@ def _run(info: Program, numbers: Sequence[torch.Tensor], xs: Sequence[torch.Tens
     return build(info.results, outs)
 
 
-def describe(tree: object) -> tuple[Any, ...]:
+def describe(tree: Any) -> tuple[Any, ...]:
     """A structure as nested tuples, the only containers that dynamo takes from outside.
 
     Raises:

@@ -65,7 +65,7 @@ class Kept:
         return f"{type(self.value).__name__} {self.value!r}"
 
 
-def _mark(value: object) -> Hashable:
+def _mark(value: Any) -> Hashable:
     """What tells a value from others: its type and digits, and those of its parts."""
     kind = type(value)
     if isinstance(value, float):
