@@ -73,7 +73,7 @@ def main() -> None:
         ax.set_title(name, fontsize=8)
         ax.set_axis_off()
     Path("results").mkdir(exist_ok=True)
-    figure.savefig("results/21_condenser.png")
+    figure.savefig("results/41_condenser.png")
 
     contrast = {name: float(np.std(images[name])) for name in ("brightfield", "defocused by 3 µm")}
     error = np.linalg.norm(found - phase + np.mean(phase - found)) / np.linalg.norm(phase)

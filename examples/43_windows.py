@@ -46,7 +46,7 @@ def main() -> None:
         ax.set_title(title, fontsize=8)
         ax.set_xlabel("µm from its axis sample", fontsize=7)
     Path("results").mkdir(exist_ok=True)
-    figure.savefig("results/30_windows.png")
+    figure.savefig("results/43_windows.png")
 
     distances = (1500.0, 3000.0, 20000.0)
     got = [jw.propagate(hole, z, spacing=0.2, shape=(3, 3)).u[1, 1] for z in distances]

@@ -60,7 +60,7 @@ def main() -> None:
         ax.set_title(name, fontsize=8)
         ax.set_axis_off()
     Path("results").mkdir(exist_ok=True)
-    figure.savefig("results/20_polarization.png")
+    figure.savefig("results/40_polarization.png")
 
     error = float(np.abs(crossed - cross).max())
     print(f"Maltese cross against its formula: {error:.1e}")

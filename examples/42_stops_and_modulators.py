@@ -69,7 +69,7 @@ def main() -> None:
         for ax in column:
             ax.set_axis_off()
     Path("results").mkdir(exist_ok=True)
-    figure.savefig("results/30_stops_and_modulators.png")
+    figure.savefig("results/42_stops_and_modulators.png")
 
     value, slope = jax.value_and_grad(zero_order)(FILL)
     print(f"zero order of a checkerboard with {FILL:.0%} fill: {float(value):.4%}")

@@ -70,7 +70,7 @@ def main() -> None:
     axes[2].invert_yaxis()
     axes[2].set_title("slopes: measured (black) and true (red)", fontsize=8)
     Path("results").mkdir(exist_ok=True)
-    figure.savefig("results/31_microlens_array.png")
+    figure.savefig("results/44_microlens_array.png")
     print(f"slopes of {len(centers)} lenslets: error {100 * error:.1f} % of their rms")
     assert error < 0.05
 
