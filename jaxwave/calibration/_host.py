@@ -116,11 +116,12 @@ class Best:
 
 def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[list[Any], Best]:
     """Makes the steps of one stage; returns the models and what they reached."""
-    vectors = _vectors(plan, [_with_values(model, plan.values) for model in models])
+    vectors = _vectors(plan, [with_values(model, plan.values) for model in models])
     require_concrete([vector.flat for vector in vectors])
     prog, inputs = _prepare(job, plan, vectors)
     carry, best, done, reason = _begin(job, number, prog, vectors)
     while done < plan.steps and not reason:
+        blind = _is_blind(plan, carry)
         carry, report = _advance(prog, carry, done, plan, inputs)
         told = jax.device_get(report)._asdict()
         if not job.starts:
@@ -138,7 +139,7 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
             lead = _lead(best)
             shown = float(told["loss"][lead]), float(told["heldout"][lead])
             job.show(plan.name, done, plan.steps, *shown)
-        reason = _reason(plan, job, best, told, carry)
+        reason = _reason(plan, job, best, told, carry, blind)
         hopeless = done == plan.steps and not any(np.isfinite(part).any() for part in job.losses)
         if reason.startswith("stopped") or hopeless:
             reason += _explain(job, prog, vectors, carry, inputs)
@@ -183,7 +184,7 @@ def _lead(best: Best) -> int:
     return int(np.argmin(np.where(np.isfinite(merit), merit, np.inf)))
 
 
-def _with_values(model: Any, values: Mapping[str, Any]) -> Any:
+def with_values(model: Any, values: Mapping[str, Any]) -> Any:
     """The model with the values that a stage begins with."""
     if not values:
         return model
@@ -264,14 +265,22 @@ def _begin(
     return jax.tree.unflatten(tree, leaves), best, int(saved["done"]), str(saved["reason"])
 
 
-def _reason(plan: Plan, job: Job, best: Best, told: dict[str, np.ndarray], carry: Carry) -> str:
+def _is_blind(plan: Plan, carry: Carry) -> bool:
+    """Tells whether the next report is of one step that only looks where it stands."""
+    value = plan.method.value(carry.state)
+    return plan.length == 1 and value is not None and not np.isfinite(value).all()
+
+
+def _reason(
+    plan: Plan, job: Job, best: Best, told: dict[str, np.ndarray], carry: Carry, blind: bool
+) -> str:
     if not told["whole"].any() and np.all(np.asarray(carry.rejected) >= MOST_REJECTED):
         return "stopped at a non-finite loss or gradient"
     if plan.patience is not None and best.stale >= plan.patience:
         what = "held-out loss" if job.score is not None else "loss"
         return f"the {what} has not improved for {best.stale} reports"
     before, after = told["losses"][:, 0], told["loss"]
-    if plan.tolerance > 0 and len(job.report_steps) > 1:
+    if plan.tolerance > 0 and len(job.report_steps) > 1 and not blind:
         if np.all(np.abs(before - after) <= plan.tolerance * np.abs(before)):
             return f"the loss changed by less than {plan.tolerance:g} in {plan.length} steps"
     return ""

@@ -466,6 +466,8 @@ def _load(
         return models, 0
     first = int(job.saved["stage"])
     job.learned = [k.removeprefix("model.") for k in job.saved if k.startswith("model.")]
+    for plan in plans[:first]:  # what was not learned is not in the state
+        models = [_host.with_values(model, plan.values) for model in models]
     return _host.restored(models, job.saved), first
 
 

@@ -100,6 +100,30 @@ def test_goes_on_in_the_second_stage(tmp_path) -> None:
     same(found, run(**KINDS["stages"]))
 
 
+def test_values_of_earlier_stages_are_kept(tmp_path) -> None:
+    stages = [
+        Stage("a", 5, optax.sgd(0.1), name="first", values={"scale": 1.5}),
+        Stage("a", 5, optax.sgd(0.1), name="second"),
+        Stage("a", 5, optax.sgd(0.1), name="third"),
+    ]
+
+    def fall() -> None:
+        raise Cut
+
+    with pytest.raises(Cut):
+        run(tmp_path, progress=cut_after(3, fall), stages=stages, report_every=5)
+    found = run(tmp_path, resume=True, stages=stages, report_every=5)
+    assert found.parameters()["scale"] == 1.5
+    same(found, run(stages=stages, report_every=5))
+
+
+def test_a_step_that_only_looks_is_no_convergence() -> None:
+    stages = [Stage("a", 4, name="first"), Stage("scale", 4, name="second")]
+    found = run(stages=stages, optimizer=lbfgs(), report_every=1)
+    assert "second: the loss changed by less" not in found.reason
+    assert len(found.history["loss"]) == 8
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_and_ends_the_program(number, code, tmp_path) -> None:
     options = KINDS["adam"]
