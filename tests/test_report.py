@@ -7,6 +7,7 @@ import pytest
 
 from jaxwave import report
 from jaxwave.beads import BeadModel
+from jaxwave.beads.fit import described
 from jaxwave.beads.model import SCALES
 from jaxwave.report import verdict
 
@@ -98,3 +99,20 @@ def test_the_sentence_names_what_dominates_and_what_could_be_turned():
 def test_a_score_is_judged_against_the_noise(score, floor, word):
     text = verdict.scale({"heldout_nmse": score, "noise_floor_nmse": floor})
     assert f": {word};" in text and f"leaves {floor:.4f}" in text
+
+
+def test_the_page_and_the_fit_judge_by_one_rule():
+    """What the fit calls poor, the page calls bad, and the other way round."""
+    for score, floor, chi2, word in (
+        (0.2, 0.01, 9.0, "bad"),
+        (0.2, 0.01, 1.1, "good"),  # a faint bead: the noise again
+        (0.06, 0.001, 1.8, "fair"),
+        (0.97, 0.95, 1.0, "noisy"),
+        (0.5, 0.48, 1.0, "good"),
+    ):
+        assert described(score, floor, chi2) == word
+        result = _result(n2m2=20.0)
+        result |= {"heldout_nmse": score, "noise_floor_nmse": floor, "reduced_chi_squared": chi2}
+        assert f": {word};" in verdict.scale(result)
+        told = "nothing can be said" in verdict.sentence(result)
+        assert told == (word in ("bad", "noisy"))

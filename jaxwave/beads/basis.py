@@ -1,6 +1,11 @@
 """The arrays on the pupil grid that a bead's model needs and that no fit changes."""
 
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxwave import grid
 from jaxwave.beads.model import BeadModel
@@ -56,6 +61,12 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
         **_further(model),
         "near": near.astype(np.float32),
     }
+
+
+@lru_cache(maxsize=4)
+def basis_of(model: BeadModel) -> dict[str, Array]:
+    """The arrays of :func:`pupil_basis` on the device, made once for a model."""
+    return jax.tree.map(jnp.asarray, pupil_basis(model))
 
 
 def _further(model: BeadModel) -> dict[str, np.ndarray]:

@@ -1,8 +1,10 @@
 """Fits many beads of one microscope: compiled once, and no bead can stop the others."""
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,7 @@ def fit_beads(
     start: dict[str, Any] | None = None,
     always: dict[str, Any] | None = None,
     progress: Progress | bool = False,
+    checkpoint: str | os.PathLike | None = None,
     **options: Any,
 ) -> Iterator[BeadOutcome]:
     r"""Fits beads of one microscope one after the other; a bad one never stops the batch.
@@ -112,6 +115,8 @@ def fit_beads(
         start: What the first bead starts from, as from :func:`shared_start`.
         always: What every bead starts from, whatever the others gave, such as a known blur.
         progress: As in :func:`~jaxwave.beads.fit_bead`.
+        checkpoint: Folder of one folder for every bead, so that a killed batch can go on with
+            ``resume=True``.
         options: Further options of :func:`~jaxwave.beads.fit_bead`.
 
     Returns:
@@ -140,7 +145,14 @@ def fit_beads(
             f"{len(stacks)} stacks, {len(labels)} names, {len(masks)} weights and {len(seen)} "
             "cameras."
         )
-    own = [{"weight": w, "camera": c} for w, c in zip(masks, seen, strict=True)]
+    places = [
+        None if checkpoint is None else Path(checkpoint) / f"bead-{k + 1}"
+        for k in range(len(stacks))
+    ]
+    own = [
+        {"weight": w, "camera": c, "checkpoint": p}
+        for w, c, p in zip(masks, seen, places, strict=True)
+    ]
     options = {"progress": progress, "start": dict(always or {}), **options}
     return _run(list(stacks), z, model, labels, own, steps, later_steps, start, options)
 
@@ -157,17 +169,14 @@ def _run(
     options: dict[str, Any],
 ) -> Iterator[BeadOutcome]:
     for name, stack, mine in zip(names, stacks, own, strict=True):
-        given = {**options, **mine}
+        given, place = {**options, **mine}, mine["checkpoint"]
         outcome = None
         if start is not None:
             short = (0, later_steps) if steps[1] else (later_steps, 0)
-            outcome = _attempt(
-                name,
-                stack,
-                z,
-                model,
-                {**given, "steps": short, "start": {**start, **given["start"]}},
-            )
+            known = {"steps": short, "start": {**start, **given["start"]}}
+            if place is not None:
+                known["checkpoint"] = place / "from-another"
+            outcome = _attempt(name, stack, z, model, {**given, **known})
         if outcome is None or outcome.status == "poor":
             outcome = _better(outcome, _attempt(name, stack, z, model, {**given, "steps": steps}))
         if start is None and outcome.fit is not None and outcome.status == "ok":

@@ -12,14 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.beads.pixels import (
-    checked_volume,
-    noise_level,
-    shifted,
-    smooth,
-    without_bad_pixels,
-    without_masked,
-)
+from jaxwave.beads.pixels import checked_volume, cleaned, shifted, smooth
 
 _RING_CONTRAST = 3.0  # a neighbor is a bead, not a diffraction ring, if it outshines its ring so
 _FAINT = 0.05  # spots below this part of the brightest bead that is not saturated are rejected
@@ -128,7 +121,8 @@ def _start(center: float, size: int, available: int) -> int:
     return inside if abs(inside - start) <= slack else start
 
 
-def _window(center: Any, size: tuple[int, int], shape: tuple[int, ...]) -> list[slice]:
+def window_of(center: Any, size: tuple[int, int], shape: tuple[int, ...]) -> list[slice]:
+    """Rows and columns of a bead's window, also where it leaves the frame."""
     starts = [_start(c, s, n) for c, s, n in zip(center[-2:], size, shape[-2:], strict=True)]
     return [slice(start, start + s) for start, s in zip(starts, size, strict=True)]
 
@@ -174,7 +168,7 @@ def cut_bead(stack: Any, center: Any, size: int | tuple[int, int]) -> Any:
     place = center.center if isinstance(center, Bead) else tuple(np.asarray(center, float))
     if len(place) not in (2, 3):
         raise ValueError(f"cut_bead: `center` must be (y, x) or (z, y, x), got {place}.")
-    window = _window(place, pair, np.shape(stack))
+    window = window_of(place, pair, np.shape(stack))
     outside = _outside(window, np.shape(stack))
     if outside:
         raise ValueError(
@@ -240,14 +234,11 @@ def find_beads(
         Opt. Express 16, 14064 (2008).
     """
     where = "find_beads"
-    volume = checked_volume(where, stack)
     _check.positive(where, "threshold", threshold)
     _check.grid_shape(where, size, name="size")
     radius = size / 8 if radius is None else radius
     level = getattr(stack, "saturation", math.inf) if saturation is None else saturation
-    volume = without_masked(volume.astype(np.float32), getattr(stack, "mask", None))
-    noise = noise_level(volume)
-    volume, bad = without_bad_pixels(volume, noise)
+    volume, noise, bad = cleaned(where, stack)
     projection = smooth(volume).max(axis=0)
     peaks, best = _peaks(projection, size, max(radius, 1.0), threshold * noise / 3)
     if not peaks:
@@ -458,7 +449,7 @@ def _reason(
         return f"saturated: {full} pixels at {level:g} counts or above"
     if _contrast(bead) < bar:
         return f"faint: {_FAINT * _contrast(bead) / bar:.1%} of the brightest bead's contrast"
-    window = _window(bead.center, (size, size), volume.shape)
+    window = window_of(bead.center, (size, size), volume.shape)
     outside = _outside(window, volume.shape)
     if outside:
         return f"cut by the edge: {outside}"

@@ -6,12 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.beads.loss import AMPLITUDE_STEP, MAPS, PHASE_STEP, Pieces, known_opd, make_pieces
+from jaxwave.beads.basis import basis_of
+from jaxwave.beads.loss import (
+    AMPLITUDE_STEP,
+    MAPS,
+    PHASE_STEP,
+    Pieces,
+    known_opd,
+    make_pieces,
+    started,
+)
 from jaxwave.beads.model import (
     PRIORS,
     SCALES,
@@ -26,8 +34,9 @@ from jaxwave.calibration.uncertainty import standard_errors
 
 _REPORT = 10  # steps between two reports
 _MOST_LEFT_OUT = 0.2  # of the peak's pixels
-_MOST_NOISE = 0.5  # NMSE
+_MOST_NOISE = 0.9  # NMSE; noise alone has one, and millions of pixels know it to a percent
 _MOST_UNEXPLAINED, _MOST_CHI2 = 0.05, 2.0  # NMSE, and chi-squared a degree of freedom
+_FAIR = 0.02, 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,8 +175,8 @@ def fit_bead(
     planes = _planes(where, heldout, len(z))
     for name in freeze:
         _check.choice(where, "freeze", name, SCALES)
-    pieces = make_pieces(model, *planes, per_plane_gain, tuple(sorted(set(freeze))))
-    problem = _problem(where, pieces, data, z, mask, model_error, camera, known)
+    pieces = make_pieces(model, *planes, per_plane_gain)
+    problem = _problem(where, model, data, z, mask, model_error, camera, known)
     brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
     parameters = _start(where, model, float(z[brightest]), start)
     run = calibrate(
@@ -184,7 +193,7 @@ def fit_bead(
         checkpoint=checkpoint,
         resume=resume,
     )
-    fit = _result(pieces, run, problem)
+    fit = _result(pieces, run, problem, freeze)
     _judge(where, fit)
     _judge_peak(where, fit, mask)
     return fit
@@ -203,7 +212,7 @@ def _stages(steps: tuple[int, int]) -> list[Stage]:
 
 def _problem(
     where: str,
-    pieces: "Pieces",
+    model: BeadModel,
     data: np.ndarray,
     z: np.ndarray,
     mask: np.ndarray,
@@ -212,12 +221,9 @@ def _problem(
     known: ArrayLike | None,
 ) -> dict[str, Any]:
     """The numbers of a fit."""
-    model = pieces.model
-    cutoff = 2 * model.na * model.pixel / model.wavelength
-    variance, background, _ = noise_variance(
-        data, model_error=model_error, camera=camera, cutoff=cutoff
-    )
-    measured, _, _ = noise_variance(data, model_error=0.0, camera=camera, cutoff=cutoff)
+    known_noise = {"camera": camera, "cutoff": model.cutoff}
+    variance, background, _ = noise_variance(data, model_error=model_error, **known_noise)
+    measured, _, _ = noise_variance(data, model_error=0.0, **known_noise)
     arrays = {
         "data": data,
         "weight": mask / variance,
@@ -227,7 +233,7 @@ def _problem(
         "background": background,
         "known": known_opd(where, model, known, len(z)),
     }
-    return {"basis": pieces.basis, **{k: np.asarray(v, np.float32) for k, v in arrays.items()}}
+    return {"basis": basis_of(model), **{k: np.asarray(v, np.float32) for k, v in arrays.items()}}
 
 
 def _planes(
@@ -259,26 +265,38 @@ def _judge_peak(where: str, fit: BeadFit, mask: np.ndarray) -> None:
         )
 
 
-def unexplained(scores: Mapping[str, float]) -> float:
-    """Share of the light, as an NMSE, that neither the model nor the noise explains."""
-    return max(scores["heldout_per_plane_gain"] - scores["noise_floor"], 0.0)
-
-
-def _judge(where: str, fit: BeadFit) -> None:
-    """Warns of a fit that does not describe the data, so that its numbers are not believed.
+def described(score: float, floor: float, chi2: float) -> str:
+    """How well a model describes its data: ``"good"``, ``"fair"``, ``"bad"`` or ``"noisy"``.
 
     The noise has to be left, whatever its size; a model is good that leaves little more: a few
     percent of the light, or no more than the noise again.
+
+    Args:
+        score: NMSE of the held-out planes.
+        floor: What the noise alone would leave of it.
+        chi2: Chi-squared for each degree of freedom of the held-out planes.
     """
+    if not np.isfinite(score):
+        return "bad"
+    if floor > _MOST_NOISE:
+        return "noisy"
+    for word, share, times in (("bad", _MOST_UNEXPLAINED, _MOST_CHI2), ("fair", *_FAIR)):
+        if score - floor > share and chi2 > times:
+            return word
+    return "good"
+
+
+def _judge(where: str, fit: BeadFit) -> None:
+    """Warns of a fit that does not describe the data, so that its numbers are not believed."""
     scores = fit.scores
+    names = ("heldout_per_plane_gain", "noise_floor", "reduced_chi_squared")
+    word = described(*(scores[name] for name in names))
     far = [
         name
         for name, width in PRIORS.items()
         if name in ("pixel", "dz", "na") and abs(float(fit.parameters[name])) > 4 * width
     ]
-    much = unexplained(scores) > _MOST_UNEXPLAINED and scores["reduced_chi_squared"] > _MOST_CHI2
-    much = much or scores["noise_floor"] > _MOST_NOISE
-    if much or far:
+    if word in ("bad", "noisy") or far:
         remark = f" The fit pulled {', '.join(far)} far from what was given." if far else ""
         _check.warn(
             where,
@@ -294,17 +312,7 @@ def _start(
     where: str, model: BeadModel, z: float, given: Mapping[str, ArrayLike] | None
 ) -> Parameters:
     """Parameters to start from, with the bead in the focus at z [µm]."""
-    parameters = model.start(float(z))
-    for name, value in (given or {}).items():
-        _check.choice(where, "start", name, parameters)
-        _check.finite_array(where, f"start[{name!r}]", value)
-        if np.shape(value) != parameters[name].shape:
-            raise ValueError(
-                f"{where}: `start[{name!r}]` must have the shape {parameters[name].shape}, got "
-                f"{np.shape(value)}. Take it from a fit of the same model."
-            )
-        parameters[name] = jnp.asarray(value, parameters[name].dtype)
-    return parameters
+    return started(where, model.start(float(z)), given)
 
 
 def _inputs(
@@ -362,9 +370,11 @@ def _scores(pieces: Pieces, summary: dict[str, np.ndarray], problem: dict) -> di
     }
 
 
-def _errors(pieces: Pieces, parameters: Parameters, problem: dict) -> Parameters:
+def _errors(
+    pieces: Pieces, parameters: Parameters, problem: dict, freeze: Sequence[str]
+) -> Parameters:
     """Standard errors of the scaled parameters; infinite where they cannot be had."""
-    known = (*MAPS, *pieces.frozen, "maps")
+    known = (*MAPS, *freeze, "maps")
     named: dict[str, Any] = {k: v for k, v in parameters.items() if k not in known}
     rest = {k: v for k, v in parameters.items() if k in known}
     prior = {k: np.full(np.shape(v), PRIORS[k]) for k, v in named.items()}
@@ -385,10 +395,10 @@ def _errors(pieces: Pieces, parameters: Parameters, problem: dict) -> Parameters
     return {**{k: np.zeros(np.shape(v)) for k, v in rest.items()}, **errors}
 
 
-def _result(pieces: Pieces, run: Calibration, problem: dict) -> BeadFit:
+def _result(pieces: Pieces, run: Calibration, problem: dict, freeze: Sequence[str]) -> BeadFit:
     model = pieces.model
     parameters = {name: np.asarray(value) for name, value in run.model.items()}
-    errors = _errors(pieces, parameters, problem)
+    errors = _errors(pieces, parameters, problem, freeze)
     summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
     parameters.pop("maps")
     values = physical(model, parameters)

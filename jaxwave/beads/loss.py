@@ -1,7 +1,7 @@
 """The loss of a bead's fit, its score on the held-out planes, and its summary."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -12,9 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.linear import solve_gain_background
-from jaxwave.beads.model import PRIORS, BeadModel, Parameters, bead_stack, pupil
+from jaxwave.beads.model import EXACT, PRIORS, BeadModel, Parameters, bead_stack, pupil
 
 # Expected step of the free maps from one pupil sample to the next [rad], [1].
 PHASE_STEP, AMPLITUDE_STEP = 0.25, 0.15
@@ -39,16 +38,36 @@ def known_opd(where: str, model: BeadModel, known: ArrayLike | None, planes: int
     return maps
 
 
+def started(
+    where: str,
+    parameters: Parameters,
+    given: Mapping[str, ArrayLike] | None,
+    *,
+    never: Sequence[str] = (),
+) -> Parameters:
+    """The parameters, of which some start elsewhere; all but those that ``never`` do."""
+    result = dict(parameters)
+    for name, value in (given or {}).items():
+        _check.choice(where, "start", name, sorted(set(parameters) - set(never)))
+        _check.finite_array(where, f"start[{name!r}]", value)
+        if np.shape(value) != parameters[name].shape:
+            raise ValueError(
+                f"{where}: `start[{name!r}]` must have the shape {parameters[name].shape}, got "
+                f"{np.shape(value)}. Take it from a fit of the same model."
+            )
+        result[name] = jnp.asarray(value, parameters[name].dtype)
+    return result
+
+
 @lru_cache(maxsize=16)  # the same object for the next bead of this shape: nothing compiles again
 def make_pieces(
     model: BeadModel,
     fitted: tuple[int, ...],
     held: tuple[int, ...],
     per_plane: bool,
-    frozen: tuple[str, ...],
 ) -> "Pieces":
     """The loss of a model and its planes, made once."""
-    return Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane, frozen)
+    return Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,12 +78,6 @@ class Pieces:
     fitted: np.ndarray
     held: np.ndarray
     per_plane: bool
-    frozen: tuple[str, ...] = ()
-
-    @cached_property
-    def basis(self) -> dict[str, Array]:
-        """The arrays that no fit changes."""
-        return jax.tree.map(jnp.asarray, pupil_basis(self.model))
 
     @cached_property
     def compiled_summary(self) -> Callable[..., dict[str, Any]]:
@@ -77,7 +90,8 @@ class Pieces:
         active = {k: v * maps if k in MAPS else v for k, v in parameters.items() if k != "maps"}
         for name, part in zip(MAPS, ("phase", "amplitude"), strict=True):
             if (further := active.pop(f"further_{part}", None)) is not None:
-                active[name] += jnp.tensordot(further, problem["basis"][f"further_{part}"], 1)
+                shapes = problem["basis"][f"further_{part}"]
+                active[name] += jnp.tensordot(further, shapes, 1, precision=EXACT)
         # The drift counts in units of the whole stack's range, so all z go in.
         full = jnp.max(jnp.abs(problem["z"]))
         known = problem["known"]

@@ -15,12 +15,13 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, fourier, grid, units
+from jaxwave import _check, fourier, grid
+from jaxwave._noun import settle
 from jaxwave.numerics import TAU, cis
 from jaxwave.zernike import zernike_modes_up_to, zernike_polynomials
 
 Parameters = dict[str, Array]
-_EXACT = jax.lax.Precision.HIGHEST  # some accelerators round matrix products otherwise
+EXACT = jax.lax.Precision.HIGHEST  # some accelerators round matrix products otherwise
 
 # One unit of a parameter is this much (µm for lengths; logarithms of ratios).
 SCALES = {
@@ -124,12 +125,12 @@ class BeadModel:
     def __post_init__(self) -> None:
         where = "BeadModel"
         for name in ("wavelength", "pixel", "bead_diameter", "depth"):
-            object.__setattr__(self, name, float(units.length(getattr(self, name))))
-        _check.wavelength(where, self.wavelength)
+            settle(self, **{name: float(_check.length(where, name, getattr(self, name)))})
+        settle(self, shape=_check.grid_shape(where, self.shape))
+        _check.positive(where, "wavelength", self.wavelength, unit="µm")
         _check.positive(where, "n", self.n)
         _check.numerical_aperture(where, self.na, self.n)
         _check.positive(where, "pixel", self.pixel, unit="µm")
-        _check.grid_shape(where, self.shape)
         _check.nonnegative(where, "bead_diameter", self.bead_diameter, unit="µm")
         _check.nonnegative(where, "depth", self.depth, unit="µm")
         if self.n_sample is not None:
@@ -148,7 +149,7 @@ class BeadModel:
         width = self.pixel * (max(self.shape) + 2 * self.margin)
         need = int(np.ceil(2.06 * self.na * width / self.wavelength))
         if self.pupil_samples is None:
-            object.__setattr__(self, "pupil_samples", max(48, need + need % 2))
+            settle(self, pupil_samples=max(48, need + need % 2))
         _check.integer(where, "pupil_samples", self.pupil_samples, 8)
         period = self.wavelength / self.step
         if width > period:
@@ -168,6 +169,11 @@ class BeadModel:
         """Samples across the pupil grid."""
         assert self.pupil_samples is not None  # filled in where the model is made
         return self.pupil_samples
+
+    @property
+    def cutoff(self) -> float:
+        """Highest frequency of the light [1/pixel]."""
+        return 2 * self.na * self.pixel / self.wavelength
 
     @property
     def samples_per_pixel(self) -> int:
@@ -234,7 +240,8 @@ class BeadModel:
 def _free(values: Array, gauge: Array, near: Array) -> Array:
     """A free map without what the modes and the gauge can say already."""
     flat = (values * near).ravel()
-    return (flat - gauge.T @ (gauge @ flat)).reshape(values.shape)
+    known = jnp.matmul(gauge.T, jnp.matmul(gauge, flat, precision=EXACT), precision=EXACT)
+    return (flat - known).reshape(values.shape)
 
 
 def pupil(model: BeadModel, parameters: Parameters, basis: dict) -> tuple[Array, Array]:
@@ -243,9 +250,9 @@ def pupil(model: BeadModel, parameters: Parameters, basis: dict) -> tuple[Array,
     step = jnp.full(2, model.step, p["na"].dtype)
     size = (model.samples, model.samples)
     rim = grid.disk_coverage(size, step, model.na * jnp.exp(p["na"]))
-    opd = jnp.einsum("k,kyx->yx", p["zernike"], basis["phase"])
+    opd = jnp.einsum("k,kyx->yx", p["zernike"], basis["phase"], precision=EXACT)
     phase_map = _free(p["phase_map"], basis["phase_gauge"], basis["near"])
-    log_amplitude = jnp.einsum("k,kyx->yx", p["amplitude"], basis["amplitude"])
+    log_amplitude = jnp.einsum("k,kyx->yx", p["amplitude"], basis["amplitude"], precision=EXACT)
     log_amplitude += _free(p["amplitude_map"], basis["amplitude_gauge"], basis["near"])
     return rim * jnp.exp(log_amplitude), opd + model.wavelength / TAU * phase_map
 
@@ -258,9 +265,13 @@ def positions(
     z = jnp.asarray(z)
     z_range = jnp.max(jnp.abs(z)) if z_range is None else z_range
     q = z / jnp.maximum(z_range, 1e-6)
-    y = p["y"] + p["drift_y"] @ jnp.stack([q, q**2, q**3])
-    x = p["x"] + p["drift_x"] @ jnp.stack([q, q**2, q**3])
-    focus = z * jnp.exp(p["dz"]) - p["z"] + p["drift_z"] @ jnp.stack([q**2, q**3, q**4])
+
+    def drift(name: str, powers: tuple[int, int, int]) -> Array:
+        return jnp.matmul(p[name], jnp.stack([q**k for k in powers]), precision=EXACT)
+
+    y = p["y"] + drift("drift_y", (1, 2, 3))
+    x = p["x"] + drift("drift_x", (1, 2, 3))
+    focus = z * jnp.exp(p["dz"]) - p["z"] + drift("drift_z", (2, 3, 4))
     return y, x, focus
 
 
@@ -327,7 +338,7 @@ def bead_stack(
     fine = model.pixel / model.samples_per_pixel * jnp.exp(parameters["pixel"] * SCALES["pixel"])
     alpha = model.step * fine / model.wavelength
     u = fourier.matrix_ft2(wave[:, None] * fields, alpha, model.grid_shape, inverse=True)
-    intensity = jnp.einsum("c,zcyx->zyx", counts, u.real**2 + u.imag**2)
+    intensity = jnp.einsum("c,zcyx->zyx", counts, u.real**2 + u.imag**2, precision=EXACT)
     if slices > 1:
         intensity = _spread(intensity, jnp.asarray(basis["bead"]))
     pixels = _camera(model, intensity, jnp.exp(parameters["blur"] * SCALES["blur"]))
@@ -353,8 +364,8 @@ def _camera(model: BeadModel, intensity: Array, sigma: Array) -> Array:
         _pixel_matrix(size, model.margin, model.samples_per_pixel, width)
         for size, width in zip(model.shape, sigma, strict=True)
     )
-    wide = jnp.einsum("jy,zyx->zjx", rows, intensity, precision=_EXACT)
-    return jnp.einsum("zjx,kx->zjk", wide, columns, precision=_EXACT)
+    wide = jnp.einsum("jy,zyx->zjx", rows, intensity, precision=EXACT)
+    return jnp.einsum("zjx,kx->zjk", wide, columns, precision=EXACT)
 
 
 def _pixel_matrix(size: int, margin: int, fine: int, sigma: Array) -> Array:
@@ -369,7 +380,7 @@ def _pixel_matrix(size: int, margin: int, fine: int, sigma: Array) -> Array:
     far, near = TAU * f * pixel, TAU * f * at[:, None]
     ahead = np.concatenate([np.cos(far), np.sin(far)], axis=1).astype(np.float32)
     back = np.concatenate([np.cos(near), np.sin(near)], axis=1).astype(np.float32)
-    return jnp.einsum("jf,f,kf->jk", ahead, jnp.tile(filters, 2), back, precision=_EXACT)
+    return jnp.einsum("jf,f,kf->jk", ahead, jnp.tile(filters, 2), back, precision=EXACT)
 
 
 def physical(model: BeadModel, parameters: Parameters) -> dict[str, Any]:

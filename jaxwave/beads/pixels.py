@@ -42,9 +42,16 @@ def hot_pixels(stack: Any) -> np.ndarray:
         F. Huang et al., *Video-rate nanoscopy using sCMOS camera-specific algorithms*, Nat.
         Methods 10, 653 (2013).
     """
-    volume = checked_volume("hot_pixels", stack).astype(np.float32)
-    volume = without_masked(volume, getattr(stack, "mask", None))
-    return without_bad_pixels(volume, noise_level(volume))[1]
+    return cleaned("hot_pixels", stack)[2]
+
+
+def cleaned(where: str, stack: Any) -> tuple[np.ndarray, float, np.ndarray]:
+    """The stack without its masked, hot and dead pixels, its noise, and where those are."""
+    volume = checked_volume(where, stack).astype(np.float32)
+    volume = _without_masked(volume, getattr(stack, "mask", None))
+    noise = noise_level(volume)
+    volume, bad = _without_bad_pixels(volume, noise)
+    return volume, noise, bad
 
 
 def checked_volume(where: str, stack: Any) -> np.ndarray:
@@ -58,7 +65,7 @@ def checked_volume(where: str, stack: Any) -> np.ndarray:
     return volume
 
 
-def without_masked(volume: np.ndarray, mask: Any) -> np.ndarray:
+def _without_masked(volume: np.ndarray, mask: Any) -> np.ndarray:
     """The stack with its median where it is masked."""
     if mask is None or not np.any(mask):
         return volume
@@ -72,7 +79,7 @@ def shifted(plane: np.ndarray) -> np.ndarray:
     return np.stack([padded[1 + j : 1 + j + ny, 1 + k : 1 + k + nx] for j, k in _NEIGHBORS])
 
 
-def without_bad_pixels(volume: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+def _without_bad_pixels(volume: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
     """The median of the neighbors where a pixel is hot or dead, and where that is.
 
     A hot pixel stands alone, as no optical image does; a dead one is below all around it.

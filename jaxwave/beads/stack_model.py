@@ -1,16 +1,15 @@
 """The model of one of many stacks, and the error bars of a fit to all of them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from jaxwave.beads.linear import solve_gain_background
-from jaxwave.beads.model import BeadModel, Parameters, bead_stack
+from jaxwave.beads.model import EXACT, BeadModel, Parameters, bead_stack
 from jaxwave.calibration.joint import Joint
 from jaxwave.calibration.uncertainty import information
 
@@ -20,7 +19,8 @@ OWN = ("y", "x", "z")
 def at_command(parameters: Mapping[str, Array], command: Array) -> Parameters:
     """The parameters of a bead's stack at a (scaled) command, ``(actuators,)``."""
     rest = {name: value for name, value in parameters.items() if name != "response"}
-    return {**rest, "zernike": parameters["zernike"] + command @ parameters["response"]}
+    moved = jnp.matmul(command, parameters["response"], precision=EXACT)
+    return {**rest, "zernike": parameters["zernike"] + moved}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,15 +62,6 @@ class _Beside:
     def __call__(self, learned: tuple, rest: Parameters, basis: dict, d: dict) -> Array:
         return Stack(self.model).residuals(basis, {**rest, **learned[0], **learned[1]}, d)
 
-    @property
-    def compiled(self) -> Callable[..., Array]:
-        return _compiled(self)
-
-
-@lru_cache(maxsize=8)
-def _compiled(call: _Beside) -> Callable[..., Array]:
-    return jax.jit(call)
-
 
 def stack_errors(
     model: BeadModel,
@@ -91,12 +82,11 @@ def stack_errors(
         rest = {k: v for k, v in every.items() if k not in shared and k not in OWN}
         d = {name: value[k] for name, value in problem["stacks"].items()}
         call = _Beside(model)
-        part, pull, seen = information(call, mine, rest, problem["basis"], d)
+        part, pull, left, seen = information(call, mine, rest, problem["basis"], d)
         place = np.r_[0:count, count + len(OWN) * k : count + len(OWN) * (k + 1)]
         full[np.ix_(place, place)] += part
         pulls[k, place] = pull
-        r = np.asarray(call.compiled(mine, rest, problem["basis"], d), np.float64)
-        chi2, used = chi2 + float(np.sum(r**2)), used + seen
+        chi2, used = chi2 + left, used + seen
     width = np.concatenate([[widths.get(k, np.inf) for k in order], np.full(total - count, 30.0)])
     inverse = np.linalg.pinv(full + np.diag(1 / width**2), hermitian=True)
     variance = np.diag(inverse) * max(1.0, chi2 / max(used - total, 1))

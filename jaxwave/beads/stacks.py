@@ -14,9 +14,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.beads.basis import pupil_basis
+from jaxwave.beads.basis import basis_of
 from jaxwave.beads.find import mass_center
-from jaxwave.beads.loss import MAPS, known_opd
+from jaxwave.beads.loss import MAPS, known_opd, started
 from jaxwave.beads.model import (
     PRIORS,
     SCALES,
@@ -115,8 +115,8 @@ class StacksFit:
         """Optical path difference at a command, ``(s_y, s_x)`` [µm], zero beyond the rim."""
         command = np.zeros(len(self.command_scale)) if command is None else np.asarray(command)
         scaled = jnp.asarray(command / self.command_scale, jnp.float32)
-        basis = jax.tree.map(jnp.asarray, pupil_basis(self.model))
-        amplitude, opd = pupil(self.model, at_command(self.parameters, scaled), basis)
+        now = at_command(self.parameters, scaled)
+        amplitude, opd = pupil(self.model, now, basis_of(self.model))
         return np.asarray(opd * (amplitude > 0))
 
     def response_opd(self, actuator: int) -> np.ndarray:
@@ -202,7 +202,7 @@ def fit_stacks(
             commands cannot tell the actuators apart.
 
     Example:
-        >>> from jaxwave.beads import bead_stack
+        >>> from jaxwave.beads import bead_stack, pupil_basis
         >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
@@ -225,9 +225,8 @@ def fit_stacks(
     names = sorted({*SCALES, "response"})
     for name in freeze:
         _check.choice(where, "freeze", name, names)
-    learned = [name for name in names if name not in (*freeze, *MAPS)]
-    if not len(scale):
-        learned.remove("response")
+    idle = () if len(scale) else ("response",)
+    learned = [name for name in names if name not in (*freeze, *MAPS, *idle)]
     dotted = {name: f"{'own' if name in OWN else 'shared'}.{name}" for name in learned}
     widths = {**PRIORS, "response": PRIORS["zernike"]}
     models = [joint]
@@ -298,7 +297,7 @@ def predict_stacks(
         ValueError: If the shapes do not fit, or data are not finite where they are weighted.
 
     Example:
-        >>> from jaxwave.beads import bead_stack
+        >>> from jaxwave.beads import bead_stack, pupil_basis
         >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
@@ -397,9 +396,8 @@ def _problem(
     _check.nonnegative(where, "weight", mask)
     data = np.where(mask > 0, data, np.nanmedian(np.where(np.isfinite(data), data, np.nan)))
     _check.finite_array(where, "stacks", data, fix="Give those pixels the weight 0.")
-    cutoff = 2 * model.na * model.pixel / model.wavelength
     noise = [
-        noise_variance(stack, model_error=model_error, camera=camera, cutoff=cutoff)
+        noise_variance(stack, model_error=model_error, camera=camera, cutoff=model.cutoff)
         for stack in data
     ]
     maps = [None] * len(data) if known is None else list(np.asarray(known, np.float32))
@@ -419,7 +417,7 @@ def _problem(
         "start": np.stack([_place(stack, z, model) for stack in data]),
     }
     return {
-        "basis": jax.tree.map(jnp.asarray, pupil_basis(model)),
+        "basis": basis_of(model),
         "stacks": {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()},
     }
 
@@ -442,15 +440,7 @@ def _joint(
 ) -> Joint:
     """The model of all stacks, at the start."""
     parameters = {**model.start(), "response": jnp.zeros((actuators, len(model.modes)))}
-    for name, value in (given or {}).items():
-        _check.choice(where, "start", name, sorted(set(parameters) - set(OWN)))
-        _check.finite_array(where, f"start[{name!r}]", value)
-        if np.shape(value) != parameters[name].shape:
-            raise ValueError(
-                f"{where}: `start[{name!r}]` must have the shape {parameters[name].shape}, got "
-                f"{np.shape(value)}. Take it from a fit of the same model."
-            )
-        parameters[name] = jnp.asarray(value, jnp.float32)
+    parameters = started(where, parameters, given, never=OWN)
     places = problem["stacks"]["start"]
     joint = Joint(parameters, len(places), own=list(OWN))
     for k, name in enumerate(OWN):

@@ -7,13 +7,7 @@ import numpy as np
 
 from jaxwave import _check
 from jaxwave.beads.find import Bead, measure_spot, ring_profile
-from jaxwave.beads.pixels import (
-    checked_volume,
-    noise_level,
-    smooth,
-    without_bad_pixels,
-    without_masked,
-)
+from jaxwave.beads.pixels import cleaned, smooth
 
 _LEAST, _REST = 16, 0.01  # pixels; share of the peak that may stay outside
 _AIRY, _CONE = 2.5, 0.35  # of wavelength/na, and of the cone of light at the last plane
@@ -52,11 +46,11 @@ def bead_window(stack: Any, *, na: float, n: float, wavelength: float) -> int:
         A 8, 1601 (1991).
     """
     where = "bead_window"
-    volume = checked_volume(where, stack).astype(np.float32)
+    volume, _, _ = cleaned(where, stack)
     _check.numerical_aperture(where, na, n)
     dz, _, dx = stack.spacing
     cone = dz * (len(volume) - 1) / 2 * na / math.sqrt(n**2 - na**2)
-    most = min(volume.shape[1:])
+    most = min(volume.shape[1:]) // 2 * 2
     half = (_AIRY * wavelength / na + _CONE * cone) / dx
     half = min(half, _light_radius(stack, volume, most // 2))
     width = 2 * math.ceil(half)
@@ -65,8 +59,6 @@ def bead_window(stack: Any, *, na: float, n: float, wavelength: float) -> int:
 
 def _light_radius(stack: Any, volume: np.ndarray, most: int) -> float:
     """Radius where the projection around the brightest spot has fallen to a hundredth [pixels]."""
-    volume = without_masked(volume, getattr(stack, "mask", None))
-    volume, _ = without_bad_pixels(volume, noise_level(volume))
     projection = smooth(volume).max(axis=0)
     level = getattr(stack, "saturation", math.inf)
     usable = np.where(projection < 0.9 * level, projection, -np.inf)
@@ -104,13 +96,13 @@ def bead_at(stack: Any, place: tuple[float, float], size: int) -> Bead:
     References:
         C. S. Smith et al., *Fast, single-molecule localization*, Nat. Methods 7, 373 (2010).
     """
-    volume = checked_volume("bead_at", stack).astype(np.float32)
+    volume, noise, _ = cleaned("bead_at", stack)
     y, x = (round(float(c)) for c in place)
     if not (0 <= y < volume.shape[1] and 0 <= x < volume.shape[2]):
         raise ValueError(
             f"bead_at: `place` ({place[0]:g}, {place[1]:g}) lies outside the frame of "
             f"{volume.shape[1:]} pixels. It is (y, x), from zero."
         )
-    spot = measure_spot(volume, volume.max(axis=0), (y, x), size, size / 8, noise_level(volume))
+    spot = measure_spot(volume, volume.max(axis=0), (y, x), size, size / 8, noise)
     center = (spot.center[0], float(place[0]), float(place[1]))
     return Bead(center, spot.peak, spot.background, spot.noise)

@@ -282,8 +282,8 @@ def standard_errors(
 
 def information(
     residuals: Callable[..., Array], parameters: Any, *data: Any
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """The information J J^T of one set of data, its pull J r, and how many residuals count.
+) -> tuple[np.ndarray, np.ndarray, float, int]:
+    """The information J J^T of one set of data, its pull J r, its chi-squared, and how many count.
 
     They add up over sets of data whose Jacobian would not fit into memory as a whole.
     """
@@ -291,7 +291,7 @@ def information(
     jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
     rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
     used = int(np.count_nonzero((values != 0) | np.any(rows != 0, axis=0)))
-    return _information(jacobian), rows.astype(np.float64) @ values, used
+    return _information(jacobian), rows.astype(np.float64) @ values, float(values @ values), used
 
 
 # -- residuals of a vector of parameters ---------------------------------------------------

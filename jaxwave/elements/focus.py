@@ -5,8 +5,8 @@ A verb holds an :class:`Objective` and a :class:`Window` and is called with a pu
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -18,7 +18,17 @@ from jaxwave.psf import focusing as verbs
 from jaxwave.zernike import zernike_modes
 
 
-class CoverslipLayers(Element, function=psf.coverslip_layers):
+class _Noun(Element):
+    """Numbers that can be learned; called, they make the noun, which checks them."""
+
+    def check(self) -> None:
+        self()
+
+    def __call__(self) -> Any:
+        return self._function(**self.arguments())
+
+
+class CoverslipLayers(_Noun, function=psf.coverslip_layers):
     r"""Sample, coverslip and immersion as numbers that can be learned.
 
     Called, it makes the :class:`~jaxwave.psf.Layers` that an objective takes. Several layers of a
@@ -45,9 +55,6 @@ class CoverslipLayers(Element, function=psf.coverslip_layers):
     n_i_design: Number | None = None
     t_i_design: Number = 100.0
 
-    def check(self) -> None:
-        self()
-
     def __call__(self) -> psf.Layers:
         values = self.arguments()
         for name in ("n_g", "t_g", "n_g_design", "t_g_design"):
@@ -65,7 +72,7 @@ def layers_element(layers: psf.Layers) -> CoverslipLayers:
     return CoverslipLayers(**values)
 
 
-class Objective(Element, function=psf.Objective):
+class Objective(_Noun, function=psf.Objective):
     """An objective whose numbers can be learned; called, it makes the noun.
 
     Example:
@@ -87,16 +94,13 @@ class Objective(Element, function=psf.Objective):
             values["layers"] = layers_element(values["layers"])
         return values
 
-    def check(self) -> None:
-        self()
-
     def __call__(self) -> psf.Objective:
         values = self.arguments()
         layers = None if self.layers is None else self.layers()
         return psf.Objective(**(values | {"layers": layers}))
 
 
-class Window(Element, function=psf.Window):
+class Window(_Noun, function=psf.Window):
     """Samples and planes whose numbers can be learned; called, it makes the noun.
 
     Example:
@@ -110,12 +114,6 @@ class Window(Element, function=psf.Window):
     y: Number = 0.0
     x: Number = 0.0
 
-    def check(self) -> None:
-        self()
-
-    def __call__(self) -> psf.Window:
-        return psf.Window(**self.arguments())
-
 
 def pairs(values: dict[str, Any]) -> dict[str, Any]:
     """Modes as pairs (n, m), whatever their convention."""
@@ -125,7 +123,7 @@ def pairs(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-class RadialPupil(Element, function=psf.RadialPupil):
+class RadialPupil(_Noun, function=psf.RadialPupil):
     """A circularly symmetric pupil whose numbers can be learned; called, it makes the noun.
 
     Example:
@@ -143,14 +141,8 @@ class RadialPupil(Element, function=psf.RadialPupil):
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
         return pairs(values)
 
-    def check(self) -> None:
-        self()
 
-    def __call__(self) -> psf.RadialPupil:
-        return psf.RadialPupil(**self.arguments())
-
-
-class ZernikePupil(Element, function=psf.ZernikePupil):
+class ZernikePupil(_Noun, function=psf.ZernikePupil):
     """Aberrations that can be learned, in front of any pupil; called, it makes the noun.
 
     Example:
@@ -167,9 +159,6 @@ class ZernikePupil(Element, function=psf.ZernikePupil):
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
         return pairs(values)
 
-    def check(self) -> None:
-        self()
-
     def __call__(self) -> psf.ZernikePupil:
         values = self.arguments()
         return psf.ZernikePupil(**(values | {"pupil": made(values["pupil"])}))
@@ -177,8 +166,22 @@ class ZernikePupil(Element, function=psf.ZernikePupil):
 
 def made(value: Any) -> Any:
     """What an element of a noun makes; anything else as it is."""
-    nouns = (Objective, Window, RadialPupil, ZernikePupil)
-    return value() if isinstance(value, nouns) else value
+    return value() if isinstance(value, _Noun) else value
+
+
+def _with_elements(where: str, values: dict[str, Any], **elements: type[Element]) -> dict[str, Any]:
+    """The values, with the element of each noun in its place."""
+    for name, element in elements.items():
+        value, noun = values[name], getattr(psf, element.__name__)
+        if isinstance(value, noun):
+            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            values[name] = element(**fields)
+        elif not isinstance(value, element):
+            raise TypeError(
+                f"{where}: `{name}` must be elements.{element.__name__}(...), got "
+                f"{type(value).__name__}."
+            )
+    return values
 
 
 class _Verb(Element):
@@ -187,24 +190,10 @@ class _Verb(Element):
     objective: Objective
     window: Window
     nodes: Any = None
-    _verb: ClassVar[Callable[..., Array]]
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name, noun, element in (
-            ("objective", psf.Objective, Objective),
-            ("window", psf.Window, Window),
-        ):
-            value = values[name]
-            if isinstance(value, noun):
-                fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-                values[name] = element(**fields)
-            elif not isinstance(value, element):
-                raise TypeError(
-                    f"{cls.__name__}: `{name}` must be elements.{element.__name__}(...), got "
-                    f"{type(value).__name__}."
-                )
-        return values
+        return _with_elements(cls.__name__, values, objective=Objective, window=Window)
 
     def check(self) -> None:
         values = self.arguments()
@@ -216,7 +205,7 @@ class _Verb(Element):
     def __call__(self, pupil: Any = None) -> Array:
         values = self.arguments()
         nouns = (values.pop("objective")(), values.pop("window")())
-        return type(self)._verb(*nouns, made(pupil), **values)
+        return self._function(*nouns, made(pupil), **values)
 
 
 class ScalarFocus(_Verb, function=psf.scalar_focus):
@@ -227,8 +216,6 @@ class ScalarFocus(_Verb, function=psf.scalar_focus):
         (16, 16)
     """
 
-    _verb = staticmethod(psf.scalar_focus)
-
 
 class ScalarFocusIntensity(_Verb, function=psf.scalar_focus_intensity):
     """A lens from any pupil to the scalar intensity at its focus.
@@ -237,8 +224,6 @@ class ScalarFocusIntensity(_Verb, function=psf.scalar_focus_intensity):
         >>> ScalarFocusIntensity(Objective(0.8, 0.5), Window((16, 16), spacing=0.1))().shape
         (16, 16)
     """
-
-    _verb = staticmethod(psf.scalar_focus_intensity)
 
 
 class Focus(_Verb, function=psf.focus):
@@ -250,7 +235,6 @@ class Focus(_Verb, function=psf.focus):
     """
 
     polarization: Number | str = (1.0, 0.0)
-    _verb = staticmethod(psf.focus)
 
 
 class FocusIntensity(_Verb, function=psf.focus_intensity):
@@ -262,7 +246,6 @@ class FocusIntensity(_Verb, function=psf.focus_intensity):
     """
 
     polarization: Number | str = (1.0, 0.0)
-    _verb = staticmethod(psf.focus_intensity)
 
 
 class EmitterField(_Verb, function=psf.emitter_field):
@@ -275,7 +258,6 @@ class EmitterField(_Verb, function=psf.emitter_field):
     """
 
     dipole: Number
-    _verb = staticmethod(psf.emitter_field)
 
 
 class EmitterImage(_Verb, function=psf.emitter_image):
@@ -287,7 +269,6 @@ class EmitterImage(_Verb, function=psf.emitter_image):
     """
 
     dipole: Number | None = None
-    _verb = staticmethod(psf.emitter_image)
 
 
 class DipolePupil(Element, function=psf.dipole_pupil):
@@ -310,12 +291,9 @@ class DipolePupil(Element, function=psf.dipole_pupil):
     x: Number = 0.0
     focus: Number = 0.0
 
-    def check(self) -> None:
-        if not isinstance(self.objective, Objective):
-            raise TypeError(
-                "DipolePupil: `objective` must be elements.Objective(...), got "
-                f"{type(self.objective).__name__}."
-            )
+    @classmethod
+    def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return _with_elements(cls.__name__, values, objective=Objective)
 
     def __call__(self) -> VectorField:
         values = self.arguments()

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxwave import _files
 from jaxwave.beads import Bead
+from jaxwave.beads.find import window_of
 
 _GOOD, _BAD = "#1a7f37", "#c4432b"
 
@@ -41,7 +42,8 @@ def draw_field(stack: Any, beads: list[Bead], size: int, path: Path) -> Path:
     for number, bead in enumerate(beads, 1):
         _, y, x = bead.center
         color = _GOOD if bead.ok else _BAD
-        corner = (round(x) - size // 2 - 0.5, round(y) - size // 2 - 0.5)
+        rows, columns = window_of(bead.center, (size, size), projection.shape)
+        corner = (columns.start - 0.5, rows.start - 0.5)
         if bead.ok:
             axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=color, lw=1.4))
         axes.plot(x, y, "+" if bead.ok else "x", color=color, markersize=7)

@@ -200,7 +200,7 @@ def load_bead_fit(folder: str | os.PathLike) -> SavedBead:
             "of one bead that was calibrated."
         )
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = _with_nan(json.loads(path.read_text(encoding="utf-8")))
         arrays = io.load_arrays(folder / "calibration.npz")
         fit = _restore(result, arrays)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
@@ -209,6 +209,22 @@ def load_bead_fit(folder: str | os.PathLike) -> SavedBead:
             f"{error}). Pass the folder of one bead, or calibrate again."
         ) from None
     return SavedBead(fit, arrays["data"], arrays["z_um"], result)
+
+
+_NUMBERS = ("psf", "scores", "parameters", "errors", "zernikes", "rms_wavefront_nm", "strehl_ratio")
+
+
+def _with_nan(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with NaN where JSON has null for a number that is not finite."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: filled(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [filled(v) for v in value]
+        return float("nan") if value is None else value
+
+    return {k: filled(v) if k in _NUMBERS else v for k, v in result.items()}
 
 
 def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
@@ -224,11 +240,12 @@ def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
         names = [k for k in arrays if k.startswith(prefix)]
         return {k.removeprefix(prefix): arrays[k] for k in names}
 
+    unknown = {k: np.where(np.isnan(v), np.inf, v) for k, v in errors.items()}
     return BeadFit(
         model=BeadModel(**{k: v for k, v in given.items() if k in _FIELDS}),
         parameters=part("parameter_"),  # type: ignore[arg-type]
         values=values,
-        errors=errors,
+        errors=unknown,
         pupil_amplitude=arrays["pupil_amplitude"],
         pupil_opd=arrays["pupil_opd_um"],
         image=arrays["model"],

@@ -299,8 +299,9 @@ def _modes(fit: BeadFit, result: Mapping[str, Any]) -> str:
     halves = [table(head, part, (2, 3, 4, 5, 6)) for part in (rows[:half], rows[half:]) if part]
     note = (
         "Orthonormal modes (rms one over the pupil), optical path; piston, tilt and the true "
-        "defocus are position, not aberration. Errors: one standard deviation, with "
-        "the free maps of the pupil taken as known."
+        "defocus are position, not aberration. Errors: one standard deviation, the larger of that "
+        "of the noise and that of the scatter from plane to plane; the free maps of the pupil "
+        "count as unknown in the modes that follow these."
     )
     return section(
         "Aberrations",
@@ -317,7 +318,7 @@ def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
     ]
     head = ("FWHM [nm]", "fitted PSF", "no aberrations", "formula")
     widths = table(head, rows, (1, 2, 3))
-    variance, _, _ = noise_variance(shown(fit, data), model_error=0.0)
+    variance, _, _ = noise_variance(shown(fit, data), model_error=0.0, cutoff=fit.model.cutoff)
     normal = (data - fit.image) / np.sqrt(variance)
     normal = normal[np.isfinite(normal)]
     cutoff = 2 * float(fit.values["na"]) / fit.model.wavelength

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave.beads import BeadFit, BeadModel, bead_stack, pupil_basis
+from jaxwave.beads import BeadFit, BeadModel, bead_stack
+from jaxwave.beads.basis import basis_of
 from jaxwave.beads.model import SCALES
 from jaxwave.calibration.fisher import least_errors
 
@@ -82,11 +83,6 @@ def _stack(model: BeadModel, parameters: dict[str, Array], z: Array, basis: dict
     return bead_stack(model, parameters, z, basis, z_range=jnp.float32(1))
 
 
-@lru_cache(maxsize=2)
-def _basis(model: BeadModel) -> dict[str, Array]:
-    return jax.tree.map(jnp.asarray, pupil_basis(model))
-
-
 def _evaluate(
     model: BeadModel, parameters: dict[str, Any], z: ArrayLike, pixel: float, shape: Any
 ) -> np.ndarray:
@@ -103,7 +99,7 @@ def _evaluate(
     fine = dataclasses.replace(model, pixel=pixel, shape=shape, margin=8, bead_diameter=0.0)
     values = _centered(model, parameters, factor)
     planes = jnp.asarray(z, jnp.float32)
-    return np.asarray(_stack(fine, values, planes, _basis(model)), np.float64)
+    return np.asarray(_stack(fine, values, planes, basis_of(model)), np.float64)
 
 
 def calibrated_psf(

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from jaxwave.beads.fit import described
+
 # What usually makes an aberration, and what changes it, by the azimuthal order of its modes.
 _CAUSES = {
     "spherical aberration": "the correction collar, the coverslip's thickness, the index of the "
@@ -13,6 +15,10 @@ _CAUSES = {
     "alignment of relay lenses",
     "trefoil": "a stressed mirror or objective",
     "higher modes": "the surfaces of the optics, or a refractive sample",
+}
+_UNTRUSTED = {
+    "bad": "The model does not describe this stack",
+    "noisy": "This stack is nearly all noise",
 }
 _MARECHAL = 14  # a wavefront of wavelength/14 rms has a Strehl ratio of 0.8
 
@@ -33,6 +39,8 @@ def sentence(result: Mapping[str, Any]) -> str:
     rms = result["rms_wavefront_nm"]
     if not math.isfinite(rms):
         return "The fit is not finite: nothing can be said about the microscope."
+    if result.get("noise_floor_nmse") is not None and _word(result) in _UNTRUSTED:
+        return f"{_UNTRUSTED[_word(result)]}: nothing can be said about the microscope."
     limited = rms <= wavelength / _MARECHAL
     word = "Diffraction-limited" if limited else "Not diffraction-limited"
     waves = f"{rms:.0f} nm rms, {rms / wavelength:.3f} waves"
@@ -51,9 +59,14 @@ def sentence(result: Mapping[str, Any]) -> str:
 
 def scale(result: Mapping[str, Any]) -> str:
     """How good the fit is, against the noise of this stack."""
-    score, floor = result["heldout_nmse"], result.get("noise_floor_nmse")
+    floor = result.get("noise_floor_nmse")
     if floor is None:
         return "held-out NMSE"
-    more = max(score - floor, 0.0)
-    word = "good" if more < 0.02 else "fair" if more < 0.05 else "bad"
-    return f"held-out NMSE: {word}; the noise of this stack alone leaves {floor:.4f}"
+    return f"held-out NMSE: {_word(result)}; the noise of this stack alone leaves {floor:.4f}"
+
+
+def _word(result: Mapping[str, Any]) -> str:
+    """How well the fit describes the data, by the same rule as the fit's own warning."""
+    chi2 = result.get("reduced_chi_squared")
+    known = result["heldout_nmse"], result["noise_floor_nmse"]
+    return described(*known, math.inf if chi2 is None else chi2)

@@ -85,6 +85,16 @@ def test_the_second_bead_compiles_nothing(batch, caplog):
     assert not [text for text in compiled if "_chunk" in text or "_normal" in text], compiled
 
 
+def test_a_killed_batch_goes_on(batch, tmp_path):
+    stacks = [bead(0.05), bead(-0.1, seed=1)]
+    options = {"steps": (40, 0), "later_steps": 20, "model_error": 0.0, "checkpoint": tmp_path}
+    whole = list(fit_beads(stacks, Z, MODEL, **options))
+    assert [outcome.status for outcome in whole] == ["ok", "ok"]
+    again = list(fit_beads(stacks, Z, MODEL, **options, resume=True))
+    for one, other in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one.fit.image, other.fit.image)
+
+
 def test_names_and_weights_must_match():
     with pytest.raises(ValueError, match="as many names, weights and cameras as stacks"):
         fit_beads([np.ones((3, 4, 4))], Z, MODEL, names=["a", "b"])

@@ -59,6 +59,12 @@ def simulate(commands: np.ndarray, seed: int) -> np.ndarray:
     return np.stack(stacks).astype(float)
 
 
+def test_an_idle_response_may_be_frozen():
+    stacks = simulate(np.zeros((1, 2)), 0)
+    fit = fit_stacks(stacks, Z, SMALL, freeze=("response", "pixel", "dz", "na"), steps=1)
+    assert fit.responses.shape == (0, len(SMALL.modes)) and "responses" not in fit.errors
+
+
 OPTIONS = dict(commands=COMMANDS, starts=2, key=jax.random.key(3), steps=120, model_error=0.0)
 
 

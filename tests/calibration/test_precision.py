@@ -12,6 +12,10 @@ import optax
 import pytest
 
 import jaxwave as jw
+from jaxwave.beads import BeadModel
+from jaxwave.beads.basis import basis_of
+from jaxwave.beads.loss import make_pieces
+from jaxwave.beads.stack_model import Stack
 from jaxwave.calibration import lbfgs, levenberg_marquardt, remove_gauge
 from jaxwave.calibration.constraints import rotationally_symmetric
 from jaxwave.calibration.optimizers import Objective, as_method
@@ -48,7 +52,33 @@ def step(name):
     return lambda flat: method.step(OBJECTIVE, flat, method.init(flat), None).flat
 
 
+BEAD = BeadModel(
+    na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(8, 8), order=2, pupil_samples=16, margin=2,
+    bead_diameter=0.1,
+)  # fmt: skip
+PARTS = make_pieces(BEAD, (0, 1, 2), (3,), True)
+PROBLEM = {
+    "basis": basis_of(BEAD),
+    "data": jnp.ones((4, 8, 8)),
+    "weight": jnp.ones((4, 8, 8)),
+    "z": jnp.arange(4.0),
+    "known": jnp.zeros((1, 1, 1)),
+}
+FREE = {**BEAD.start(), "maps": jnp.ones(())}
+for part in ("phase", "amplitude"):
+    FREE[f"further_{part}"] = jnp.zeros(len(PROBLEM["basis"][f"further_{part}"]))
+
+
+def mirror(response):
+    d = {name: PROBLEM[name] for name in ("z", "known", "weight")}
+    d |= {"stack": PROBLEM["data"], "command": jnp.ones(2)}
+    rows = Stack(BEAD).residuals(PROBLEM["basis"], {**BEAD.start(), "response": response}, d)
+    return jnp.sum(rows**2)
+
+
 CASES = {
+    "bead": (jax.grad(lambda p: jnp.sum(PARTS.residuals(p, PROBLEM) ** 2)), FREE),
+    "bead and mirror": (jax.grad(mirror), jnp.zeros((2, len(BEAD.modes)))),
     **{name: (step(name), FLAT) for name in METHODS},
     "gauge": (
         lambda path: remove_gauge(path, na=1.2, n=1.5),
