@@ -116,7 +116,7 @@ def _mass_center(where: str, projection: np.ndarray) -> tuple[float, float]:
 def _start(center: float, size: int, available: int) -> int:
     """First index of the window; one that sticks out by a few pixels is moved inside."""
     start = round(center) - size // 2
-    slack = size // 16
+    slack = size // 8
     inside = min(max(start, 0), max(available - size, 0))
     return inside if abs(inside - start) <= slack else start
 
@@ -140,7 +140,7 @@ def cut_bead(stack: Any, center: Any, size: int | tuple[int, int]) -> Any:
 
     .. math:: d'(z, y, x) = d(z,\, y + y_0,\, x + x_0),\qquad y_0 = [c_y] - \lfloor N_y/2 \rfloor
 
-    Valid for windows inside the frame; one that sticks out by at most a sixteenth of its size is
+    Valid for windows inside the frame; one that sticks out by at most an eighth of its size is
     moved inside. The center's pixel becomes N // 2.
 
     Args:

@@ -37,6 +37,9 @@ _MOST_LEFT_OUT = 0.2  # of the peak's pixels
 _MOST_NOISE = 0.9  # NMSE; noise alone has one, and millions of pixels know it to a percent
 _MOST_UNEXPLAINED, _MOST_CHI2 = 0.05, 2.0  # NMSE, and chi-squared a degree of freedom
 _FAIR = 0.02, 1.5
+_CORE = 0.15  # of the highest light: the bead itself, without its rings
+_MOST_CORE = 0.03  # NMSE there
+_WIDE = 0.22  # of wavelength/na: the standard deviation of the PSF itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,9 @@ class BeadFit:
         background: Background of every plane, ``(z,)`` [counts].
         fitted: Numbers of the fitted planes, ``(planes,)`` [1].
         heldout: Numbers of the held-out planes, ``(planes,)`` [1].
-        scores: NMSE by name: held-out with one gain and per-plane gain, fitted.
+        scores: NMSE by name: held-out with one gain and per-plane gain, fitted; what the noise
+            leaves of it; the same of the bead's middle; photons in a plane where the camera is
+            known.
         history: Loss after every step, held-out NMSE at every report and its step, ``(...)`` [1].
         seconds: Wall time [s].
         reason: Why the minimization ended.
@@ -137,7 +142,8 @@ def fit_bead(
         freeze: Names of the parameters that stay where they start, such as ``"blur"``.
         known: Optical path difference that was added on purpose, ``(s_y, s_x)`` or
             ``(z, s_y, s_x)`` [µm], as from ``model.opd``.
-        camera: What is known of the camera; its maps are cut like the stack.
+        camera: What is known of the camera; its maps are cut like the stack. Where a photon makes
+            other counts in other pixels, the fit sees those of equal pixels.
         steps: Minimization steps with Zernike modes alone, and with the free maps.
         model_error: Share of the signal to which the model is trusted [1].
         per_plane_gain: False fits one gain and background to the whole stack.
@@ -193,9 +199,10 @@ def fit_bead(
         checkpoint=checkpoint,
         resume=resume,
     )
-    fit = _result(pieces, run, problem, freeze)
+    fit = _result(pieces, run, problem, freeze, camera)
     _judge(where, fit)
     _judge_peak(where, fit, mask)
+    _judge_core(where, fit)
     return fit
 
 
@@ -224,10 +231,11 @@ def _problem(
     known_noise = {"camera": camera, "cutoff": model.cutoff}
     variance, background, _ = noise_variance(data, model_error=model_error, **known_noise)
     measured, _, _ = noise_variance(data, model_error=0.0, **known_noise)
+    even = 1.0 if camera is None else camera.sensitivity**2
     arrays = {
-        "data": data,
-        "weight": mask / variance,
-        "variance": measured,
+        "data": data if camera is None else camera.evened(data),
+        "weight": mask * even / variance,
+        "variance": measured / even,
         "mask": mask,
         "z": z,
         "background": background,
@@ -262,6 +270,37 @@ def _judge_peak(where: str, fit: BeadFit, mask: np.ndarray) -> None:
             where,
             f"{left_out:.0%} of the bead's peak (above half of its height) was left out, being "
             "saturated or masked: its amplitudes are not reliable. Record it with less light.",
+        )
+
+
+def blur_width(fit: BeadFit) -> float:
+    """Standard deviation of the blur beside pixel and bead [µm]."""
+    return fit.model.pixel * float(np.sqrt(np.mean(fit.values["blur_sigma_pixels"] ** 2)))
+
+
+def is_wide(fit: BeadFit) -> bool:
+    """Tells whether the blur, of a large bead say, is wider than the PSF."""
+    least = max(_WIDE * fit.model.wavelength / float(fit.values["na"]), 0.9 * fit.model.pixel)
+    return blur_width(fit) > least
+
+
+def _judge_core(where: str, fit: BeadFit) -> None:
+    """Warns of a spot that is no single small bead: its middle is not as the fit says."""
+    scores = fit.scores
+    if scores["core_chi_squared"] > _MOST_CHI2 and scores["core_unexplained"] > _MOST_CORE:
+        _check.warn(
+            where,
+            f"the middle of the spot is not that of one bead: {scores['core_unexplained']:.1%} of "
+            f"its light is left (chi-squared {scores['core_chi_squared']:.3g}). Two beads may "
+            "stand closer than they are resolved.",
+        )
+    if is_wide(fit):
+        sigma = blur_width(fit)
+        _check.warn(
+            where,
+            f"the bead is larger than the PSF: the blur has a standard deviation of "
+            f"{1e3 * sigma:.0f} nm, as a bead of {2 * np.sqrt(5) * sigma:.2g} µm in diameter makes "
+            "it. Pass its diameter as `bead_diameter`, or take smaller beads.",
         )
 
 
@@ -361,12 +400,20 @@ def _scores(pieces: Pieces, summary: dict[str, np.ndarray], problem: dict) -> di
     fit, held = pieces.fitted, pieces.held
     seen = mask[held] > 0
     chi2 = float(np.sum(seen * own[held] / variance[held]))
+    light = summary["image"] - summary["background"]
+    core = np.zeros_like(mask)
+    core[held] = seen & (light[held] > _CORE * np.max(light[held]))
+    left, noise, total = (
+        float(np.sum(core * part)) for part in (own, variance, (data - summary["background"]) ** 2)
+    )
     return {
         "heldout_one_gain": nmse(one, held),
         "heldout_per_plane_gain": nmse(own, held),
         "fitted_per_plane_gain": nmse(own, fit),
         "noise_floor": nmse(variance, held),
         "reduced_chi_squared": chi2 / max(int(np.count_nonzero(seen)) - 2 * len(held), 1),
+        "core_chi_squared": float(np.sum(core * own / variance)) / max(float(core.sum()), 1.0),
+        "core_unexplained": max(left - noise, 0.0) / max(total, 1e-30),
     }
 
 
@@ -395,13 +442,18 @@ def _errors(
     return {**{k: np.zeros(np.shape(v)) for k, v in rest.items()}, **errors}
 
 
-def _result(pieces: Pieces, run: Calibration, problem: dict, freeze: Sequence[str]) -> BeadFit:
+def _result(
+    pieces: Pieces, run: Calibration, problem: dict, freeze: Sequence[str], camera: Camera | None
+) -> BeadFit:
     model = pieces.model
     parameters = {name: np.asarray(value) for name, value in run.model.items()}
     errors = _errors(pieces, parameters, problem, freeze)
     summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
     parameters.pop("maps")
     values = physical(model, parameters)
+    scores = _scores(pieces, summary, problem)
+    if camera is not None:
+        scores["photons"] = float(camera.photons(np.median(summary["gain"])))
     return BeadFit(
         model=model,
         parameters=parameters,
@@ -409,12 +461,12 @@ def _result(pieces: Pieces, run: Calibration, problem: dict, freeze: Sequence[st
         errors=_physical_errors(values, errors),
         pupil_amplitude=summary["amplitude"],
         pupil_opd=summary["opd"],
-        image=summary["image"],
+        image=summary["image"] if camera is None else camera.uneven(summary["image"]),
         gain=summary["gain"].ravel(),
         background=summary["background"].ravel(),
         fitted=pieces.fitted,
         heldout=pieces.held,
-        scores=_scores(pieces, summary, problem),
+        scores=scores,
         history=run.history,
         seconds=run.seconds,
         reason=run.reason,

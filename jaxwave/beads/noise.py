@@ -17,7 +17,8 @@ class Camera:
     .. math:: V = \frac{F\,(d - d_0)_+}{g} + \frac{\sigma^2}{g^2}
 
     is the variance of a pixel with d counts. Valid for a linear camera; maps are those of the whole
-    frame and are cut together with the beads.
+    frame and are cut together with the beads. A photon makes efficiency/gain counts: where those
+    are maps, a fit sees the counts of a camera with equal pixels.
 
     Args:
         offset: Counts d0 of a dark pixel, a number or ``(y, x)`` [counts].
@@ -87,9 +88,30 @@ class Camera:
         noise = self.excess_noise * electrons + np.asarray(self.read_noise) ** 2
         return noise / np.asarray(self.gain) ** 2 + rounding
 
+    @property
+    def sensitivity(self) -> np.ndarray:
+        """Counts of a photon in every pixel, over their mean; one where all are numbers."""
+        counts = np.asarray(self.quantum_efficiency) / np.asarray(self.gain)
+        return counts / counts.mean()
+
+    def evened(self, counts: ArrayLike) -> np.ndarray:
+        """What a camera of equal pixels had counted."""
+        counts = np.asarray(counts, np.float64)
+        if not self.shape:
+            return counts
+        return (counts - self.offset) / self.sensitivity + np.mean(self.offset)
+
+    def uneven(self, counts: ArrayLike) -> np.ndarray:
+        """What this camera counts where one of equal pixels has ``counts``."""
+        counts = np.asarray(counts)
+        if not self.shape:
+            return counts
+        return (counts - np.mean(self.offset)) * self.sensitivity + self.offset
+
     def photons(self, counts: ArrayLike) -> np.ndarray:
-        """The photons that ``counts`` above the background stand for."""
-        return np.asarray(counts, np.float64) * self.gain / self.quantum_efficiency
+        """The photons that ``counts`` above the background stand for, on the average pixel."""
+        one = np.mean(np.asarray(self.quantum_efficiency) / np.asarray(self.gain))
+        return np.asarray(counts, np.float64) / one
 
 
 def noise_variance(

@@ -251,7 +251,7 @@ def fit_stacks(
         )
         for k, one in enumerate(models)
     ]
-    ends = [_scores(model, run.model, problem) for run in runs]
+    ends = [_scores(model, run.model, problem, camera or Camera()) for run in runs]
     best = int(np.argmin([run.loss for run in runs]))
     means = np.array([nmse.mean() for _, nmse in ends])
     errors = stack_errors(model, runs[best].model, problem, learned, widths)
@@ -335,7 +335,7 @@ def predict_stacks(
             steps=steps,
         )
         image, nmse = _score(model, problem["basis"], run.model, d)
-        images.append(np.asarray(image))
+        images.append((camera or Camera()).uneven(image))
         scores.append(float(nmse))
         positions.append([float(run.model[name]) * SCALES[name] for name in OWN])
     return StacksPrediction(np.stack(images), np.array(scores), np.array(positions))
@@ -406,10 +406,11 @@ def _problem(
             f"{where}: `known` must have one map, or one for each plane, for each of the "
             f"{len(data)} stacks, got the shape {np.shape(known)}."
         )
+    even = 1.0 if camera is None else camera.sensitivity**2
     arrays = {
-        "stack": data,
+        "stack": data if camera is None else camera.evened(data),
         "mask": mask,
-        "weight": mask / np.stack([variance for variance, _, _ in noise]),
+        "weight": mask * even / np.stack([variance for variance, _, _ in noise]),
         "background": np.array([background for _, background, _ in noise]),
         "z": np.broadcast_to(z, data.shape[:2]),
         "command": scaled,
@@ -448,13 +449,15 @@ def _joint(
     return joint
 
 
-def _scores(model: BeadModel, joint: Joint, problem: dict) -> tuple[np.ndarray, np.ndarray]:
+def _scores(
+    model: BeadModel, joint: Joint, problem: dict, camera: Camera
+) -> tuple[np.ndarray, np.ndarray]:
     """Images and NMSE of all stacks."""
     parts = []
     for k in range(joint.count):
         d = {name: value[k] for name, value in problem["stacks"].items()}
         parts.append(_score(model, problem["basis"], joint.model(k), d))
-    return np.stack([np.asarray(p[0]) for p in parts]), np.array([float(p[1]) for p in parts])
+    return np.stack([camera.uneven(p[0]) for p in parts]), np.array([float(p[1]) for p in parts])
 
 
 def _result(

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _check
-from jaxwave.beads.find import Bead, measure_spot, ring_profile
+from jaxwave.beads.find import Bead, measure_spot, ring_profile, window_of
 from jaxwave.beads.pixels import cleaned, smooth
 
 _LEAST, _REST = 16, 0.01  # pixels; share of the peak that may stay outside
 _AIRY, _CONE = 2.5, 0.35  # of wavelength/na, and of the cone of light at the last plane
+_FOCUS = 0.45  # of wavelength/na: the radius of a focus
 
 
 def bead_window(stack: Any, *, na: float, n: float, wavelength: float) -> int:
@@ -106,3 +107,33 @@ def bead_at(stack: Any, place: tuple[float, float], size: int) -> Bead:
     spot = measure_spot(volume, volume.max(axis=0), (y, x), size, size / 8, noise)
     center = (spot.center[0], float(place[0]), float(place[1]))
     return Bead(center, spot.peak, spot.background, spot.noise)
+
+
+def neighbor_light(
+    stack: Any, bead: Bead, beads: list[Bead], size: int, *, na: float, n: float, wavelength: float
+) -> np.ndarray:
+    """Where the light of another spot reaches into the window of a bead, ``(z, size, size)``.
+
+    Out of focus a spot is a disk, as wide as the cone of its light there, over which its peak is
+    spread. Its light counts where it is above the noise of a pixel; that of a saturated spot, whose
+    peak is not known, always. Spots inside the window are judged by :func:`find_beads`.
+    """
+    dz, dy, dx = stack.spacing
+    rows, columns = window_of(bead.center, (size, size), stack.shape)
+    z = np.arange(stack.shape[0])[:, None, None]
+    y = np.arange(rows.start, rows.stop)[:, None]
+    x = np.arange(columns.start, columns.stop)
+    tangent, edge = na / math.sqrt(n**2 - na**2), wavelength / na
+    reached = np.zeros((stack.shape[0], size, size), bool)
+    for other in beads:
+        apart = [abs(p - q) for p, q in zip(other.center[1:], bead.center[1:], strict=True)]
+        if max(apart) <= size / 2:  # itself, or one that is judged as overlapping
+            continue
+        there = np.hypot((y - other.center[1]) * dy, (x - other.center[2]) * dx)
+        cone = np.abs(z - other.center[0]) * dz * tangent
+        spread = 1 / (1 + (cone / (_FOCUS * edge)) ** 2)
+        full = other.peak >= getattr(stack, "saturation", math.inf)
+        bright = full | ((other.peak - other.background) * spread > bead.noise)
+        reached |= bright & (there <= cone + edge)
+    own = np.hypot((y - bead.center[1]) * dy, (x - bead.center[2]) * dx) <= edge
+    return reached & ~(own & (np.abs(z - bead.center[0]) * dz * tangent <= edge))

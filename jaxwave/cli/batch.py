@@ -1,6 +1,7 @@
 """The table of a batch: CSV for programs, columns for people, a page that links the beads."""
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,20 @@ from jaxwave import io, report
 from jaxwave.cli.outputs import TABLE
 from jaxwave.cli.terminal import count
 from jaxwave.plot import fits
-from jaxwave.report import charts, page
+from jaxwave.report import charts, mean, page
 from jaxwave.report.folder import is_guarded, write_table
 
 _NUMBERS = ("heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "seconds")
 _SHOWN = ("bead", "status", "heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_z_nm", "reason")
 _TEXTS = ("bead", "file", "status", "reason", "folder")
+_TITLES = {
+    "heldout_nmse": "held-out NMSE",
+    "strehl": "Strehl ratio",
+    "rms_nm": "wavefront rms [nm]",
+    "fwhm_x_nm": "FWHM x [nm]",
+    "fwhm_y_nm": "FWHM y [nm]",
+    "fwhm_z_nm": "FWHM z [nm]",
+}
 _FORMS = {"heldout_nmse": ".4f", "strehl": ".2f", "snr": ".0f", "seconds": ".1f"}
 
 
@@ -114,32 +123,76 @@ def summary(folder: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "beads": len(rows),
         "good_beads": len(good),
+        "means": mean.widths(rows),
         "heldout_nmse": float(np.median(scores)) if scores else None,
         "heldout_nmse_meaning": "median over the good beads",
         "table": rows,
         "versions": io.results.versions(),
     }
-    chart = ""
-    if beads:
-        modes = beads[0].fit.model.modes
-        same = [b for b in beads if b.fit.model.modes == modes]
-        values = np.stack([b.fit.values["zernike_um"] for b in same])
-        mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1 if len(same) > 1 else 0)
-        result["zernikes"] = [
-            {"n": n, "m": m, "mean_nm": 1e3 * a, "sd_nm": 1e3 * s}
-            for (n, m), a, s in zip(modes, mean, spread, strict=True)
-        ]
-        pitch = max(min(0.6, 10.6 / len(modes)), 0.15)
-        bars = fits.draw_zernikes("summary", mean, modes, spread, pitch=pitch)
-        picture = charts.picture(bars, "mean Zernike coefficients and their scatter")
-        note = "Mean over the good beads; the bars are the standard deviation from bead to bead."
-        chart = page.section(
-            "Aberrations that the beads share",
-            f'<div class="wide">{picture}</div><p class="soft">{note}</p>',
-        )
+    chart = _means(folder, good, beads, result) if beads else ""
     io.write_json(folder / "result.json", result)
     _write_page(folder, rows, result, chart)
     return result
+
+
+def _means(
+    folder: Path, rows: list[dict[str, Any]], beads: list[Any], result: dict[str, Any]
+) -> str:
+    """Writes the mean pupil and PSF with their spread; returns their part of the page."""
+    same = mean.alike(beads)
+    rows = [row for row, bead in zip(rows, beads, strict=True) if any(bead is b for b in same)]
+    one = mean.mean_bead(same)
+    spread = mean.spread_of(same, one)
+    modes = one.fit.model.modes
+    result["mean"] = {"beads": len(same), **mean.summary_of(one)}
+    result["zernikes"] = [
+        {"n": row["n"], "m": row["m"], "mean_nm": row["opd_nm"], "sd_nm": row["sd_nm"]}
+        for row in one.result["zernikes"]
+    ]
+    io.save_arrays(folder / "calibration.npz", dataclasses.asdict(spread))
+    step = float(np.mean(np.abs(np.diff(one.z))))
+    spacing = (step, one.fit.model.pixel, one.fit.model.pixel)
+    io.write_stack(folder / "psf.ome.tif", spread.psf, spacing=spacing)
+    write_table(folder / "zernikes.csv", one.result["zernikes"])
+    pitch = max(min(0.6, 10.6 / len(modes)), 0.15)
+    sds = 1e-3 * np.array([row["sd_nm"] for row in one.result["zernikes"]])
+    bars = fits.draw_zernikes("summary", one.fit.values["zernike_um"], modes, sds, pitch=pitch)
+    picture = charts.picture(bars, "mean Zernike coefficients and their scatter")
+    note = (
+        f"Mean over {count(len(same), 'good bead')}; the bars are the standard deviation from "
+        "bead to bead."
+    )
+    shared = "The pupil and the PSF of the mean modes and maps; below, from bead to bead."
+    where = "Places in pixels of the field; each color bar spans its mode's own values."
+    return "\n".join(
+        [
+            page.section(
+                "Mean pupil and mean PSF",
+                f'<div class="wide">{mean.picture_of(spread, one.fit)}</div>'
+                f'<p class="soft">{shared}</p>',
+            ),
+            page.section(
+                "Aberrations that the beads share",
+                f'<div class="wide">{picture}</div><p class="soft">{note}</p>',
+            ),
+            page.section(
+                "Aberrations over the field",
+                f'<div class="wide">{mean.map_of(rows, same)}</div><p class="soft">{where}</p>',
+            ),
+        ]
+    )
+
+
+def _fields(folder: Path, rows: list[dict[str, Any]]) -> str:
+    """The pictures of the fields that lie in the folder."""
+    stems = dict.fromkeys(row["bead"].rpartition("-")[0] for row in rows)
+    pictures = [f"{stem}.field.png" for stem in stems if (folder / f"{stem}.field.png").is_file()]
+    boxes = "".join(
+        f'<figure><img alt="spots that were found" style="width:640px" '
+        f'src="{page.address(name)}"><figcaption>{page.escape(name)}</figcaption></figure>'
+        for name in pictures
+    )
+    return page.section("The field", f'<div class="row">{boxes}</div>') * bool(pictures)
 
 
 def _write_page(
@@ -147,6 +200,7 @@ def _write_page(
 ) -> None:
     names = ("bead", "status", "heldout_nmse", "strehl", "rms_nm")
     names += ("fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "reason")
+    titles = [_TITLES.get(name, name) for name in names]
     lines = []
     for r in rows:
         cells = [_cell(name, r[name]) for name in names]
@@ -158,11 +212,17 @@ def _write_page(
         page.card(f"{result['good_beads']} of {len(rows)}", "beads are good"),
         page.card(page.fixed(score, 4), "error on planes not fitted (NMSE), median"),
     ]
+    for name, both in result["means"].items():
+        places = 2 if name == "strehl" else 0
+        text = " ± ".join(page.fixed(both[part], places) for part in ("mean", "sd"))
+        cards.append(page.card(text, f"{_TITLES[name]}, mean and deviation of the good beads"))
     body = [
         f'<h1>{count(len(rows), "bead")}</h1><div class="cards">{"".join(cards)}</div>',
         page.section(
-            "Every bead", f'<div class="wide">{page.table(names, lines, range(2, 8))}</div>'
+            "Every bead",
+            f'<div class="wide">{page.table(titles, lines, range(2, 8))}</div>',
         ),
+        _fields(folder, rows),
         chart,
     ]
     text = page.document(count(len(rows), "bead"), "\n".join(body))

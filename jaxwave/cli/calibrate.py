@@ -19,7 +19,6 @@ from jaxwave.beads import (
     BeadModel,
     BeadOutcome,
     Camera,
-    cut_bead,
     fit_beads,
     shared_start,
 )
@@ -222,7 +221,7 @@ def _tasks(
     for row, field, bead in found:
         stack = field.stack
         try:
-            window = cut_bead(stack, bead, field.size)
+            window = finding.window_of_bead(settings, field, bead)
             dz, dy, dx = stack.spacing
             if abs(dy / dx - 1) > 1e-3:
                 raise ValueError(f"the pixels must be square, got {dy:g} x {dx:g} µm.")

@@ -14,6 +14,7 @@ from jaxwave.cli.finding import modes_and_lengths
 from jaxwave.cli.settings import Settings, UsageError, inputs
 from jaxwave.cli.terminal import say
 from jaxwave.report.folder import write_table
+from jaxwave.report.mean import alike, mean_bead
 from jaxwave.report.quality import model_psf
 
 _MARGIN = 8  # pixels that the model needs around the window
@@ -25,10 +26,9 @@ def export(arguments: argparse.Namespace) -> int:
     wanted = {kind: settings[kind] or [] for kind in checks.FORMATS}
     like = [settings["like"]] if settings["like"] else []
     _spare(wanted, like)
-    folder = bead_folder(Path(arguments.folder), settings["bead"])
-    saved = report.load_bead_fit(folder)
-    own = [path for path in folder.iterdir() if path.name != "psf.ome.tif"]
-    _spare(wanted, [*inputs(options.CALIBRATE, saved.result["settings"]), *own])
+    saved, read, folders = _chosen(Path(arguments.folder), settings["bead"], best=arguments.best)
+    own = [path for place in folders for path in place.iterdir() if path.name != "psf.ome.tif"]
+    _spare(wanted, [*read, *own])
     for name in wanted["coefficients"]:
         _write_rows(Path(name), saved.result["zernikes"])
     for name in wanted["pupil"]:
@@ -38,6 +38,32 @@ def export(arguments: argparse.Namespace) -> int:
         for name in wanted["psf"]:
             say(io.write_stack(name, psf / psf.sum(), spacing=spacing))
     return 0
+
+
+def _chosen(
+    folder: Path, name: str | None, *, best: bool
+) -> tuple[report.SavedBead, list[str], list[Path]]:
+    """The bead that is meant, by default a batch's mean; the files and folders behind it."""
+    if best and name is not None:
+        raise UsageError("--best and --bead are two ways to choose; pass one of them.")
+    places = [] if best or name is not None else _good_beads(folder)
+    if len(places) < 2:
+        places = [bead_folder(folder, name)]
+    beads = [report.load_bead_fit(place) for place in places]
+    read = [path for bead in beads for path in inputs(options.CALIBRATE, bead.result["settings"])]
+    if len(places) == 1:
+        return beads[0], read, places
+    beads = alike(beads)
+    say(f"the mean of {len(beads)} good beads; --bead NAME or --best takes one")
+    return mean_bead(beads), read, [folder, *places]
+
+
+def _good_beads(folder: Path) -> list[Path]:
+    """Folders of the good beads of a batch."""
+    if not (folder / outputs.TABLE).is_file():
+        return []
+    rows = batch.read(folder)
+    return [folder / row["folder"] for row in rows if row["folder"] and row["status"] == "ok"]
 
 
 def bead_folder(folder: Path, name: str | None) -> Path:
@@ -55,7 +81,7 @@ def bead_folder(folder: Path, name: str | None) -> Path:
     good = [row for row in rows if row["status"] == "ok"] or rows
     best = min(good, key=lambda row: float(row["heldout_nmse"] or np.inf))
     if len(rows) > 1:
-        say(f"the best of {len(rows)} beads is {best['bead']}; --bead takes another")
+        say(f"the best of {len(rows)} beads is {best['bead']}; --bead NAME takes another")
     return folder / best["folder"]
 
 

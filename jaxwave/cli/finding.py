@@ -19,6 +19,8 @@ from jaxwave.beads import (
     find_beads,
     hot_pixels,
 )
+from jaxwave.beads.find import window_of
+from jaxwave.beads.window import neighbor_light
 from jaxwave.cli import checks
 from jaxwave.cli.settings import Settings, UsageError, is_table
 from jaxwave.units import length
@@ -132,12 +134,17 @@ def camera_of(field: Field, bead: Bead) -> Camera | None:
     """The camera behind the window of a bead."""
     if field.camera is None or not field.camera.shape:
         return field.camera
-    names = ("offset", "gain", "read_noise", "quantum_efficiency")
-    maps = {}
-    for name in names:
-        value = np.asarray(getattr(field.camera, name))
-        maps[name] = cut_bead(value[None], bead, field.size)[0] if value.ndim else value
-    return dataclasses.replace(field.camera, **maps)
+    return field.camera.cut(*window_of(bead.center, (field.size, field.size), field.stack.shape))
+
+
+def window_of_bead(settings: Settings, field: Field, bead: Bead) -> io.Stack:
+    """The window of a bead, without the light of others that reaches into it."""
+    window = cut_bead(field.stack, bead, field.size)
+    lit = neighbor_light(field.stack, bead, field.beads, field.size, **_optics(settings))
+    if not lit.any():
+        return window
+    note = f"{np.count_nonzero(lit)} values that other spots light up are left out"
+    return dataclasses.replace(window, mask=window.mask | lit, notes=(*window.notes, note))
 
 
 def known(settings: Settings, model: BeadModel, planes: int) -> np.ndarray | None:

@@ -132,6 +132,8 @@ def parser() -> argparse.ArgumentParser:
             )
         elif name != "psf":
             sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
+        if name == "export":
+            sub.add_argument("--best", action="store_true", help="take the best bead of a batch")
         if name in ("export", "psf"):
             sub.add_argument("--force", action="store_true", help="replace files that are there")
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -70,8 +70,12 @@ def escape(value: Any) -> str:
 
 def link(folder: str, text: str) -> Html:
     """A link to a file beside the page, whatever its name."""
-    address = escape(urllib.parse.quote(os.fsencode(folder)))
-    return Html(f'<a href="{address}">{escape(text)}</a>')
+    return Html(f'<a href="{address(folder)}">{escape(text)}</a>')
+
+
+def address(name: str) -> str:
+    """The address of a file beside the page, whatever its name."""
+    return escape(urllib.parse.quote(os.fsencode(name)))
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -397,6 +401,10 @@ def _parameters(result: Mapping[str, Any]) -> str:
         "chi-squared for each degree of freedom": result.get("reduced_chi_squared"),
     }
     rows += [(name, number(score, 4)) for name, score in scores.items()]
+    if result["scores"].get("photons") is not None:
+        rows.append(
+            ("photons through the pupil in a plane", number(result["scores"]["photons"], 4))
+        )
     return section("Fitted numbers", table(("parameter", "value ± error"), rows))
 
 

@@ -85,6 +85,14 @@ def test_the_second_bead_compiles_nothing(batch, caplog):
     assert not [text for text in compiled if "_chunk" in text or "_normal" in text], compiled
 
 
+def test_two_beads_closer_than_the_window_tells_are_no_bead(batch):
+    """Their single spot is found, but no pupil that is smooth makes it."""
+    pair = bead(0.26, seed=7) + 0.8 * (bead(-0.26, seed=8) - 100)
+    options = {"steps": (40, 0), "later_steps": 20, "model_error": 0.0}
+    [outcome] = fit_beads([pair], Z, MODEL, start=shared_start(batch["first"].fit), **options)
+    assert outcome.status == "poor", outcome.fit.scores
+
+
 def test_a_killed_batch_goes_on(batch, tmp_path):
     stacks = [bead(0.05), bead(-0.1, seed=1)]
     options = {"steps": (40, 0), "later_steps": 20, "model_error": 0.0, "checkpoint": tmp_path}

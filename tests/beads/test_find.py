@@ -1,3 +1,4 @@
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 import jaxwave.io as jio
 from jaxwave import beads
+from jaxwave.beads.window import neighbor_light
 
 DATA = Path(__file__).parents[2] / "examples" / "data" / "bead_air_na085.tif"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -192,6 +194,41 @@ def test_cut_errors_and_slack():
         beads.cut_bead(stack, (1, 2, 3, 4), 8)
     with pytest.raises(ValueError, match=r"`stack` must be \(z, y, x\)"):
         beads.cut_bead(stack[0], (32, 32), 8)
+
+
+def test_a_window_that_sticks_out_by_an_eighth_is_moved_inside():
+    stack = np.zeros((2, 64, 64))
+    assert beads.cut_bead(stack, (12.0, 34.0), 32).shape == (2, 32, 32)
+    with pytest.raises(ValueError, match=r"needs the rows -5:27"):
+        beads.cut_bead(stack, (11.0, 34.0), 32)
+
+
+def test_a_masked_pixel_is_no_part_of_a_bead_that_is_named():
+    clean = jio.Stack(spots([(5, 48, 50, 900)]), (0.3, 0.1, 0.1))
+    data, mask = np.array(clean.data), np.zeros(clean.shape, bool)
+    data[2, 47, 49], mask[2, 47, 49] = 6e4, True
+    bead = beads.bead_at(jio.Stack(data, (0.3, 0.1, 0.1), mask=mask), (48, 50), 32)
+    assert bead.peak == pytest.approx(beads.bead_at(clean, (48, 50), 32).peak, rel=0.02)
+    assert bead.center[0] == pytest.approx(5, abs=0.3)
+
+
+def test_the_light_of_a_brighter_spot_is_left_out():
+    """A cone of light: a disk about the neighbor, as wide as its defocus times the tangent."""
+    stack = jio.Stack(np.zeros((21, 120, 120)), (0.2, 0.1, 0.1))
+    own = beads.Bead((10.0, 60.0, 40.0), 300.0, 100.0, 2.0)
+    far = beads.Bead((10.0, 60.0, 80.0), 9e4, 100.0, 2.0)
+    optics = {"na": 0.8, "n": 1.0, "wavelength": 0.5}
+    lit = neighbor_light(stack, own, [own, far], 32, **optics)
+    assert lit.shape == (21, 32, 32) and not lit[10].any()
+    # 1.8 µm out of focus the disk has a radius of 2.4 µm and 0.6 µm of rim; the window ends at
+    # the column 55, 2.5 µm from the neighbor
+    columns = np.flatnonzero(lit[19, 16]) + 24
+    assert columns[0] == 50 and columns[-1] == 55
+    np.testing.assert_array_equal(lit[1], lit[19])
+    dim = dataclasses.replace(far, peak=140.0)
+    assert not neighbor_light(stack, own, [own, dim], 32, **optics).any()
+    near = dataclasses.replace(far, center=(10.0, 60.0, 52.0))  # is judged as overlapping
+    assert not neighbor_light(stack, own, [own, near], 32, **optics).any()
 
 
 def test_cut_of_a_stack_is_a_stack():

@@ -1,6 +1,7 @@
 """The bead fit: synthetic truth is recovered; the measured stack reaches its number."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -104,6 +105,41 @@ def test_the_noise_of_a_known_camera() -> None:
         noise_variance(counts, camera=camera.cut(slice(3, 9), slice(2, 4)))
     with pytest.raises(ValueError, match=r"the maps have different shapes"):
         Camera(offset=np.ones((3, 3)), gain=np.ones((2, 3)))
+
+
+def test_the_fit_sees_a_camera_of_equal_pixels() -> None:
+    """Photons times efficiency over gain, and the offset, are what a pixel counts."""
+    rng = np.random.default_rng(4)
+    photons = rng.uniform(50, 900, (11, *SMALL.shape))
+    gain, efficiency = rng.uniform(0.4, 0.5, SMALL.shape), rng.uniform(0.6, 0.9, SMALL.shape)
+    offset = rng.uniform(95, 105, SMALL.shape)
+    camera = Camera(offset=offset, gain=gain, read_noise=1.6, quantum_efficiency=efficiency)
+    counts = photons * efficiency / gain + offset
+    problem = bead_fit._problem(
+        "test", SMALL, counts, np.arange(11.0), np.ones_like(counts), 0.0, camera, None
+    )
+    even = problem["data"] - offset.mean()
+    np.testing.assert_allclose(camera.photons(even), photons, rtol=1e-5)
+    np.testing.assert_allclose(camera.uneven(problem["data"]), counts, rtol=1e-6)
+    electrons = photons * efficiency + 1.6**2 + gain**2 / 12
+    need = electrons / efficiency**2  # photons squared
+    got = camera.photons(1.0) ** 2 * problem["variance"]
+    np.testing.assert_allclose(got, need, rtol=1e-4)
+
+
+def test_a_spot_wider_than_the_psf_is_said_to_be_that() -> None:
+    def fit(blur, core=0.0):
+        scores = {"core_chi_squared": 9.0, "core_unexplained": core}
+        values = {"na": np.array(0.8), "blur_sigma_pixels": np.full(2, blur)}
+        return SimpleNamespace(model=SMALL, values=values, scores=scores)
+
+    bead_fit._judge_core("fit_bead", fit(0.6))
+    with pytest.warns(
+        JaxwaveWarning, match=r"larger than the PSF: .* 260 nm, as a bead of 1\.2 µm"
+    ):
+        bead_fit._judge_core("fit_bead", fit(2.0))
+    with pytest.warns(JaxwaveWarning, match=r"5\.0% of its light is left .* Two beads may"):
+        bead_fit._judge_core("fit_bead", fit(0.6, 0.05))
 
 
 def test_known_aberrations_are_not_fitted_again() -> None:

@@ -432,14 +432,14 @@ def test_a_verb_is_its_function_and_its_nouns_are_learned(name):
     options = VERBS[name]
     pupil = el.ZernikePupil([0.05, -0.02], [(3, 1), (2, -2)])
     element = getattr(el, name)(objective, window, **options)
-    need = element._verb(objective, window, pupil(), **options)
+    need = element._function(objective, window, pupil(), **options)
     near(element(pupil), need, 2e-6)
     model = el.System(pupil=pupil, lens=element)
     names = ["pupil.coefficients", "lens.objective.na", "lens.objective.layers.n_s"]
     names += ["lens.window.spacing", *(f"lens.{key}" for key in options)]
     assert set(names) <= set(el.parameters(model))
     again = el.replace(model, {"lens.window.z": 0.5})
-    moved = element._verb(objective, dataclasses.replace(window, z=0.5), pupil(), **options)
+    moved = element._function(objective, dataclasses.replace(window, z=0.5), pupil(), **options)
     near(again.lens(pupil), moved, 1e-5)
 
 
@@ -462,6 +462,11 @@ def test_a_verb_is_differentiated_as_its_function():
 def test_wrong_nouns_are_named():
     with pytest.raises(TypeError, match=r"Focus: `objective` must be elements\.Objective"):
         el.Focus(1.4, psf.Window((8, 8), 0.1))
+    with pytest.raises(TypeError, match=r"DipolePupil: `objective` must be elements\.Objective"):
+        el.DipolePupil(0.9, (8, 8), spacing=900.0, f=2000.0, dipole=[1, 0, 0])
+    noun = psf.Objective(0.9, 0.6, n=1.33)
+    pupil = el.DipolePupil(noun, (8, 8), spacing=900.0, f=2000.0, dipole=[1, 0, 0])
+    assert isinstance(pupil.objective, el.Objective)
     with pytest.raises(ValueError, match="Objective: `na` must be below"):
         el.Objective(1.4, 0.5)
 
