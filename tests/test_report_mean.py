@@ -76,7 +76,7 @@ def test_a_batch_shows_its_mean_and_its_spread(folder):
     assert mode["mean_nm"] == pytest.approx(30, rel=1e-5)
     assert mode["sd_nm"] == pytest.approx(1e3 * np.std(ASTIGMATISM, ddof=1), rel=1e-5)
     assert set(result["means"]) >= {"fwhm_x_nm", "fwhm_z_nm", "strehl", "rms_nm"}
-    arrays = np.load(folder / "calibration.npz")
+    arrays = np.load(folder / "mean.npz")
     lit = arrays["pupil_amplitude"] > 0.99 * arrays["pupil_amplitude"].max()
     _, opd = pupil(MODEL, {k: jnp.asarray(v) for k, v in bead(0.03).parameters.items()},
                    basis_of(MODEL))  # fmt: skip

@@ -1,5 +1,6 @@
 """The table of a batch: CSV for programs, columns for people, a page that links the beads."""
 
+import base64
 import csv
 import dataclasses
 from pathlib import Path
@@ -16,6 +17,7 @@ from jaxwave.report.folder import is_guarded, write_table
 
 _NUMBERS = ("heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "seconds")
 _SHOWN = ("bead", "status", "heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_z_nm", "reason")
+_MOST_FIELDS = 12  # pictures on the page
 _TEXTS = ("bead", "file", "status", "reason", "folder")
 _TITLES = {
     "heldout_nmse": "held-out NMSE",
@@ -149,7 +151,7 @@ def _means(
         {"n": row["n"], "m": row["m"], "mean_nm": row["opd_nm"], "sd_nm": row["sd_nm"]}
         for row in one.result["zernikes"]
     ]
-    io.save_arrays(folder / "calibration.npz", dataclasses.asdict(spread))
+    io.save_arrays(folder / "mean.npz", dataclasses.asdict(spread))
     step = float(np.mean(np.abs(np.diff(one.z))))
     spacing = (step, one.fit.model.pixel, one.fit.model.pixel)
     io.write_stack(folder / "psf.ome.tif", spread.psf, spacing=spacing)
@@ -187,11 +189,14 @@ def _fields(folder: Path, rows: list[dict[str, Any]]) -> str:
     """The pictures of the fields that lie in the folder."""
     stems = dict.fromkeys(row["bead"].rpartition("-")[0] for row in rows)
     pictures = [f"{stem}.field.png" for stem in stems if (folder / f"{stem}.field.png").is_file()]
-    boxes = "".join(
-        f'<figure><img alt="spots that were found" style="width:640px" '
-        f'src="{page.address(name)}"><figcaption>{page.escape(name)}</figcaption></figure>'
-        for name in pictures
-    )
+    boxes = ""
+    for name in pictures[:_MOST_FIELDS]:
+        data = base64.b64encode((folder / name).read_bytes()).decode()
+        boxes += (
+            f'<figure><img alt="spots that were found" style="width:640px" '
+            f'src="data:image/png;base64,{data}">'
+            f"<figcaption>{page.escape(name)}</figcaption></figure>"
+        )
     return page.section("The field", f'<div class="row">{boxes}</div>') * bool(pictures)
 
 

@@ -9,7 +9,7 @@ from jaxwave.cli.settings import MARK, UsageError
 JOB, TABLE = "job.toml", "beads.csv"
 _LOCK = "run.lock"
 _RESULTS = (TABLE, "calibration.npz", "calibration.png", "psf.ome.tif", "report.html")
-_RESULTS += ("result.json", "zernikes.csv")
+_RESULTS += ("mean.npz", "result.json", "zernikes.csv")
 
 
 # How the table of a batch begins.

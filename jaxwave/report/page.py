@@ -70,12 +70,8 @@ def escape(value: Any) -> str:
 
 def link(folder: str, text: str) -> Html:
     """A link to a file beside the page, whatever its name."""
-    return Html(f'<a href="{address(folder)}">{escape(text)}</a>')
-
-
-def address(name: str) -> str:
-    """The address of a file beside the page, whatever its name."""
-    return escape(urllib.parse.quote(os.fsencode(name)))
+    address = escape(urllib.parse.quote(os.fsencode(folder)))
+    return Html(f'<a href="{address}">{escape(text)}</a>')
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -203,6 +203,11 @@ def test_a_window_that_sticks_out_by_an_eighth_is_moved_inside():
         beads.cut_bead(stack, (11.0, 34.0), 32)
 
 
+def test_the_width_of_a_window_is_even_in_an_odd_frame():
+    stack = jio.Stack(np.array(spots([(5, 48, 50, 900)]))[:, :41, :41], (2.0, 0.1, 0.1))
+    assert beads.bead_window(stack, na=0.8, n=1.0, wavelength=0.5) % 2 == 0
+
+
 def test_a_masked_pixel_is_no_part_of_a_bead_that_is_named():
     clean = jio.Stack(spots([(5, 48, 50, 900)]), (0.3, 0.1, 0.1))
     data, mask = np.array(clean.data), np.zeros(clean.shape, bool)

@@ -132,6 +132,17 @@ def test_drift_is_a_polynomial_of_the_whole_range() -> None:
     np.testing.assert_allclose(focus, [-2 - 0.1, 0, 1 + 0.1 / 8], atol=1e-6)
 
 
+def test_a_shape_of_one_number_and_lengths_in_other_units() -> None:
+    given = dict(na=0.8, wavelength="500 nm", n=1.0, pixel="130 nm")
+    model = BeadModel(**given, shape=16)
+    assert model.shape == (16, 16) and model.pixel == 0.13
+    assert model.cutoff == pytest.approx(2 * 0.8 * 0.13 / 0.5)
+    with pytest.raises(ValueError, match=r"BeadModel: `pixel` .* 108 looks like nanometres"):
+        BeadModel(**{**given, "pixel": 108}, shape=16)
+    with pytest.raises(ValueError, match=r"BeadModel: `depth`: .* got '2 inch'"):
+        BeadModel(**given, shape=16, n_sample=1.33, depth="2 inch")
+
+
 def test_gradients_are_finite_and_right() -> None:
     with jax.enable_x64(True):
         model = BeadModel(
