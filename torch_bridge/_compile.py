@@ -148,15 +148,23 @@ def call(bridge: "BridgedFunction", args: Args, kwargs: Kwargs) -> Any:
         return _under_torch_func(bridge, args, kwargs)
     places, names = bridge.static
     count = len(args)
-    fixed = [i for i in range(count) if i in places or i - count in places]
-    keys = fixed + [k for k in kwargs if k in names]
-    values = [args[key] if isinstance(key, int) else kwargs[key] for key in keys]
-    traced = tuple([None if i in fixed else a for i, a in enumerate(args)])
-    named = {k: None if k in names else v for k, v in kwargs.items()}
-    leaves, spec = _private.flatten((traced, named))
-    if not all([isinstance(leaf, _TRACEABLE) for leaf in leaves]):
-        return _with_foreign_containers(bridge, args, kwargs)
-    template = _private.unflatten(list(range(len(leaves))), spec)
+    if places or names:
+        fixed = [i for i in range(count) if i in places or i - count in places]
+        keys = fixed + [k for k in kwargs if k in names]
+        values = [args[key] if isinstance(key, int) else kwargs[key] for key in keys]
+        traced = tuple([None if i in fixed else a for i, a in enumerate(args)])
+        named = {k: None if k in names else v for k, v in kwargs.items()}
+    else:
+        keys, values, traced, named = [], [], args, kwargs
+    leaves = [*traced, *named.values()]
+    if all([isinstance(leaf, _TRACEABLE) for leaf in leaves]):  # dynamo is slow in trees
+        indices = range(count, len(leaves))
+        template: Any = (tuple(range(count)), dict(zip(named, indices, strict=True)))
+    else:
+        leaves, spec = _private.flatten((traced, named))
+        if not all([isinstance(leaf, _TRACEABLE) for leaf in leaves]):
+            return _with_foreign_containers(bridge, args, kwargs)
+        template = _private.unflatten(list(range(len(leaves))), spec)
     described = [_describe(leaf) for leaf in leaves]
     # One by one: dynamo makes constants of an object, not of containers of objects.
     info = _specialize(bridge.handle, template, described, keys, *[_constant(v) for v in values])
@@ -286,7 +294,8 @@ def _program(
 def _run(info: Program, numbers: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> Any:
     """The part that dynamo traces: conversions, the custom op, the structure of the results."""
     tensors = [x if d is None else x.to(d) for x, d in zip(xs, info.dtypes, strict=True)]
-    tensors = [x.clone() if i in info.written else x for i, x in enumerate(tensors)]
+    if info.written:
+        tensors = [x.clone() if i in info.written else x for i, x in enumerate(tensors)]
     mask = [x.requires_grad for x in tensors]
     handle = info.handle
     if (
