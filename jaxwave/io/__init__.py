@@ -1,9 +1,17 @@
 """Files: measured stacks come in with the provenance of every number, results go out atomically.
 
+Levels that phase devices show, and their tables of phases, are read and written too.
+
 Lengths are converted at this border: inside jaxwave they are micrometers. Nothing is ever
 unpickled, and what a header claims is checked against the file before memory is taken for it.
 """
 
+from jaxwave.io.levels import (
+    read_levels,
+    read_phase_table,
+    write_levels,
+    write_phase_table,
+)
 from jaxwave.io.reader import read_stack
 from jaxwave.io.results import load_arrays, save_arrays, write_json, write_result
 from jaxwave.io.stack import Stack
@@ -12,9 +20,13 @@ from jaxwave.io.writer import write_stack
 __all__ = [
     "Stack",
     "load_arrays",
+    "read_levels",
+    "read_phase_table",
     "read_stack",
     "save_arrays",
     "write_json",
+    "write_levels",
+    "write_phase_table",
     "write_result",
     "write_stack",
 ]
