@@ -115,7 +115,9 @@ def test_settings_of_the_user_open_no_door(tmp_path, capsys):
     words = ["calibrate", "--config", str(job), "-o", str(tmp_path)]
     for run in (words, ["resume", str(tmp_path)]):
         assert main(run) == 2
-        assert "was not written by this calibration" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "was not written by this calibration" in said
+        assert ("--force" in said) == (run[0] == "calibrate"), "resume has no such flag"
         assert not (tmp_path / "beads.csv").exists()
     assert (tmp_path / "result.json").read_text() == "precious"
     (tmp_path / "result.json").unlink()
@@ -155,6 +157,27 @@ def test_a_picture_of_somebody_else_stays(tmp_path, capsys):
     assert main(words) == 1 and outputs.is_our_picture(picture)
     old = picture.stat().st_mtime_ns
     assert main(words) == 1 and picture.stat().st_mtime_ns > old, "our own is drawn again"
+
+
+def test_a_folder_that_was_removed_meanwhile_is_told(tmp_path, capsys):
+    given = {"files": ["/d/a.tif"], "out": str(tmp_path / "gone"), "na": 0.8, "wavelength": 0.5}
+    settings = gather(options.CALIBRATE, given)
+    command._make_again(settings)
+    assert "gone' was removed while the fit was running" in capsys.readouterr().err
+    again = gather(options.CALIBRATE, {}, str(tmp_path / "gone" / "job.toml"))
+    assert again.values == settings.values
+    command._make_again(settings)
+    assert not capsys.readouterr().err, "it is there"
+
+
+def test_a_report_believes_no_table_of_somebody_else(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a").mkdir()
+    for place in ("a/calibration.npz", "beads.csv", "report.html", "result.json"):
+        (tmp_path / place).write_text("precious")
+    monkeypatch.setattr(command.batch, "page_of", lambda folder: folder / "report.html")
+    assert main(["report", str(tmp_path)]) == 0
+    for place in ("beads.csv", "report.html", "result.json"):
+        assert (tmp_path / place).read_text() == "precious"
 
 
 def test_resume_goes_on_with_beads_that_would_be_rejected(tmp_path, capsys, monkeypatch):

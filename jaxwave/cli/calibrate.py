@@ -105,7 +105,8 @@ def resume(arguments: argparse.Namespace) -> int:
     """Goes on with the beads that are not done."""
     folder, settings = Path(arguments.folder), arguments.settings
     reads = inputs(options.CALIBRATE, settings.values)
-    outputs.claim(folder, [folder], reads, force=False, own=True)
+    fix = f"Move it away, or take another folder: jaxwave calibrate --config {folder / JOB} -o ..."
+    outputs.claim(folder, [folder], reads, force=False, own=True, fix=fix)
     report.prepare(folder)
     with RunFolder(folder) as run:
         rows, tasks = _find(settings, folder)

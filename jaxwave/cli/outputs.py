@@ -79,6 +79,7 @@ def claim(
     *,
     force: bool,
     own: bool = False,
+    fix: str = "Choose another folder with -o. (--force replaces it.)",
 ) -> None:
     """Requires that results may be written to the places, which lie in one result folder.
 
@@ -88,8 +89,8 @@ def claim(
         inputs: Files that are read.
         force: True lets foreign files be replaced, inputs never.
         own: True where the settings are read from the folder's own file, which stays as it is.
+        fix: What to do about a foreign file.
     """
-    fix = "Choose another folder with -o."
     inputs = list(inputs)
     ours = is_ours(folder)
     for place in places:
@@ -97,13 +98,12 @@ def claim(
             path = place / name
             if not path.exists():
                 continue
-            spare(path, inputs, fix)
+            spare(path, inputs, "Choose another folder with -o.")
             known = ours and (place == folder or is_result_of_a_bead(place))
             known = is_our_job(path) if name == JOB else known
             if not known and not force and not _may_stay(path, ours):
                 raise UsageError(
-                    f"{str(path)!r} is there already and was not written by this calibration. "
-                    f"{fix} (--force replaces it.)"
+                    f"{str(path)!r} is there already and was not written by this calibration. {fix}"
                 )
 
 
