@@ -24,8 +24,10 @@ def _numbers(where: str, field: Any, **values: Any) -> dict[str, Array]:
         value = _check.length(where, name, value)
         free = name in ("y", "x", "angle", "vertices")
         (_check.finite if free else _check.positive)(where, name, value, unit=unit)
-        pair = grid.spacing_pair if name == "size" else numerics.number
-        found[name] = pair(value, field.real_dtype)
+        if name == "size":
+            found[name] = grid.pair(where, name, value, field.real_dtype)
+        else:
+            found[name] = numerics.number(value, field.real_dtype)
     return found
 
 

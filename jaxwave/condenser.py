@@ -184,7 +184,7 @@ _image = numerics.program("batch")(_sum_of_images)
 
 def _transfer(point, shape, pupil, pair, wavelength, na, n, z):  # type: ignore[no-untyped-def]
     """The pupil over the frequencies of the sample, seen from one direction of light."""
-    fy, fx = grid.frequencies(shape, pair)
+    fy, fx = grid.sample_frequencies(shape, pair)
     fy, fx = fy + point[0] / wavelength, fx + point[1] / wavelength
     step = 1 / (pair * np.asarray(shape, pair.dtype))
     stop = grid.disk_coverage(

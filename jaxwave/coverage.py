@@ -60,7 +60,7 @@ def polygon_coverage(shape: tuple[int, int], spacing: Array, vertices: Array) ->
 
 
 def _polygon_coverage(shape: tuple[int, int], spacing: Array, vertices: Array) -> Array:
-    rows, columns = grid.coordinates(shape, spacing)
+    rows, columns = grid.sample_coordinates(shape, spacing)
     low, size = (rows - spacing[0] / 2, columns - spacing[1] / 2), (spacing[0], spacing[1])
     following = jnp.roll(vertices, -1, axis=0)
 
@@ -95,7 +95,7 @@ def ring_coverage(
     next to a sample can cut it if rings are wider than samples, so four disks are looked at for
     every sample, whatever their number; those beyond are counted.
     """
-    rows, columns = grid.coordinates(shape, spacing)
+    rows, columns = grid.sample_coordinates(shape, spacing)
     y, x, linear, quadratic = (a[..., None, None] for a in (y, x, *squares))
     rows, columns = rows - y, columns - x
     ratio = quadratic / linear

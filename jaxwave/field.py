@@ -92,22 +92,22 @@ class Field:
     @property
     def y(self) -> Array:
         """Coordinates of the rows, ``(..., ny, 1)`` [µm]."""
-        return grid.coordinates(self.shape, self.spacing)[0]
+        return grid.sample_coordinates(self.shape, self.spacing)[0]
 
     @property
     def x(self) -> Array:
         """Coordinates of the columns, ``(..., 1, nx)`` [µm]."""
-        return grid.coordinates(self.shape, self.spacing)[1]
+        return grid.sample_coordinates(self.shape, self.spacing)[1]
 
     @property
     def fy(self) -> Array:
         """Spatial frequencies of the rows, centered, ``(..., ny, 1)`` [1/µm]."""
-        return grid.frequencies(self.shape, self.spacing)[0]
+        return grid.sample_frequencies(self.shape, self.spacing)[0]
 
     @property
     def fx(self) -> Array:
         """Spatial frequencies of the columns, centered, ``(..., 1, nx)`` [1/µm]."""
-        return grid.frequencies(self.shape, self.spacing)[1]
+        return grid.sample_frequencies(self.shape, self.spacing)[1]
 
     @property
     def extent(self) -> Array:

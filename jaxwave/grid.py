@@ -13,9 +13,12 @@ def indices(n: int) -> np.ndarray:
     return np.arange(n) - n // 2
 
 
-def spacing_pair(spacing: ArrayLike | str, dtype: jnp.dtype | None = None) -> Array:
-    """Turns one number or (dy, dx) into an array ``(..., 2)``; a known one is a numpy array."""
-    value = _check.length("spacing", "spacing", spacing)
+def pair(where: str, name: str, value: ArrayLike | str, dtype: jnp.dtype | None = None) -> Array:
+    """Turns one number or (dy, dx) into an array ``(..., 2)``; a known one is a numpy array.
+
+    The name tells which lengths are refused as metres or nanometres.
+    """
+    value = _check.length(where, name, value)
     if dtype is None:
         known = isinstance(value, Array) and jnp.issubdtype(value.dtype, jnp.floating)
         dtype = value.dtype if known else jnp.result_type(float)
@@ -24,10 +27,15 @@ def spacing_pair(spacing: ArrayLike | str, dtype: jnp.dtype | None = None) -> Ar
         return (np if isinstance(array, np.ndarray) else jnp).stack([array, array])
     if array.shape[-1] != 2:
         raise ValueError(
-            f"spacing: `spacing` must be one number or (..., 2) as (dy, dx) [µm], got the shape "
-            f"{array.shape}. For one number per batch entry pass spacing[..., None] * ones(2)."
+            f"{where}: `{name}` must be one number or (..., 2) as (dy, dx), got the shape "
+            f"{array.shape}. For one number per batch entry pass {name}[..., None] * ones(2)."
         )
     return array
+
+
+def spacing_pair(spacing: ArrayLike | str, dtype: jnp.dtype | None = None) -> Array:
+    """:func:`pair` of a grid's spacing."""
+    return pair("spacing", "spacing", spacing, dtype)
 
 
 def coordinates(shape: tuple[int, int], spacing: ArrayLike) -> tuple[Array, Array]:
@@ -55,11 +63,12 @@ def coordinates(shape: tuple[int, int], spacing: ArrayLike) -> tuple[Array, Arra
     References:
         A. V. Oppenheim and R. W. Schafer, *Discrete-Time Signal Processing*, Ch. 8.
     """
-    return _coordinates(_check.grid_shape("coordinates", shape), spacing_pair(spacing))
+    return sample_coordinates(_check.grid_shape("coordinates", shape), spacing_pair(spacing))
 
 
 @numerics.program("shape")
-def _coordinates(shape: tuple[int, int], pair: Array) -> tuple[Array, Array]:
+def sample_coordinates(shape: tuple[int, int], pair: Array) -> tuple[Array, Array]:
+    """:func:`coordinates` for a pair that was checked, whatever its unit."""
     ny, nx = shape
     y = indices(ny).astype(pair.dtype)[:, None] * pair[..., 0, None, None]
     x = indices(nx).astype(pair.dtype) * pair[..., 1, None, None]
@@ -94,11 +103,16 @@ def frequencies(
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.4 (sampling theory).
     """
-    return _frequencies(_check.grid_shape("frequencies", shape), spacing_pair(spacing), centered)
+    return sample_frequencies(
+        _check.grid_shape("frequencies", shape), spacing_pair(spacing), centered
+    )
 
 
 @numerics.program("shape", "centered")
-def _frequencies(shape: tuple[int, int], pair: Array, centered: bool) -> tuple[Array, Array]:
+def sample_frequencies(
+    shape: tuple[int, int], pair: Array, centered: bool = True
+) -> tuple[Array, Array]:
+    """:func:`frequencies` for a pair that was checked, whatever its unit."""
     ny, nx = shape
     order = (lambda a: a) if centered else np.fft.ifftshift
     fy = order(indices(ny)).astype(pair.dtype)[:, None] / (ny * pair[..., 0, None, None])
@@ -135,7 +149,7 @@ def disk_coverage(
     chord. A share is wrong by at most about sample / (16 radius), where the arc clips a corner; the
     area of the disk is right to second order. Differentiable in everything.
     """
-    rows, columns = coordinates(shape, spacing)
+    rows, columns = sample_coordinates(shape, spacing)
     radius, y, x = (jnp.asarray(a, rows.dtype)[..., None, None] for a in (radius, y, x))
     return disk_share(rows - y, columns - x, spacing, radius)
 

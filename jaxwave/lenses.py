@@ -158,8 +158,9 @@ def lens(
     field, (f, front, back, n) = with_parameters(where, field, f=f, front=front, back=back, n=n)
     a, d = 1 - back / f, 1 - front / f
     b = front + back * d
-    if spacing is None and shape is None:
+    if spacing is None and (shape is None or inverse):
         _check_no_image(where, b, front, back)
+    if spacing is None and shape is None:
         return collins.single_transform(field, (a, b, d), n, inverse)
     view = collins.window(where, field, spacing, shape, None, None)
     assert view is not None

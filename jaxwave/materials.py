@@ -264,6 +264,10 @@ def material(name: str) -> Material:
     References:
         The ``source`` of every :class:`Material`.
     """
+    return _find(name)
+
+
+def _find(name: str) -> Material:
     found = _BY_NAME.get(str(name).casefold())
     if found is not None:
         return found
@@ -317,7 +321,7 @@ def refractive_index(
     """
     where = "refractive_index"
     if not isinstance(material, Material):
-        material = _BY_NAME.get(str(material).casefold()) or globals()["material"](material)
+        material = _find(material)
     if material.formula not in _FORMULAS:
         _check.choice(where, "formula", material.formula, _FORMULAS)
     wavelength = _check.wavelength(where, wavelength)
@@ -359,7 +363,8 @@ def _inside(where: str, of: Material, name: str, value: Any, limits: Any, unit: 
         return
     _check.finite(where, name, value, unit=unit)
     array, (low, high) = np.asarray(value, np.float64), limits
-    bad = (array < low * (1 - 1e-6) - 1e-9) | (array > high * (1 + 1e-6) + 1e-9)
+    hair = 1e-6 * np.abs(array) + 1e-9  # rounding
+    bad = (array < low - hair) | (array > high + hair)
     if np.any(bad):
         raise ValueError(
             f"{where}: `{name}` of {of.name!r} must be from {low:g} to {high:g} {unit}, got "

@@ -85,7 +85,7 @@ def microlens_array(
     """
     where = "microlens_array"
     _check.is_field(where, field, Field)
-    f, pitch, centers = check_array(where, f, pitch, layout, centers, lenslet, diameter)
+    f, pitch, centers, diameter = check_array(where, f, pitch, layout, centers, lenslet, diameter)
     y, x = _check.length(where, "y", y), _check.length(where, "x", x)
     for name, value in (("y", y), ("x", x), ("phi", phi), ("gap", gap)):
         _check.finite(where, name, value)
@@ -111,7 +111,7 @@ def microlens_array(
 
 
 def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: ignore[no-untyped-def]
-    """Checks how an array is described; returns focal lengths, pitch and centers as numbers."""
+    """Checks how an array is described; returns f, pitch, centers and diameter in µm."""
     f = _check.length(where, "f", f)
     _check.finite(where, "f", f, unit="µm")
     _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lenses.")
@@ -122,10 +122,10 @@ def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: i
     if (pitch is None) == (centers is None):
         raise ValueError(f"{where}: needs either `pitch` or `centers`. Pass one of them.")
     if diameter is not None:
-        _check.positive(where, "diameter", _check.length(where, "diameter", diameter), unit="µm")
+        diameter = _check.length(where, "diameter", diameter)
+        _check.positive(where, "diameter", diameter, unit="µm")
         if lenslet == "full":
             raise ValueError(f"{where}: `diameter` belongs to lenslet='round', got 'full'.")
-        diameter = _check.length(where, "diameter", diameter)
     if centers is not None:
         if np.ndim(centers) != 2 or np.shape(centers)[-1] != 2 or not np.shape(centers)[0]:
             raise ValueError(
@@ -134,7 +134,7 @@ def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: i
         _check.finite(where, "centers", centers, unit="µm")
         if lenslet == "round" and diameter is None:
             raise ValueError(f"{where}: `diameter` is needed for round lenslets at `centers`.")
-        return f, None, centers
+        return f, None, centers, diameter
     pitch = _check.length(where, "pitch", pitch)
     _check.positive(where, "pitch", pitch, unit="µm")
     if np.shape(pitch) not in ((), (2,)) or (np.ndim(pitch) and layout == "hexagonal"):
@@ -142,7 +142,7 @@ def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: i
             f"{where}: `pitch` must be one number, or (2,) as (y, x) for a square layout, got the "
             f"shape {np.shape(pitch)} for {layout!r}."
         )
-    return f, pitch, None
+    return f, pitch, None, diameter
 
 
 def _warn_lenslets(where, field, f, n, pitch, diameter):  # type: ignore[no-untyped-def]

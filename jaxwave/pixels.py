@@ -44,7 +44,7 @@ def lattice(
     if angle is not None:
         _check.finite(where, "angle", angle, unit="rad")
         angle = numerics.number(angle, dtype)
-    return Lattice(grid.spacing_pair(pitch, dtype), at[0], at[1], angle)
+    return Lattice(grid.pair(where, "pitch", pitch, dtype), at[0], at[1], angle)
 
 
 def tilted(where: str, spacing: Array, at: Lattice, tilt: ArrayLike) -> tuple[Array, Lattice]:

@@ -80,7 +80,10 @@ def pixel_integrate(
     _check.positive(where, "pitch", _check.length(where, "pitch", pitch), unit="µm")
     shape = _check.grid_shape(where, shape)
     kind = jnp.result_type(image, jnp.float32)
-    samples, pixels = (grid.spacing_pair(p, kind) for p in (spacing, pitch))
+    samples, pixels = (
+        grid.pair(where, name, value, kind)
+        for name, value in (("spacing", spacing), ("pitch", pitch))
+    )
     return _integrate(image, samples, pixels, _fill(where, fill_factor), shape)
 
 
@@ -139,7 +142,7 @@ def pixel_otf(
     where = "pixel_otf"
     fy, fx = _check.real_array(where, "fy", fy), _check.real_array(where, "fx", fx)
     _check.positive(where, "pitch", _check.length(where, "pitch", pitch), unit="µm")
-    return _pixel_transfer(fy, fx, grid.spacing_pair(pitch), _fill(where, fill_factor))
+    return _pixel_transfer(fy, fx, grid.pair(where, "pitch", pitch), _fill(where, fill_factor))
 
 
 @numerics.program()

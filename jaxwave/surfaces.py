@@ -306,7 +306,9 @@ def asphere_sag(
     radius = _check.length(where, "radius", radius)
     _check.finite(where, "radius", radius, unit="µm")
     _check.nonzero(where, "radius", radius, unit="µm", fix="A plane has no radius: leave it out.")
-    _check.finite(where, "conic", conic)
+    _check_shape(where, conic, coefficients)
+    for name, value in (("y", y), ("x", x)):
+        _check.finite_array(where, name, value)
     y, x = (_check.real_array(where, k, v) for k, v in (("y", y), ("x", x)))
     square = y**2 + x**2
     radius = jnp.asarray(radius, square.dtype)
@@ -317,6 +319,12 @@ def asphere_sag(
     for j, a in enumerate(coefficients):
         sag = sag + jnp.asarray(a, square.dtype) * square ** (j + 2)
     return sag
+
+
+def _check_shape(where: str, conic: ArrayLike, coefficients: Sequence[ArrayLike]) -> None:
+    _check.finite(where, "conic", conic)
+    for j, a in enumerate(coefficients):
+        _check.finite(where, f"coefficients[{j}]", a)
 
 
 def refracting_surface(
@@ -368,6 +376,7 @@ def refracting_surface(
     _check.positive(where, "n_behind", n_behind)
     radius = _check.length(where, "radius", radius)
     names = dict(radius=radius, n_before=n_before, n_behind=n_behind, conic=conic)
+    _check_shape(where, conic, coefficients)
     _check.finite(where, "radius", radius, unit="µm")
     _check.nonzero(where, "radius", radius, unit="µm", fix="A plane refracts nothing here.")
     field, (radius, before, behind, conic) = with_parameters(where, field, **names)
@@ -383,6 +392,7 @@ def _sags(
 ) -> Array:
     y, x = grid.coordinates(shape, spacing)
     radius, conic = radius[..., None, None], conic[..., None, None]
+    coefficients = tuple(jnp.asarray(a)[..., None, None] for a in coefficients)
     return asphere_sag(y, x, radius, conic=conic, coefficients=coefficients)
 
 

@@ -339,3 +339,32 @@ def test_errors():
     ):
         with pytest.warns(jw.JaxwaveWarning, match=f"local frequency of {part} below"):
             call()
+
+
+def test_lenslets_take_lengths_as_texts():
+    wave = jw.plane_wave((12, 12), spacing=2.0, wavelength=0.5)
+    kind = dict(lenslet="round", layout="hexagonal")
+    text = jw.microlens_array(wave, "2 mm", pitch="20 um", diameter="18 um", **kind)
+    plain = jw.microlens_array(wave, 2000.0, pitch=20.0, diameter=18.0, **kind)
+    np.testing.assert_array_equal(text.u, plain.u)
+
+
+def test_surfaces_of_a_batch_of_coefficients():
+    wave = jw.plane_wave((6, 5), spacing=1.0, wavelength=0.5)
+    kind = dict(n_before=1.0, n_behind=1.5)
+    fourth = np.array([1e-6, -3e-6])
+    both = jw.refracting_surface(wave, 1000.0, coefficients=[fourth], **kind)
+    assert both.batch_shape == (2,)
+    for k in (0, 1):
+        one = jw.refracting_surface(wave, 1000.0, coefficients=[fourth[k]], **kind)
+        np.testing.assert_allclose(both.u[k], one.u, atol=1e-6)
+    for changed, name in (
+        ({"conic": np.nan}, "conic"),
+        ({"coefficients": [0.0, np.inf]}, r"coefficients\[1\]"),
+    ):
+        with pytest.raises(ValueError, match=f"refracting_surface: `{name}` must be finite"):
+            jw.refracting_surface(wave, 1000.0, **kind, **changed)
+        with pytest.raises(ValueError, match=f"asphere_sag: `{name}` must be finite"):
+            jw.asphere_sag(0.0, 1.0, 1000.0, **changed)
+    with pytest.raises(ValueError, match="asphere_sag: `y` must be finite"):
+        jw.asphere_sag(np.nan, 1.0, 1000.0)

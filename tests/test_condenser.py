@@ -185,3 +185,11 @@ def test_mistakes_are_named():
         jw.illumination_points(0.3, side="rigt")
     with pytest.warns(jw.JaxwaveWarning, match="Use a spacing of at most"):
         jw.koehler_image(np.ones((4, 4)), [[0.0, 0.0, 1.0]], spacing=1.0, wavelength=0.5, na=0.4)
+
+
+def test_a_pupil_over_a_window_of_centimeters():
+    kind = dict(spacing=2000.0, wavelength=0.5, na=6e-5)
+    light = [[0.0, 0.0, 1.0]]
+    plain = jw.koehler_image(np.ones((8, 8)), light, **kind)
+    ones = jw.koehler_image(np.ones((8, 8)), light, pupil=lambda y, x: 1 + 0 * (y + x), **kind)
+    np.testing.assert_allclose(ones, plain, rtol=1e-6)

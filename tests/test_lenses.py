@@ -182,3 +182,12 @@ def test_errors():
         with pytest.raises(ValueError, match=f"{name}: the batch axes must broadcast"):
             function(jw.stack([field, field]), np.ones(3))
     assert jax.jit(lambda f: jw.ff_lens(field, f).power)(-1.0) is not None  # traced: not checked
+
+
+def test_the_way_back_from_an_image_needs_a_spacing():
+    image = jw.plane_wave((8, 8), spacing=1.0, wavelength=0.5)
+    planes = dict(front=1500.0, back=3000.0, inverse=True)
+    for shape in (None, (8, 8)):
+        with pytest.raises(ValueError, match="lens: `spacing` is needed for an image"):
+            jw.lens(image, 1000.0, shape=shape, **planes)
+    assert np.all(np.isfinite(jw.lens(image, 1000.0, shape=(8, 8), spacing=0.5, **planes).u))

@@ -111,3 +111,11 @@ def test_every_material_is_named_and_sourced():
         of = jw.material(name.upper())
         n = jw.refractive_index(name, np.linspace(*of.limits, 7))
         assert np.all(n >= 1) and np.all(np.diff(n) < 1e-6) and of.source
+
+
+def test_the_limits_themselves_are_inside():
+    for name in jw.materials():
+        of = jw.material(name)
+        if of.thermal is not None or name == "water":
+            for temperature in of.range:  # -40 °C is one
+                assert np.isfinite(jw.refractive_index(of, of.limits[0], temperature=temperature))

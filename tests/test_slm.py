@@ -276,3 +276,16 @@ def test_wrong_kinds():
         jw.slm(window(4, 1.0), 1j * np.ones((2, 2)), pitch=1.0)
     a = jw.slm(window(4, 1.0), np.ones((2, 2)), pitch="2 um", y="0.5 um")
     np.testing.assert_array_equal(a.u, jw.slm(window(4, 1.0), np.ones((2, 2)), pitch=2.0, y=0.5).u)
+
+
+def test_a_tilt_is_an_angle_and_of_equal_levels_the_lowest_is_written():
+    field = window(4, 1.0)
+    flat = jw.slm(field, np.ones((4, 4)), pitch=1.0)
+    for tilt in (5e-5, (0.0, 2e-5)):  # a small angle is no length in metres
+        got = jw.slm(field, np.ones((4, 4)), pitch=1.0, tilt=tilt)
+        np.testing.assert_allclose(got.u, flat.u, atol=1e-4)
+    with pytest.raises(ValueError, match=r"slm: `tilt` must be between -1\.57 and 1\.57, got 1\.6"):
+        jw.slm(field, np.ones((4, 4)), pitch=1.0, tilt=(0.0, 1.6))
+    table = [0.0, 1.0, 1.0, 3.0]
+    got = jw.levels_for_phase([[0.9, 1.0, 1.2, 2.9]], table)
+    assert got.tolist() == [[1, 1, 1, 3]]
