@@ -135,6 +135,7 @@ def annular_aperture(
     p = _numbers(where, field, inner=inner, outer=outer, y=y, x=x)
     check_radii(where, p["inner"], p["outer"])
     _batches(where, field, p)
+    sampling.warn_outside(where, field, p["y"], p["x"], p["outer"])
     return _stop(field, p, _ring)
 
 

@@ -108,8 +108,8 @@ def _checked_beam(where: str, shape: Any, *grid: Any, waist: Any, **numbers: Any
     _check_beam(where, numbers["n"], numbers["power"])
     result = checked(where, shape, *grid, waist_y=waist_y, waist_x=waist_x, **numbers)
     shape, pair, wavelength, *rest = result
-    for waist_of_axis in rest[:2]:
-        _warn_beam(where, shape, pair, (waist_of_axis, rest[2], wavelength, rest[3]))
+    waist_y, waist_x, z, n, _, _, ky, kx, _ = rest
+    _warn_beam(where, shape, pair, (waist_y, waist_x, z, wavelength, n, ky, kx))
     return result
 
 
@@ -117,7 +117,8 @@ def _warn_beam(where: str, shape: tuple[int, int], pair: Array, numbers: Sequenc
     """Warns, where known, of a beam that is not paraxial, leaves its window or lacks samples."""
     if not _check.is_concrete(pair, *numbers):
         return
-    waist, z, wavelength, n = (np.asarray(a, np.float64) for a in numbers)
+    waist_y, waist_x, z, wavelength, n, *k = (np.asarray(a, np.float64) for a in numbers)
+    waist = np.stack(np.broadcast_arrays(waist_y, waist_x))
     divergence = wavelength / (np.pi * n * waist)
     if np.any(divergence > 0.5):
         _check.warn(
@@ -127,7 +128,9 @@ def _warn_beam(where: str, shape: tuple[int, int], pair: Array, numbers: Sequenc
             "focus a beam with psf.high_na_ff_lens.",
         )
     radius = waist * np.hypot(1, z * divergence / waist)
-    sampling.warn_beam(where, shape, pair, radius, 1 / (np.pi * waist))
+    tilt = [a / numerics.TAU for a in k]
+    sampling.warn_travel(where, k, wavelength, n)
+    sampling.warn_beam(where, shape, pair, tuple(radius), tuple(1 / (np.pi * waist)), tilt)
 
 
 # -- coherent beams ------------------------------------------------------------------------
@@ -371,7 +374,8 @@ def laguerre_gauss_beam(
     _check_beam(where, n, power)
     numbers = dict(waist=waist, z=z, n=n, y=y, x=x, ky=ky, kx=kx, power=power)
     shape, pair, wave, *rest = checked(where, shape, spacing, wavelength, dtype, **numbers)
-    _warn_beam(where, shape, pair, (rest[0], rest[1], wave, rest[2]))
+    waist, z, n, _, _, ky, kx, _ = rest
+    _warn_beam(where, shape, pair, (waist, waist, z, wave, n, ky, kx))
     return _laguerre_gauss(shape, radial, charge, pair, wave, *rest)
 
 
@@ -455,5 +459,8 @@ def bessel_beam(
     if waist is not None:
         numbers["waist"] = _check.length(where, "waist", waist)
         _check.positive(where, "waist", numbers["waist"], unit="µm")
-    shape, *parameters = checked(where, shape, spacing, wavelength, dtype, **numbers)
-    return _bessel_beam(shape, charge, *parameters)
+    shape, pair, wave, *values = checked(where, shape, spacing, wavelength, dtype, **numbers)
+    if _check.is_concrete(values[0]):
+        rings = np.asarray(values[0], np.float64) / numerics.TAU
+        sampling.warn_frequency(where, "the rings", shape, pair, (rings, rings))
+    return _bessel_beam(shape, charge, pair, wave, *values)

@@ -397,7 +397,8 @@ def choose_propagator(
             return Choice("angular_spectrum", text.format("within"))
         return Choice("rayleigh_sommerfeld", text.format("beyond"))
     assert view is not None
-    wide = np.any(np.asarray(view.spacing) * view.shape > old * (np.add(field.shape, view.shape)))
+    reach = propagation.window_reach(field.shape, view.shape)
+    wide = np.any(np.asarray(view.spacing) * view.shape > old * np.asarray(reach))
     if far <= limit and not wide:
         return Choice("angular_spectrum", text.format("within") + ", and the window is not wide")
     reason = text.format("within") + ", but the window is wide"

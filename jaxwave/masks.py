@@ -276,7 +276,23 @@ def cubic_mask(
     _check.finite(where, "opd", opd, unit="µm")
     _check.positive(where, "radius", radius, unit="µm")
     p = _frame(where, field, angle=angle, y=y, x=x, opd=opd, radius=radius)
+    _warn_cubic(where, field, p)
     return _cubic(field, p)
+
+
+def _warn_cubic(where: str, field: Field, p: dict[str, Array]) -> None:
+    """Warns of a path that is too steep for the samples where the field has light."""
+    if not _check.is_concrete(field.u, field.wavelength, *p.values()):
+        return
+    if (reach := sampling.lit_half_widths(field)) is None:
+        return
+    angle, y, x, opd, radius = (np.asarray(a, np.float64) for a in p.values())
+    tall, wide = (np.max(r) + np.abs(c) for r, c in zip(reach, (y, x), strict=True))
+    cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
+    v, u = (cos * tall + sin * wide) ** 2, (sin * tall + cos * wide) ** 2
+    rate = 3 * np.abs(opd) / radius**3 / np.min(np.asarray(field.wavelength, np.float64))
+    steep = rate * (cos * v + sin * u), rate * (sin * v + cos * u)
+    sampling.warn_frequency(where, "the path", field.shape, field.spacing, steep)
 
 
 @numerics.program()

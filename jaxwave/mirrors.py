@@ -5,7 +5,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid, numerics
+from jaxwave import _check, grid, numerics, sampling
 from jaxwave.field import AnyField, Field
 from jaxwave.masks import opd_mask
 
@@ -64,18 +64,22 @@ def deformable_mirror(
     _check.broadcast(where, field=field.batch_shape, **shapes)
     if stroke is not None:
         stroke = numerics.number(stroke, field.real_dtype)
-    return _reflected(field, commands, influence, stroke)
+    reflected, path = _reflected(field, commands, influence, stroke)
+    if _check.is_concrete(field.u, field.wavelength, path):
+        waves = np.asarray(path) / np.min(np.asarray(field.wavelength))
+        sampling.warn_slope(where, field, "the path", waves)
+    return reflected
 
 
 @numerics.program()
 def _reflected(
     field: AnyField, commands: Array, influence: Array, stroke: Array | None
-) -> AnyField:
+) -> tuple[AnyField, Array]:
     commands, influence = (a.astype(field.real_dtype) for a in (commands, influence))
     if stroke is not None:
         commands = jnp.clip(commands, -stroke, stroke)
     path = jnp.einsum("...k,...kyx->...yx", commands, influence, precision="highest")
-    return opd_mask(field, path)
+    return opd_mask(field, path), path
 
 
 def check_mirror(

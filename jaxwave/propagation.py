@@ -7,6 +7,7 @@ negative distance propagates back.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,12 +45,13 @@ def angular_spectrum(
     directions, so backward propagation never gains power. The field is padded with darkness to
     twice its size; waves so steep that this window undersamples their phase are removed
     (band limit :math:`2\Delta f_x |z f_x| \le w`). With ``spacing``, ``shape`` or a place (y, x)
-    the field is evaluated in that window, for the light that reaches it: the padding is as wide
-    as both windows, :math:`(N + M)\Delta x`, the band limit lies about the waves toward the
-    window, and what lies farther out is dark (:func:`~jaxwave.far.scalable_angular_spectrum` has
-    room for wide windows). A warning tells when the window lets hardly any
-    wave through; to see how much light is lost compare ``field.power`` before and after, or
-    ask :func:`~jaxwave.sampling.propagation_sampling` first.
+    the field is evaluated in that window, for the light that reaches it: the period is as wide
+    as both windows, :math:`(N + M)\Delta x`, or :math:`(2N + 2M)\Delta x` for samples coarser
+    than the field's, and the band limit lies about the waves toward the window. A window shows at
+    most :math:`(N + 2M)\Delta x`; farther out it is dark, and a warning tells
+    (:func:`~jaxwave.far.scalable_angular_spectrum` has room for wide windows). A warning also
+    tells when the window lets hardly any wave through; to see how much light is lost compare
+    ``field.power`` before and after, or ask :func:`~jaxwave.sampling.propagation_sampling` first.
 
     Args:
         field: The field at the input plane, ``(..., y, x)`` or ``(..., 3, y, x)``.
@@ -258,45 +260,71 @@ def _to_window(where: str, field: AnyField, z: ArrayLike, n: ArrayLike, view: Wi
     blank = jnp.zeros(pair.shape[:-1], field.real_dtype)
     field, (z, n, y, x, _) = with_parameters(where, field, z=z, n=n, y=view.y, x=view.x, s=blank)
     pair = jnp.broadcast_to(pair, (*field.batch_shape, 2))
-    period = field.spacing * np.asarray(_window_size(field.shape, view.shape), field.real_dtype)
-    what = "the propagator's period (scalable_angular_spectrum reaches farther)"
-    sampling.warn_window(where, what, view.shape, pair, (period[..., 0], period[..., 1]))
-    return _window_filter(view.shape, zoomed, field, z, n, pair, jnp.stack([y, x], axis=-1))
+    reach = field.spacing * np.asarray(window_reach(field.shape, view.shape), field.real_dtype)
+    fix = "scalable_angular_spectrum, which reaches farther"
+    what = "the propagator's reach"
+    sampling.warn_window(where, what, view.shape, pair, (reach[..., 0], reach[..., 1]), fix)
+    fine = None if zoomed else True
+    if zoomed and _check.is_concrete(pair, field.spacing):
+        fine = bool(_is_fine(np, pair, field.spacing, view.shape))
+    return _window_filter(view.shape, zoomed, fine, field, z, n, pair, jnp.stack([y, x], axis=-1))
 
 
-def _window_size(shape: tuple[int, int], new: tuple[int, int]) -> tuple[int, int]:
-    return fast_len(shape[0] + new[0]), fast_len(shape[1] + new[1])
+def _is_fine(xp: Any, new: Array, old: Array, shape: tuple[int, int]) -> Array:
+    """Whether a window lies within as many samples of the input as it has of its own."""
+    return xp.all(xp.asarray(new) <= xp.asarray(old) * (1 + 1e-3 / max(shape)))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+def window_reach(shape: tuple[int, int], new: tuple[int, int]) -> tuple[int, int]:
+    """The widest window that is computed, in samples of the input."""
+    return shape[0] + 2 * new[0], shape[1] + 2 * new[1]
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _window_filter(
     shape: tuple[int, int],
     zoomed: bool,
+    fine: bool | None,
     field: AnyField,
     z: Array,
     n: Array,
     spacing: Array,
     place: Array,
 ) -> AnyField:
-    """Spectrum, transfer function of the waves that reach the window, and the window's samples."""
-    size = py, px = _window_size(field.shape, shape)
+    """Spectrum, transfer function of the waves that reach the window, and the window's samples.
 
-    def back(u: Array, axis: int, old: Array, new: Array, at: Array) -> Array:
+    A period of N + R samples shows no light twice in a window as wide as R samples of the input. A
+    window coarser than the input needs more of them; how many is the same whatever its spacing, so
+    that another one compiles nothing. ``fine`` tells which, None where the spacing is traced.
+    """
+    wide = window_reach(field.shape, shape)
+
+    def back(
+        u: Array, size: tuple[int, int], axis: int, old: Array, new: Array, at: Array
+    ) -> Array:
         """Inverse transform along the last axis to the samples of the window."""
         count, total = shape[axis], size[axis]
         if not zoomed:
             turns = shift_turns((total, field.shape[axis] // 2 - count // 2), old, at)
             return jnp.fft.ifft(u * cis(turns))[..., :count]
         turns = _zoom_turns((total, field.shape[axis] // 2, count), old, new, at)
-        far = jnp.abs(grid.indices(count).astype(new.dtype) * new) > 0.5 * total * old
+        held = 0.5 * (total - field.shape[axis]) * old
+        far = jnp.abs(grid.indices(count).astype(new.dtype) * new) > held
         return fourier.contract(u, jnp.where(far, 0, cis(turns) / total))
 
-    def one(u: Array, *numbers: Array) -> Array:
+    def reaching(reach: tuple[int, int], u: Array, *numbers: Array) -> Array:
         z, wavelength, n, old, new, at = numbers
+        size = py, px = tuple(fast_len(a + b) for a, b in zip(field.shape, reach, strict=True))
         spectrum = jnp.fft.fft(jnp.swapaxes(jnp.fft.fft(u, px), -1, -2), py)
         parameters = (z, wavelength, n, old[0], old[1])
-        u = back(spectrum * exact_transfer(size, parameters, at), 0, old[0], new[0], at[0])
-        return back(jnp.swapaxes(u, -1, -2), 1, old[1], new[1], at[1])
+        u = back(spectrum * exact_transfer(size, parameters, at), size, 0, old[0], new[0], at[0])
+        return back(jnp.swapaxes(u, -1, -2), size, 1, old[1], new[1], at[1])
+
+    def one(u: Array, *numbers: Array) -> Array:
+        ways = partial(reaching, shape), partial(reaching, wide)
+        if fine is not None:
+            return ways[0 if fine else 1](u, *numbers)
+        return lax.cond(_is_fine(jnp, numbers[4], numbers[3], shape), *ways, u, *numbers)
 
     arguments = (z, field.wavelength, n, field.spacing, spacing, place)
     u = numerics.map_batch(one, field.batch_shape, field.u, *arguments)

@@ -214,12 +214,9 @@ def _kernel(field: Field, z: Array, n: Array) -> Array:
     z, n, wavelength = (a[..., None, None] for a in (z, n, field.wavelength))
     k = n / wavelength
     rest = k**2 - square
-    lit = rest > 0
-    w = jnp.sqrt(jnp.where(lit, rest, 1))
-    decay = jnp.sqrt(jnp.where(lit, 1, -rest))
-    # w - k without a difference of near-equal numbers
-    turns = jnp.where(lit, -z * square / (w + k), 0)
-    return cis(turns) * jnp.where(lit, 1, jnp.exp(-numerics.TAU * z * jnp.where(lit, 0, decay)))
+    # w - k without a difference of near-equal numbers; an evanescent wave has the carrier's phase
+    turns = -z * jnp.where(rest > 0, square / (numerics.safe_sqrt(rest) + k), k)
+    return cis(turns) * jnp.exp(-numerics.TAU * z * numerics.safe_sqrt(-rest))
 
 
 def _frame(shape: tuple[int, int], border: int) -> Array:

@@ -195,37 +195,50 @@ def warn_lens(
 
 
 def warn_beam(
-    where: str, shape: Sequence[int], spacing: ArrayLike, radius: ArrayLike, frequency: ArrayLike
+    where: str,
+    shape: Sequence[int],
+    spacing: ArrayLike,
+    radius: Sequence[ArrayLike],
+    frequency: Sequence[ArrayLike],
+    tilt: Sequence[ArrayLike] = (0.0, 0.0),
 ) -> None:
-    """Warns of a beam (radius at 1/e of the amplitude) that its window cuts or samples miss.
+    """Warns of a beam (radii at 1/e of the amplitude) that its window cuts or samples miss.
 
-    ``frequency`` is the 1/e radius of its spectrum [1/µm].
+    All come as (y, x); ``frequency`` is the 1/e radius of its spectrum about ``tilt`` [1/µm].
     """
-    if not _check.is_concrete(spacing, radius, frequency):
+    if not _check.is_concrete(spacing, *radius, *frequency, *tilt):
         return
-    pair, radius = np.asarray(spacing, np.float64), np.asarray(radius, np.float64)
+    pair = np.asarray(spacing, np.float64)
     half = [
-        pair[..., k] * n / 2 if n > 1 else np.full(radius.shape, np.inf)
+        pair[..., k] * n / 2 if n > 1 else np.full(pair.shape[:-1], np.inf)
         for k, n in enumerate(shape[-2:])
     ]
-    narrow = np.minimum(*half)
-    cut = float(np.max(radius / narrow, initial=0.0))
-    need = [int(np.ceil(n * max(1.0, cut))) for n in shape[-2:]]
-    worst = float(np.max(radius, initial=0.0))
+    radius = [np.asarray(r, np.float64) for r in radius]
+    cut = [float(np.max(r / h, initial=0.0)) for r, h in zip(radius, half, strict=True)]
+    need = [int(np.ceil(n * max(1.0, c))) for n, c in zip(shape[-2:], cut, strict=True)]
+    worst = float(np.max(radius[int(np.argmax(cut))], initial=0.0))
     answer = Sampling(
         "the beam's radius within half the window [µm]",
         worst,
-        worst / max(cut, 1e-300) * TOLERANCE,
+        worst / max(*cut, 1e-300) * TOLERANCE,
         (need[0], need[1]),
         tuple(float(v) for v in pair.reshape(-1, 2).min(0)),  # type: ignore[arg-type]
     )
     tell(where, answer, "The rest is cut off. Use a shape of at least {shape}, or larger samples.")
-    local = [np.minimum(1, h / radius) * np.asarray(frequency) for h in half]
+    local = [
+        np.minimum(1, h / r) * np.asarray(f) + np.abs(np.asarray(t, np.float64))
+        for h, r, f, t in zip(half, radius, frequency, tilt, strict=True)
+    ]
     warn_frequency(where, "the beam", shape, spacing, local)
 
 
 def warn_window(
-    where: str, what: str, shape: Sequence[int], spacing: ArrayLike, limit: Sequence[ArrayLike]
+    where: str,
+    what: str,
+    shape: Sequence[int],
+    spacing: ArrayLike,
+    limit: Sequence[ArrayLike],
+    fix: str = "a finer input",
 ) -> None:
     """Warns of an output window larger than what stands in ``limit`` (height, width) [µm]."""
     if not _check.is_concrete(spacing, *limit):
@@ -244,7 +257,7 @@ def warn_window(
         (need[0], need[1]),
         tuple(float(v) for v in pair.reshape(-1, 2).min(0)),  # type: ignore[arg-type]
     )
-    tell(where, answer, "Use a shape of at most {shape}, or a finer input.")
+    tell(where, answer, f"Use a shape of at most {{shape}}, or {fix}.")
 
 
 def warn_outside(where: str, field: Field, y: ArrayLike, x: ArrayLike, reach: ArrayLike) -> None:

@@ -28,6 +28,19 @@ def test_nothing_in_the_way_is_the_angular_spectrum(x64):
     assert float(got.power / field.power) == pytest.approx(1, rel=1e-12)
 
 
+def test_evanescent_waves_decay_under_the_carrier(x64):
+    spacing, n, d = 0.125, 1.0, 0.3
+    x = axis(8, spacing)
+    for f in (1.0, 2.0, 3.0):  # travels, grazes at n / lambda = 2, decays
+        wave = np.exp(1j * TAU * f * x) * np.ones((4, 1))
+        field = jw.scalar_field(wave, spacing=spacing, wavelength=0.5)
+        got = jw.multislice(field, np.zeros((2, 4, 8)), d / 2, n=n)
+        w = np.sqrt(complex(4 - f**2))
+        np.testing.assert_allclose(got.u, wave * np.exp(1j * TAU * d * (w - 2)), atol=1e-12)
+        slope = jax.grad(lambda n, u: jw.multislice(u, np.zeros((2, 4, 8)), d / 2, n=n).power)
+        assert np.isfinite(slope(n, field))
+
+
 @pytest.mark.parametrize("segment", [None, 1, 7, 100])
 def test_a_guided_mode_keeps_its_form(segment, x64):
     """In n (1 - a^2 r^2 / 2) a Gaussian of w^2 = lambda / (pi n a) only turns its phase, by a z."""

@@ -82,6 +82,15 @@ SILENT = {
     "phase too steep": lambda w: jw.phase_mask(w, 3.5 * SLOPE),
     "window of replicas": lambda w: jw.ff_lens(w, 100.0, spacing=2.0, shape=(30, 30)),
     "pixels finer than samples": lambda w: jw.slm(w, np.zeros((8, 8)), pitch=0.5),
+    "cubic path too steep": lambda w: jw.cubic_mask(w, 2.0, radius=10.0, angle=0.3),
+    "mirror too steep": lambda w: jw.deformable_mirror(w, [0.3], SLOPE[None]),
+    "beam wider than its window in x": lambda w: jw.gaussian_beam((32, 32), waist=(4, 20), **TILE),
+    "beam tilted beyond Nyquist": lambda w: jw.gaussian_beam((32, 32), waist=8.0, ky=3.2, **TILE),
+    "evanescent beam": lambda w: jw.laguerre_gauss_beam(
+        (32, 32), spacing=0.1, wavelength=0.5, waist=0.8, kx=14.0
+    ),
+    "rings finer than samples": lambda w: jw.bessel_beam((32, 32), kr=3.2, **TILE),
+    "ring outside": lambda w: jw.annular_aperture(w, 2.0, 4.0, x=100.0),
     "aperture outside": lambda w: jw.circular_aperture(w, 4.0, x=100.0),
 }
 FINE = {
@@ -92,6 +101,9 @@ FINE = {
         jw.circular_aperture(w, 5.0), 0.02 * (SLOPE - 16) ** 2
     ),
     "lens too strong for its dark rim": lambda w: jw.thin_lens(jw.circular_aperture(w, 5.0), 25.0),
+    "an ellipse in its window": lambda w: jw.gaussian_beam((32, 100), waist=(8, 30), **TILE),
+    "cubic path": lambda w: jw.cubic_mask(jw.circular_aperture(w, 5.0), 0.4, radius=5.0),
+    "mirror": lambda w: jw.deformable_mirror(w, [0.01], SLOPE[None]),
     "immersed tilt": lambda w: jw.plane_wave((1, 64), spacing=0.1, wavelength=0.5, ky=14.0, n=1.33),
 }
 
