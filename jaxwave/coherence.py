@@ -174,6 +174,8 @@ def spectrum(wavelength: ArrayLike | str, density: ArrayLike, *, count: int) -> 
         )
     if _check.is_concrete(w) and np.any(np.diff(np.asarray(w)) <= 0):
         raise ValueError(f"{where}: `wavelength` must increase from sample to sample.")
+    if _check.is_concrete(s):
+        _check.nonzero(where, "sum(density)", np.sum(s), fix="There is no light in this spectrum.")
     return _spectrum(w, s, count)
 
 
@@ -348,7 +350,7 @@ def speckle(
     _check.positive(where, "na", na)
     _check.nonnegative(where, "power", power)
     shape, *parameters = checked(where, shape, spacing, wavelength, dtype, na=na, power=power)
-    _check_speckle(where, shape, *parameters)
+    _check_speckle(where, shape, *parameters[:3])
     return _speckle(key, shape, *parameters)
 
 
@@ -364,7 +366,7 @@ def _speckle(key: Array, shape: tuple[int, int], *parameters: Array) -> Field:
     return Field(u, pair, wavelength)
 
 
-def _check_speckle(where, shape, pair, wavelength, na, power) -> None:  # type: ignore[no-untyped-def]
+def _check_speckle(where, shape, pair, wavelength, na) -> None:  # type: ignore[no-untyped-def]
     if not _check.is_concrete(pair, wavelength, na):
         return
     radius = np.asarray(na) / np.asarray(wavelength)

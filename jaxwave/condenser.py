@@ -154,7 +154,7 @@ def koehler_image(
             f"{where}: `illumination` must have rows (y, x, power), (points, 3), got the shape "
             f"{np.shape(illumination)}. Use illumination_points."
         )
-    _check_directions(where, np.shape(transmission), spacing, wavelength, na)
+    _check_directions(where, spacing, wavelength, na)
     t = jnp.asarray(transmission)
     t = t.astype(jnp.result_type(t.dtype, jnp.complex64))
     real = numerics.real_dtype(t.dtype)
@@ -203,7 +203,7 @@ def _transfer(point, shape, pupil, pair, wavelength, na, n, z):  # type: ignore[
     return result * pupil(y / radius, x / radius)
 
 
-def _check_directions(where, shape, spacing, wavelength, na) -> None:  # type: ignore[no-untyped-def]
+def _check_directions(where, spacing, wavelength, na) -> None:  # type: ignore[no-untyped-def]
     """Warns, where the values are concrete, of a grid that is too coarse for the objective."""
     if not _check.is_concrete(spacing, wavelength, na):
         return

@@ -179,6 +179,8 @@ def _photons(where: str, photons: ArrayLike, **parameters: ArrayLike) -> Array:
             _check.positive(where, name, value, unit=_UNITS[name])
         else:
             _check.nonnegative(where, name, value, unit=_UNITS[name])
+    shapes = {name: np.shape(value) for name, value in parameters.items()}
+    _check.broadcast(where, photons=array.shape, **shapes)
     return array
 
 

@@ -152,6 +152,8 @@ def test_sums_take_the_memory_of_a_batch():
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="spectrum: `wavelength` must increase"):
         jw.spectrum([0.5, 0.4], [1.0, 1.0], count=2)
+    with pytest.raises(ValueError, match=r"spectrum: `sum\(density\)` must be other than zero"):
+        jw.spectrum([0.5, 0.6], [0.0, 0.0], count=2)
     with pytest.raises(ValueError, match="must be two arrays of equal length"):
         jw.spectrum([0.5, 0.6], [1.0, 1.0, 1.0], count=2)
     with pytest.raises(ValueError, match="`axis` must be one of the field's 0 batch axes"):

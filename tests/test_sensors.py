@@ -461,3 +461,15 @@ square = partial(pixel_integrate, spacing=1.0, pitch=1.0, shape=(2, 2))
 def test_bad_input(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_maps_that_do_not_fit_are_named():
+    photons, wrong = np.ones((2, 4, 5)), np.ones((5, 4))
+    for call in (
+        lambda: camera(jax.random.key(0), photons, read_noise=wrong),
+        lambda: expected_counts(photons, gain=wrong),
+        lambda: counts_variance(photons, exposure=wrong),
+        lambda: expose(photons, dark_current=wrong),
+    ):
+        with pytest.raises(ValueError, match=r"axes must broadcast .* `photons` \(2, 4, 5\)"):
+            call()

@@ -74,6 +74,23 @@ def test_objective_point_source_is_exact(na, n, z):
     assert np.abs(np.where(inside, got, 0) / scale - need).max() < 8e-6
 
 
+def test_the_light_of_an_objective_is_that_of_its_aperture(x64):
+    """The amplitude in the focus, the pupil's integral: its error is of the second order."""
+    na, n, f, power = 1.1, 1.33, 2000.0, 1.7
+    cosine = np.sqrt(1 - (na / n) ** 2)
+    a = np.sqrt(power / (2 * np.pi * (n * f) ** 2 * (1 - cosine)))
+    need = a * 2 * np.pi * (n * f) ** 2 * 2 / 3 * (1 - cosine**1.5)
+    wrong = []
+    for count in (48, 97):  # samples across the pupil
+        d = 2 * na * f / count
+        pupil = jw.objective_point_source(
+            (count + 4, count + 5), spacing=d, wavelength=0.5, f=f, na=na, n=n, power=power
+        )
+        wrong.append(abs(float(jnp.sum(pupil.u).real) * d**2 / need - 1))
+    print(f"the focus is wrong by {wrong[0]:.2g} and {wrong[1]:.2g}")
+    assert wrong[0] < 5e-4 and wrong[1] < 1.5e-4
+
+
 def test_objective_point_source_gradients_are_true(x64):
     def focus(na, z):
         pupil = jw.objective_point_source(
