@@ -12,7 +12,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxwave import _check, coverage, grid, numerics, sampling
-from jaxwave.field import AnyField, Field, broadcast, modulate
+from jaxwave.field import AnyField, Field, modulate
 
 
 def _numbers(where: str, field: Any, **values: Any) -> dict[str, Array]:
@@ -37,8 +37,7 @@ def _stop(
 ) -> AnyField:
     """The field behind a stop; ``shares`` makes those of the samples from the stop's numbers."""
     weight = shares(field.shape, field.spacing, count, **p)
-    batch = _check.broadcast("aperture", field=field.batch_shape, aperture=weight.shape[:-2])
-    return modulate(broadcast(field, batch), weight)
+    return modulate(field, weight)
 
 
 def _batches(where: str, field: Field, values: dict[str, Array], **axes: int) -> None:

@@ -25,11 +25,9 @@ def _plain_drift(_: None, *parameters: Array) -> Array:
     return -(k**2) * z * wavelength / (2 * numerics.TAU**2 * n)
 
 
-@numerics.with_plain_derivative(_plain_drift)
+@numerics.two_words(_plain_drift)
 def _drift_turns(_: None, *parameters: Array) -> Array:
     """Phase -k^2 z / (2 n k0) that a tilted wave gains along the axis."""
-    if parameters[0].dtype == jnp.float64:
-        return _plain_drift(None, *parameters)
     dtype = parameters[0].dtype
     k, z, wavelength, n = (word(p, dtype) for p in parameters)
     rate = numerics.multiply(numerics.multiply(k, k), numerics.divide(wavelength, n))

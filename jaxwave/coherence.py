@@ -194,9 +194,9 @@ def _spectrum(w: Array, s: Array, count: int) -> tuple[Array, Array]:
         return jnp.diff(jnp.interp(edges, nodes, total))
 
     power, first = bins(mean), bins(moment)
-    lit = power > 0
-    center = jnp.where(lit, middle + first / jnp.where(lit, power, 1), (edges[1:] + edges[:-1]) / 2)
-    return center, power / jnp.sum(power)
+    center = middle + numerics.share(first, power)
+    center = jnp.where(power > 0, center, (edges[1:] + edges[:-1]) / 2)
+    return center, numerics.share(power, jnp.sum(power))
 
 
 # -- modes and realizations ----------------------------------------------------------------

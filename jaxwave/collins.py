@@ -87,13 +87,10 @@ def _plain_far(sizes: tuple[int, int], *numbers: Array) -> Array:
     return m / b * (0.5 * a * x**2 - out * x + 0.5 * d * out**2)
 
 
-@numerics.with_plain_derivative(_plain_far)
+@numerics.two_words(_plain_far)
 def _far_turns(sizes: tuple[int, int], *numbers: Array) -> Array:
     """Phase of Collins' kernel, (outputs, inputs)."""
     dtype = numbers[0].dtype
-    if dtype == jnp.float64:
-        turns = _plain_far(sizes, *numbers)
-        return turns - jnp.round(turns)
     a, b, _, d, m = (word(p, dtype) for p in numbers[:5])
     rate = numerics.divide(m, b)
     x = places(sizes[0], numbers[5], jnp.zeros((), dtype))
@@ -112,13 +109,10 @@ def _plain_near(sizes: tuple[int, int], *numbers: Array) -> Array:
     return f * (out / a + (sizes[0] // 2) * dx) - 0.5 * b / (a * m) * f**2
 
 
-@numerics.with_plain_derivative(_plain_near)
+@numerics.two_words(_plain_near)
 def _near_turns(sizes: tuple[int, int], *numbers: Array) -> Array:
     """Phase of a frequency at the outputs, (outputs, frequencies)."""
     dtype = numbers[0].dtype
-    if dtype == jnp.float64:
-        turns = _plain_near(sizes, *numbers)
-        return turns - jnp.round(turns)
     size = fast_len(3 * sizes[0])
     a, b, _, _, m, dx = (word(p, dtype) for p in numbers[:6])
     period = numerics.multiply(dx, word(float(size), dtype))
@@ -136,13 +130,10 @@ def _plain_chirp(count: int, *numbers: Array) -> Array:
     return 0.5 * rate * (grid.indices(count).astype(step.dtype) * step + at) ** 2
 
 
-@numerics.with_plain_derivative(_plain_chirp)
+@numerics.two_words(_plain_chirp)
 def chirp_turns(count: int, *numbers: Array) -> Array:
     """Phase rate x^2 / 2 [turns] at the samples of one axis."""
     rate, step, at = numbers
-    if step.dtype == jnp.float64:
-        turns = _plain_chirp(count, *numbers)
-        return turns - jnp.round(turns)
     return numerics.product_turns(_half(word(rate, rate.dtype)), _square(places(count, step, at)))
 
 

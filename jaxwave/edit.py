@@ -308,9 +308,7 @@ def normalize(field: AnyField, *, power: ArrayLike = 1.0) -> AnyField:
 @numerics.program()
 def _normalize(field: AnyField, power: Array) -> AnyField:
     field, (target,) = with_parameters("normalize", field, power=power)
-    now = field.power
-    lit = now > 0
-    ratio = jnp.where(lit, target / jnp.where(lit, now, 1), 0)
+    ratio = numerics.share(target, field.power)
     return field.replace(u=field.u * field.expand(numerics.safe_sqrt(ratio)))
 
 

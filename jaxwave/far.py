@@ -110,13 +110,10 @@ def _kernel(z: Array, m: Array, y: TwoWord, x: TwoWord) -> Array:
     return jnp.where(z < 0, jnp.conj(kernel), kernel)
 
 
-@numerics.with_plain_derivative(lambda _, z, m, y, x, *low: _plain_path(None, z, m, y, x))
+@numerics.two_words(lambda _, z, m, y, x, *low: _plain_path(None, z, m, y, x))
 def _path_turns(_: None, *numbers: Array) -> Array:
     """Phase of r - z, in two words, (y, x)."""
     z, m, y, x, y_low, x_low = numbers
-    if z.dtype == jnp.float64:
-        turns = _plain_path(None, z, m, y, x)
-        return turns - jnp.round(turns)
     height = word(z, z.dtype)
     rows = TwoWord(y - y_low, y_low)
     rows = numerics.add(numerics.multiply(height, height), numerics.multiply(rows, rows))

@@ -297,5 +297,4 @@ def _spectrum(psf: Array, modulus: bool) -> tuple[Array, Array]:
     h = jnp.fft.fftshift(spectrum, axes=(-2, -1)) / light
     if not modulus:
         return h, light
-    square = h.real**2 + h.imag**2
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0), light
+    return numerics.safe_sqrt(h.real**2 + h.imag**2), light

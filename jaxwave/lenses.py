@@ -18,12 +18,9 @@ def _plain_parabola(count: int, *parameters: Array) -> Array:
     return -0.5 * n / (wavelength * f) * x**2
 
 
-@numerics.with_plain_derivative(_plain_parabola)
+@numerics.two_words(_plain_parabola)
 def _parabola_turns(count: int, *parameters: Array) -> Array:
     """Phase -n x^2 / (2 lambda f) along one axis."""
-    if parameters[0].dtype == jnp.float64:
-        turns = _plain_parabola(count, *parameters)
-        return turns - jnp.round(turns)
     spacing, wavelength, f, n = (word(p, p.dtype) for p in parameters)
     rate = numerics.divide(
         numerics.multiply(n, numerics.multiply(spacing, spacing)), numerics.multiply(wavelength, f)

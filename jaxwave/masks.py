@@ -226,8 +226,7 @@ def _place_picture(
     dtype = field.dtype if jnp.iscomplexobj(transmission) else field.real_dtype
     picture = transmission.astype(dtype)
     mean = pixels.with_picture(field, picture, at, where=where, beside=beside)
-    batch = np.broadcast_shapes(field.batch_shape, mean.shape[:-2])
-    return modulate(broadcast(field, batch), mean)
+    return modulate(field, mean)
 
 
 def cubic_mask(

@@ -54,16 +54,14 @@ def _overlap(field: Field, mode: Field) -> Array:
     axes = tuple(range(-field._rank, 0))
     inner = jnp.sum(mode.u.conj() * field.u, axis=axes) * jnp.prod(field.spacing, axis=-1)
     scale = numerics.safe_sqrt(field.power) * numerics.safe_sqrt(mode.power)
-    lit = scale > 0
-    return jnp.where(lit, inner / jnp.where(lit, scale, 1), 0)
+    return numerics.share(inner, scale)
 
 
-def _marginals(field: Field) -> tuple[Array, Array]:
-    """Shares of the power in the rows and in the columns."""
+def _shares(field: Field) -> tuple[Array, Array, Array]:
+    """Shares of the power in the samples, the rows and the columns."""
     i = field.intensity
-    total = jnp.sum(i, axis=(-2, -1), keepdims=True)
-    share = jnp.where(total > 0, i / jnp.where(total > 0, total, 1), 0)
-    return jnp.sum(share, axis=-1), jnp.sum(share, axis=-2)
+    share = numerics.share(i, jnp.sum(i, axis=(-2, -1), keepdims=True))
+    return share, jnp.sum(share, axis=-1), jnp.sum(share, axis=-2)
 
 
 def centroid(field: Field) -> Array:
@@ -97,7 +95,7 @@ def centroid(field: Field) -> Array:
 
 @numerics.program()
 def _centroid(field: Field) -> Array:
-    rows, columns = _marginals(field)
+    _, rows, columns = _shares(field)
     y, x = field.y[..., 0], field.x[..., 0, :]
     return jnp.stack([jnp.sum(rows * y, axis=-1), jnp.sum(columns * x, axis=-1)], axis=-1)
 
@@ -136,12 +134,9 @@ def second_moments(field: Field) -> Array:
 
 @numerics.program()
 def _second_moments(field: Field) -> Array:
-    rows, columns = _marginals(field)
+    share, rows, columns = _shares(field)
     center = _centroid(field)
     y, x = field.y[..., 0] - center[..., :1], field.x[..., 0, :] - center[..., 1:]
-    i = field.intensity
-    total = jnp.sum(i, axis=(-2, -1), keepdims=True)
-    share = jnp.where(total > 0, i / jnp.where(total > 0, total, 1), 0)
     yx = jnp.einsum("...yx,...y,...x->...", share, y, x, precision="highest")
     yy, xx = jnp.sum(rows * y**2, axis=-1), jnp.sum(columns * x**2, axis=-1)
     return jnp.stack([jnp.stack([yy, yx], axis=-1), jnp.stack([yx, xx], axis=-1)], axis=-2)
@@ -195,8 +190,7 @@ def _encircled(field: Field, radius: Array, y: Array, x: Array) -> Array:
     def one(field: Field, radius: Array, y: Array, x: Array) -> Array:
         i = field.intensity
         inside = jnp.sum(i * grid.disk_coverage(field.shape, field.spacing, radius, y=y, x=x))
-        total = jnp.sum(i)
-        return jnp.where(total > 0, inside / jnp.where(total > 0, total, 1), 0)
+        return numerics.share(inside, jnp.sum(i))
 
     return numerics.map_batch(one, radius.shape, field, radius, y, x)
 
@@ -240,7 +234,7 @@ def _strehl(pupil: Field) -> Array:
     bright, most = total.real**2 + total.imag**2, best**2
     if pupil._rank == 3:
         bright, most = jnp.sum(bright, axis=-1), jnp.sum(most, axis=-1)
-    return jnp.where(most > 0, bright / jnp.where(most > 0, most, 1), 0)
+    return numerics.share(bright, most)
 
 
 def radial_profile(

@@ -191,6 +191,12 @@ def safe_sqrt(x: Array) -> Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
 
 
+def share(part: Array, whole: Array) -> Array:
+    """``part / whole`` where the whole is positive, else zero, with a derivative of zero there."""
+    positive = whole > 0
+    return jnp.where(positive, part / jnp.where(positive, whole, 1), 0)
+
+
 # -- numbers of two words ------------------------------------------------------------------
 
 
@@ -316,6 +322,25 @@ def with_plain_derivative(plain: Callable[..., Array]) -> Callable[..., Callable
             return function(static, *primals), tangent
 
         return function
+
+    return decorate
+
+
+def two_words(plain: Callable[..., Array]) -> Callable[..., Callable[..., Array]]:
+    """Makes turns of a function that computes them in two words: where one is too few.
+
+    In float64 the plain formula, reduced modulo one, is precise enough and takes its place. The
+    derivative is the plain formula's.
+    """
+
+    def decorate(precise: Callable[..., Array]) -> Callable[..., Array]:
+        def turns(static: Any, *numbers: Array) -> Array:
+            if numbers[0].dtype != jnp.float64:
+                return precise(static, *numbers)
+            whole = plain(static, *numbers)
+            return whole - jnp.round(whole)
+
+        return with_plain_derivative(plain)(turns)
 
     return decorate
 

@@ -218,12 +218,7 @@ def degree_of_polarization(stokes: ArrayLike) -> Array:
 @numerics.program()
 def _degree(s: Array) -> Array:
     total, *rest = (jnp.squeeze(part, -3) for part in jnp.split(s, 4, axis=-3))
-    lit = total > 0
-    return jnp.where(
-        lit,
-        numerics.safe_sqrt(rest[0] ** 2 + rest[1] ** 2 + rest[2] ** 2) / jnp.where(lit, total, 1),
-        0,
-    )
+    return numerics.share(numerics.safe_sqrt(sum(part**2 for part in rest)), total)
 
 
 def mueller_matrix(system: Callable[[VectorField], VectorField], field: Field) -> Array:

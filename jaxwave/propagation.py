@@ -338,14 +338,12 @@ def _plain_shift(static: tuple[int, int], *parameters: Array) -> Array:
     return k * ((start + at / spacing) / size)
 
 
-@numerics.with_plain_derivative(_plain_shift)
+@numerics.two_words(_plain_shift)
 def shift_turns(static: tuple[int, int], *parameters: Array) -> Array:
     """Phase of every frequency that moves a window to its place."""
     spacing, at = parameters
     size, start = static
     dtype = spacing.dtype
-    if dtype == jnp.float64:
-        return _plain_shift(static, *parameters)
     steps = numerics.divide(word(at, dtype), word(spacing, dtype))
     steps = numerics.add(steps, word(float(start), dtype))
     k = np.fft.fftfreq(size, 1 / size)
@@ -360,14 +358,12 @@ def _plain_zoom(static: tuple[int, int, int], *parameters: Array) -> Array:
     return k * (place / size)
 
 
-@numerics.with_plain_derivative(_plain_zoom)
+@numerics.two_words(_plain_zoom)
 def _zoom_turns(static: tuple[int, int, int], *parameters: Array) -> Array:
     """Phase of a frequency at a sample of the window, (frequencies, samples)."""
     old, new, at = parameters
     size, start, count = static
     dtype = old.dtype
-    if dtype == jnp.float64:
-        return _plain_zoom(static, *parameters)
     period = numerics.multiply(word(old, dtype), word(float(size), dtype))
     place = numerics.divide(collins.places(count, new, at), period)
     place = numerics.add(place, word(start / size, dtype))
@@ -388,14 +384,11 @@ def _plain_exact(size: tuple[int, int], *parameters: Array) -> Array:
     return -z * square / (root + m)
 
 
-@numerics.with_plain_derivative(_plain_exact)
+@numerics.two_words(_plain_exact)
 def exact_turns(size: tuple[int, int], *parameters: Array) -> Array:
     """Phase z (w - n/lambda) of every wave in FFT order, axes (fx, fy)."""
     z, wavelength, n, dy, dx = parameters
     dtype = z.dtype
-    if dtype == jnp.float64:
-        turns = _plain_exact(size, *parameters)
-        return turns - jnp.round(turns)
     m = numerics.divide(word(n, dtype), word(wavelength, dtype))
     fy = numerics.negative(_squared_frequencies(size[0], dy))
     fx = numerics.negative(_squared_frequencies(size[1], dx))
@@ -466,16 +459,12 @@ def _plain_quadratic(size: int, *parameters: Array) -> Array:
     return -0.5 * z * wavelength / n * f**2
 
 
-@numerics.with_plain_derivative(_plain_quadratic)
+@numerics.two_words(_plain_quadratic)
 def quadratic_turns(size: int, *parameters: Array) -> Array:
     """Phase -z lambda f^2 / (2 n) of the frequencies of one axis in FFT order."""
     z, wavelength, n = (word(p, p.dtype) for p in parameters[:3])
-    dtype = parameters[0].dtype
     half = numerics.divide(numerics.multiply(z, wavelength), n)
     half = TwoWord(-0.5 * half.hi, -0.5 * half.lo)
-    if dtype == jnp.float64:
-        turns = _plain_quadratic(size, *parameters)
-        return turns - jnp.round(turns)
     return numerics.product_turns(half, _squared_frequencies(size, parameters[3]))
 
 

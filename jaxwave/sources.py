@@ -44,12 +44,10 @@ def _plain_ramp(count: int, *parameters: Array) -> Array:
     return grid.indices(count).astype(spacing.dtype) * (spacing * k / numerics.TAU)
 
 
-@numerics.with_plain_derivative(_plain_ramp)
+@numerics.two_words(_plain_ramp)
 def ramp_turns(count: int, *parameters: Array) -> Array:
     """Phase k x along one axis, a hundred turns at the edge of a large grid."""
     dtype = parameters[0].dtype
-    if dtype == jnp.float64:
-        return _plain_ramp(count, *parameters)
     spacing, k = (word(p, dtype) for p in parameters)
     rate = numerics.multiply(numerics.multiply(spacing, k), word(1 / numerics.TAU, dtype))
     return numerics.product_turns(rate, word(grid.indices(count).astype(float), dtype))
@@ -146,13 +144,10 @@ def _square_word(count: int, spacing: Array, offset: Array) -> TwoWord:
     return numerics.multiply(place, place)
 
 
-@numerics.with_plain_derivative(_plain_spherical)
+@numerics.two_words(_plain_spherical)
 def _spherical_turns(shape: tuple[int, int], *parameters: Array) -> Array:
     z, wavelength, n, dy, dx, y0, x0 = parameters
     dtype = z.dtype
-    if dtype == jnp.float64:
-        turns = _plain_spherical(shape, *parameters)
-        return turns - jnp.round(turns)
     m = numerics.divide(word(n, dtype), word(wavelength, dtype))
     square = word(z, dtype)
     y2 = numerics.add(numerics.multiply(square, square), _square_word(shape[0], dy, y0))
@@ -261,14 +256,11 @@ def _plain_defocus(shape: tuple[int, int], *parameters: Array) -> Array:
     return z * n / wavelength * square / (1 + cosine)
 
 
-@numerics.with_plain_derivative(_plain_defocus)
+@numerics.two_words(_plain_defocus)
 def _defocus_turns(shape: tuple[int, int], *parameters: Array) -> Array:
     """Phase -z (n/lambda) (cos(theta) - 1) over the back focal plane."""
     z, wavelength, n, dy, dx, f = parameters
     dtype = z.dtype
-    if dtype == jnp.float64:
-        turns = _plain_defocus(shape, *parameters)
-        return turns - jnp.round(turns)
     one = word(1.0, dtype)
     radius = numerics.multiply(word(n, dtype), word(f, dtype))
 

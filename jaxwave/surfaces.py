@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,14 @@ def _lengths(where: str, **values: ArrayLike | str) -> list[ArrayLike]:
     return result
 
 
+def _numbers(where: str, field: Field, **values: ArrayLike) -> list[Array]:
+    """Numbers of the field's precision whose batch axes fit."""
+    arrays = {k: numerics.number(v, field.real_dtype) for k, v in values.items()}
+    shapes = {k: a.shape for k, a in arrays.items()}
+    _check.broadcast(where, field=field.batch_shape, **shapes)
+    return list(arrays.values())
+
+
 def _wave(field: AnyField, turns: Array) -> AnyField:
     return modulate(field, cis(turns))
 
@@ -39,13 +48,10 @@ def _plain_cylinder(shape: tuple[int, int], *numbers: Array) -> Array:
     return -0.5 * rate * (x * cosine + y * sine) ** 2
 
 
-@numerics.with_plain_derivative(_plain_cylinder)
+@numerics.two_words(_plain_cylinder)
 def _cylinder_turns(shape: tuple[int, int], *numbers: Array) -> Array:
     rate, cosine, sine, dy, dx = numbers
     dtype = rate.dtype
-    if dtype == jnp.float64:
-        turns = _plain_cylinder(shape, *numbers)
-        return turns - jnp.round(turns)
     zero = jnp.zeros_like(rate)
     y = numerics.multiply(places(shape[0], dy, zero), word(sine, dtype))
     x = numerics.multiply(places(shape[1], dx, zero), word(cosine, dtype))
@@ -92,9 +98,17 @@ def cylindrical_lens(
     _check.nonzero(where, "f", f, unit="µm", fix="A plane plate of no power needs no lens.")
     _check.positive(where, "n", n)
     _check.finite(where, "phi", phi)
-    field, (f, phi, n) = with_parameters(where, field, f=f, phi=phi, n=n)
+    f, phi, n = _numbers(where, field, f=f, phi=phi, n=n)
+    if _check.is_concrete(field.wavelength, f, phi, n):
+        rate = np.asarray(n) / (np.asarray(field.wavelength) * np.asarray(f))
+        _warn_bent(where, field, rate, phi)
+    return _cylinder(field, f, phi, n)
+
+
+@numerics.program()
+def _cylinder(field: AnyField, f: Array, phi: Array, n: Array) -> AnyField:
+    field, (f, phi, n) = with_parameters("cylindrical_lens", field, f=f, phi=phi, n=n)
     rate = n / (field.wavelength * f)
-    _warn_bent(where, field, rate, phi)
     turns = numerics.vectorize(partial(_cylinder_turns, field.shape), rate.shape)
     dy, dx = field.spacing[..., 0], field.spacing[..., 1]
     return _wave(field, turns(rate, jnp.cos(phi), jnp.sin(phi), dy, dx))
@@ -102,8 +116,6 @@ def cylindrical_lens(
 
 def _warn_bent(where: str, field: Field, rate: Array, phi: Array) -> None:
     """Warns of a parabola in one direction, whose local frequency is that of s."""
-    if not _check.is_concrete(field.u, rate, phi):
-        return
     reach = sampling.lit_half_widths(field)
     if reach is None:
         return
@@ -121,12 +133,9 @@ def _plain_plane(shape: tuple[int, int], *numbers: Array) -> Array:
     return fy * y + fx * grid.indices(shape[1]).astype(dx.dtype) * dx
 
 
-@numerics.with_plain_derivative(_plain_plane)
+@numerics.two_words(_plain_plane)
 def _plane_turns(shape: tuple[int, int], *numbers: Array) -> Array:
     fy, fx, dy, dx = numbers
-    if dy.dtype == jnp.float64:
-        turns = _plain_plane(shape, *numbers)
-        return turns - jnp.round(turns)
     zero = jnp.zeros_like(dy)
     rows = numerics.product_turns(places(shape[0], dy, zero), word(fy, fy.dtype))
     return rows[:, None] + numerics.product_turns(places(shape[1], dx, zero), word(fx, fx.dtype))
@@ -177,12 +186,25 @@ def prism(
     _check.positive(where, "n", n)
     _check.finite(where, "apex", apex)
     _check.finite(where, "phi", phi)
+    numbers = _numbers(where, field, apex=apex, n_prism=n_prism, n=n, phi=phi)
+    if _check.is_concrete(field.wavelength, numbers):
+        slope = _slope(np, field, *(np.asarray(a) for a in numbers))
+        sampling.warn_frequency(where, "the prism", field.shape, field.spacing, slope)
+    return _bent(field, *numbers)
+
+
+def _slope(xp: Any, field: Field, apex: Array, n_prism: Array, n: Array, phi: Array) -> Any:
+    """Local frequencies (fy, fx) behind a prism."""
+    rate = (n_prism - n) * xp.tan(apex) / xp.asarray(field.wavelength)
+    return rate * xp.sin(phi), rate * xp.cos(phi)
+
+
+@numerics.program()
+def _bent(field: AnyField, apex: Array, n_prism: Array, n: Array, phi: Array) -> AnyField:
     names = dict(apex=apex, n_prism=n_prism, n=n, phi=phi)
-    field, (apex, n_prism, n, phi) = with_parameters(where, field, **names)
-    rate = (n_prism - n) * jnp.tan(apex) / field.wavelength
-    fy, fx = rate * jnp.sin(phi), rate * jnp.cos(phi)
-    sampling.warn_frequency(where, "the prism", field.shape, field.spacing, (fy, fx))
-    turns = numerics.vectorize(partial(_plane_turns, field.shape), rate.shape)
+    field, numbers = with_parameters("prism", field, **names)
+    fy, fx = _slope(jnp, field, *numbers)
+    turns = numerics.vectorize(partial(_plane_turns, field.shape), fy.shape)
     return _wave(field, turns(fy, fx, field.spacing[..., 0], field.spacing[..., 1]))
 
 
@@ -190,17 +212,13 @@ def _plain_cone(shape: tuple[int, int], *numbers: Array) -> Array:
     rate, dy, dx, y0, x0 = numbers
     y = grid.indices(shape[0]).astype(dy.dtype)[:, None] * dy - y0
     square = y**2 + (grid.indices(shape[1]).astype(dx.dtype) * dx - x0) ** 2
-    tip = square == 0
-    return -rate * jnp.where(tip, 0, jnp.sqrt(jnp.where(tip, 1, square)))
+    return -rate * numerics.safe_sqrt(square)
 
 
-@numerics.with_plain_derivative(_plain_cone)
+@numerics.two_words(_plain_cone)
 def _cone_turns(shape: tuple[int, int], *numbers: Array) -> Array:
     rate, dy, dx, y0, x0 = numbers
     dtype = rate.dtype
-    if dtype == jnp.float64:
-        turns = _plain_cone(shape, *numbers)
-        return turns - jnp.round(turns)
     y, x = places(shape[0], dy, -y0), places(shape[1], dx, -x0)
     y, x = numerics.multiply(y, y), numerics.multiply(x, x)
     y = TwoWord(y.hi[:, None], y.lo[:, None])
@@ -255,10 +273,21 @@ def axicon(
     _check.positive(where, "n", n)
     _check.finite(where, "angle", angle)
     y, x = _lengths(where, y=y, x=x)
+    numbers = _numbers(where, field, angle=angle, n_axicon=n_axicon, n=n, y=y, x=x)
+    if _check.is_concrete(field.wavelength, numbers[:3]):
+        angle, n_axicon, n = (np.asarray(a) for a in numbers[:3])
+        rate = (n_axicon - n) * np.tan(angle) / np.asarray(field.wavelength)
+        sampling.warn_frequency(where, "the axicon", field.shape, field.spacing, (rate, rate))
+    return _coned(field, *numbers)
+
+
+@numerics.program()
+def _coned(
+    field: AnyField, angle: Array, n_axicon: Array, n: Array, y: Array, x: Array
+) -> AnyField:
     names = dict(angle=angle, n_axicon=n_axicon, n=n, y=y, x=x)
-    field, (angle, n_axicon, n, y, x) = with_parameters(where, field, **names)
+    field, (angle, n_axicon, n, y, x) = with_parameters("axicon", field, **names)
     rate = (n_axicon - n) * jnp.tan(angle) / field.wavelength
-    sampling.warn_frequency(where, "the axicon", field.shape, field.spacing, (rate, rate))
     turns = numerics.vectorize(partial(_cone_turns, field.shape), rate.shape)
     return _wave(field, turns(rate, field.spacing[..., 0], field.spacing[..., 1], y, x))
 
@@ -313,9 +342,7 @@ def asphere_sag(
     square = y**2 + x**2
     radius = jnp.asarray(radius, square.dtype)
     inner = 1 - (1 + jnp.asarray(conic, square.dtype)) * square / radius**2
-    inside = inner > 0
-    root = jnp.where(inside, jnp.sqrt(jnp.where(inside, inner, 1)), 0)
-    sag = square / radius / (1 + root)
+    sag = square / radius / (1 + numerics.safe_sqrt(inner))
     for j, a in enumerate(coefficients):
         sag = sag + jnp.asarray(a, square.dtype) * square ** (j + 2)
     return sag

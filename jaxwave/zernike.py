@@ -557,5 +557,4 @@ def rms_wavefront(coefficients: ArrayLike, modes: Sequence[Mode]) -> Array:
 @numerics.program("modes")
 def _rms(c: Array, modes: tuple[Mode, ...]) -> Array:
     keep = np.array([mode != (0, 0) for mode in modes])
-    square = jnp.sum(jnp.where(keep, c, 0) ** 2, axis=-1)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    return numerics.safe_sqrt(jnp.sum(jnp.where(keep, c, 0) ** 2, axis=-1))

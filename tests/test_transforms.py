@@ -808,7 +808,7 @@ def stacked(trees):
 MANY_PROGRAMS = {name for name in TABLE if name.startswith("psf")} | {
     *"polarize unpolarized polarizer retarder retarder_mask q_plate jones_mask stokes".split(),
     *"degree_of_polarization mueller_matrix fraunhofer scalable_angular_spectrum".split(),
-    *"ray_transfer tilted_plane absorbing_boundary lens cylindrical_lens prism axicon".split(),
+    *"ray_transfer tilted_plane absorbing_boundary lens".split(),
     *"asphere_sag refracting_surface seidel_opd binary_grating grating_efficiency".split(),
     "slits",
     "angular_spectrum to a window",
