@@ -302,7 +302,7 @@ TABLE = {
         lambda p, s: jw.cubic_mask(
             lit(p), p["opd"], radius=p["r"], angle=p["angle"], y=p["y"], x=p["x"]
         ),
-        {"opd": 0.2, "r": 1.1, **TURNED, **LIGHT},
+        {"opd": 0.2, "r": 2.3, **TURNED, **LIGHT},
     ),
     "spiral_mask": Row(
         lambda p, s: jw.spiral_mask(lit(p), -3, angle=p["angle"], y=p["y"], x=p["x"]),

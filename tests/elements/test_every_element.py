@@ -137,7 +137,7 @@ TABLE = {
     "PhaseMask": Row({"phase": picture(4, 5), **PLACE, "pitch": 1.1}),
     "OpdMask": Row({"opd": 0.1 * picture(4, 5), **PLACE, "pitch": 1.1}),
     "AmplitudeMask": Row({"transmission": picture(4, 5), **PLACE, "pitch": 1.1}),
-    "CubicMask": Row({"opd": 0.3, "radius": 1.2, **PLACE}),
+    "CubicMask": Row({"opd": 0.3, "radius": 2.9, **PLACE}),
     "SpiralMask": Row(PLACE, static={"charge": 2}),
     "AnnularAperture": Row({"inner": 0.6, "outer": 1.02, "y": 0.1, "x": -0.07}),
     "RectangularAperture": Row({"size": [1.2, 1.7], **PLACE}),
