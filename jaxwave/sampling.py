@@ -157,7 +157,9 @@ def warn_slope(where: str, field: Field, what: str, turns: ArrayLike) -> None:
     """
     if not _check.is_concrete(field.u, field.spacing, turns):
         return
-    phase, lit = np.asarray(turns), np.asarray(field.intensity)
+    phase, u = np.asarray(turns), np.asarray(field.u)
+    lit = u.real**2 + u.imag**2
+    lit = lit.sum(-3) if u.ndim > np.ndim(field.wavelength) + 2 else lit
     bright = lit > 1e-4 * np.max(lit, initial=0.0)
     slopes = []
     for axis in (-2, -1):
@@ -264,7 +266,7 @@ def warn_outside(where: str, field: Field, y: ArrayLike, x: ArrayLike, reach: Ar
     """Warns of an opening about (y, x) that reaches nowhere into the field's window."""
     if not _check.is_concrete(field.spacing, y, x, reach):
         return
-    half = np.asarray(field.extent, np.float64) / 2
+    half = np.asarray(field.spacing, np.float64) * field.shape / 2
     gap = [
         np.max(np.abs(np.asarray(c, float)) - np.asarray(reach, float) - half[..., k])
         for k, c in enumerate((y, x))

@@ -816,7 +816,7 @@ MANY_PROGRAMS = {name for name in TABLE if name.startswith("psf")} | {
     "microlens_array",
     "microlens_array, listed",
     *"rayleigh_sommerfeld four_f blazed_grating sinusoidal_grating rotator".split(),
-    *"phase_mask opd_mask circular_aperture refractive_index".split(),
+    *"phase_mask opd_mask refractive_index".split(),
 }
 
 rows = pytest.mark.parametrize("name", TABLE)
