@@ -218,7 +218,7 @@ def degree_of_polarization(stokes: ArrayLike) -> Array:
 @numerics.program()
 def _degree(s: Array) -> Array:
     total, *rest = (jnp.squeeze(part, -3) for part in jnp.split(s, 4, axis=-3))
-    return numerics.share(numerics.safe_sqrt(sum(part**2 for part in rest)), total)
+    return numerics.share(numerics.safe_sqrt(jnp.sum(jnp.stack(rest) ** 2, axis=0)), total)
 
 
 def mueller_matrix(system: Callable[[VectorField], VectorField], field: Field) -> Array:
