@@ -508,6 +508,21 @@ def test_labels_of_axes_count(tmp_path):
     same(jio.read_stack(tmp_path / "d.h5"))
 
 
+def test_hdf5_that_states_what_cannot_be_used_is_quoted(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    tags = [{"key": "z", "resolution": 0.3, "unit": "um"}]
+    tags += [{"key": key, "resolution": 0.14, "unit": "px"} for key in "yx"]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = A
+        file["data"].attrs["axistags"] = json.dumps({"axes": tags})
+    with pytest.raises(ValueError, match=r"states axistags = 0\.14 in the unit 'px', which is no"):
+        jio.read_stack(tmp_path / "a.h5")
+    same(jio.read_stack(tmp_path / "a.h5", pixel=(0.14, 0.13)))
+    with h5py.File(tmp_path / "a.h5", "a") as file:  # the other statement can be used
+        file["data"].attrs["element_size_um"] = SPACING
+    same(jio.read_stack(tmp_path / "a.h5"))
+
+
 def test_hdf5_that_is_not_all_there(tmp_path):
     h5py = pytest.importorskip("h5py")
     path = tmp_path / "a.h5"

@@ -138,7 +138,7 @@ def _tags(attributes: dict[str, Any], count: int) -> tuple[str | None, dict[str,
         }
     except (KeyError, ValueError, TypeError, AttributeError):
         return None, {}
-    return axes, {k: v for k, v in lengths.items() if not v.problem}
+    return axes, lengths
 
 
 def _text(value: Any) -> str:

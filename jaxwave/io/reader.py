@@ -26,7 +26,11 @@ _FOREIGN = {
     b"\x80\x05": "a pickle, which is never loaded because it could run any program",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
-    b"ZISR": "a CZI file",
+    b"ZISR": "a CZI file of ZEN",
+    b"\x70\0\0\0": "a LIF file of Leica's LAS X",
+    b"\xd0\xcf\x11\xe0": "an OLE file, such as Olympus' OIB or Zeiss' ZVI",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
+    b"BM": "a BMP image",
 }
 
 
@@ -61,7 +65,7 @@ def _load(ask: Request, path: Path) -> Raw:
     raise ValueError(
         f"{where}: {path.name!r} is not a {_SUFFIXES} file; it "
         + (f"is {foreign}" if foreign else f"begins with {magic[:8]!r}")
-        + ". Save the stack as TIFF."
+        + ". Save the stack as (OME-)TIFF, in its own program or in Fiji."
     )
 
 
