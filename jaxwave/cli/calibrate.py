@@ -232,7 +232,7 @@ def _tasks(
                 wavelength=settings["wavelength"],
                 n=settings["n"],
                 pixel=dx,
-                shape=window.shape[1:],
+                shape=(window.shape[1], window.shape[2]),
                 order=settings["order"],
                 vectorial=settings["model"] == "vectorial",
                 bead_diameter=settings["bead"],
