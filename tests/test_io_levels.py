@@ -1,6 +1,7 @@
 """Levels and tables of phase devices come back as they were, and nothing is scaled on the way."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -164,3 +165,12 @@ def test_a_table_that_is_none_is_not_written(tmp_path):
     with pytest.raises(TypeError, match="must be real"):
         jio.write_phase_table(tmp_path / "a.csv", [1j, 2])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    path = jio.write_levels(tmp_path / "a.png", LEVELS)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    for call in (lambda: jio.read_levels(path), lambda: jio.write_levels(path, LEVELS)):
+        with pytest.raises(ImportError, match=r'need the package PIL.*"jaxwave\[plot\]"'):
+            call()
+    assert jio.write_levels(tmp_path / "a.tif", LEVELS).is_file()
