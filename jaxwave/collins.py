@@ -57,6 +57,20 @@ def window(
     return Window(shape, spacing, y, x)
 
 
+def settle(
+    where: str, field: AnyField, view: Window, **numbers: ArrayLike
+) -> tuple[AnyField, list[Array], Array, Array]:
+    """The field, numbers, spacing and place (..., 2) of a window on their common batch axes."""
+    real = field.real_dtype
+    pair = field.spacing if view.spacing is None else jnp.asarray(view.spacing, real)
+    axes = jnp.zeros(pair.shape[:-1], real)  # the spacing's batch axes, for the message
+    field, (*values, _, y, x) = with_parameters(
+        where, field, **numbers, spacing=axes, y=view.y, x=view.x
+    )
+    pair = jnp.broadcast_to(pair, (*field.batch_shape, 2))
+    return field, values, pair, jnp.stack([y, x], axis=-1)
+
+
 # -- one axis --------------------------------------------------------------------------------
 
 _Numbers = tuple[Array, ...]  # a, b, c, d, n/lambda, spacing, new spacing, place
@@ -217,21 +231,15 @@ def apply(
     adjoint: bool = False,
 ) -> AnyField:
     """Broadcasts everything to the common batch axes and takes the field through the system."""
-    real = field.real_dtype
-    pair = None if view.spacing is None else jnp.asarray(view.spacing, real)
-    batch = () if pair is None else pair.shape[:-1]
-    extra = {"spacing": jnp.zeros(batch, real), "y": view.y, "x": view.x}
     names = dict(zip("abcd", abcd, strict=True))
-    field, (*abcd, n, _, y, x) = with_parameters(where, field, **names, n=n, **extra)
+    field, (*abcd, n), pair, place = settle(where, field, view, **names, n=n)
     a, b = abcd[0][..., None], abcd[1][..., None]
-    if pair is None:
-        cell = field.spacing * np.asarray(field.shape, real)
+    if view.spacing is None:
+        cell = field.extent
         scale = jnp.abs(b) * (field.wavelength / n)[..., None]
         pair = scale / cell if adjoint else jnp.maximum(jnp.abs(a) * field.spacing, scale / cell)
-    pair = jnp.broadcast_to(pair, (*field.batch_shape, 2))
     if not adjoint:
         _warn_replica(where, field, a, b, n, pair, view.shape)
-    place = jnp.stack([y, x], axis=-1)
     return transfer(view.shape, adjoint, field, tuple(abcd), n, pair, place)
 
 

@@ -79,11 +79,7 @@ def rayleigh_sommerfeld(
     view = collins.window(where, field, spacing, shape, y, x)
     view = view or Window(field.shape, None, 0.0, 0.0)
     direct = view.spacing is not None
-    pair = jnp.asarray(view.spacing, field.real_dtype) if direct else field.spacing
-    blank = jnp.zeros(pair.shape[:-1], field.real_dtype)
-    field, (z, n, y, x, _) = with_parameters(where, field, z=z, n=n, y=view.y, x=view.x, s=blank)
-    pair = jnp.broadcast_to(pair, (*field.batch_shape, 2))
-    place = jnp.stack([y, x], axis=-1)
+    field, (z, n), pair, place = collins.settle(where, field, view, z=z, n=n)
     if direct:
         _warn_kernel(where, field, z, n, pair, place, view.shape)
         return _direct(view.shape, field, z, n, pair, place)

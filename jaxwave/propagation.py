@@ -256,10 +256,7 @@ def _squared_frequencies(size: int, spacing: Array) -> TwoWord:
 
 def _to_window(where: str, field: AnyField, z: ArrayLike, n: ArrayLike, view: Window) -> AnyField:
     zoomed = view.spacing is not None
-    pair = jnp.asarray(view.spacing, field.real_dtype) if zoomed else field.spacing
-    blank = jnp.zeros(pair.shape[:-1], field.real_dtype)
-    field, (z, n, y, x, _) = with_parameters(where, field, z=z, n=n, y=view.y, x=view.x, s=blank)
-    pair = jnp.broadcast_to(pair, (*field.batch_shape, 2))
+    field, (z, n), pair, place = collins.settle(where, field, view, z=z, n=n)
     reach = field.spacing * np.asarray(window_reach(field.shape, view.shape), field.real_dtype)
     fix = "scalable_angular_spectrum, which reaches farther"
     what = "the propagator's reach"
@@ -267,7 +264,7 @@ def _to_window(where: str, field: AnyField, z: ArrayLike, n: ArrayLike, view: Wi
     fine = None if zoomed else True
     if zoomed and _check.is_concrete(pair, field.spacing):
         fine = bool(_is_fine(np, pair, field.spacing, view.shape))
-    return _window_filter(view.shape, zoomed, fine, field, z, n, pair, jnp.stack([y, x], axis=-1))
+    return _window_filter(view.shape, zoomed, fine, field, z, n, pair, place)
 
 
 def _is_fine(xp: Any, new: Array, old: Array, shape: tuple[int, int]) -> Array:
