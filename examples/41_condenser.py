@@ -69,7 +69,10 @@ def main() -> None:
     }
     figure = Figure(figsize=(12, 4.6), dpi=150, layout="constrained")
     for ax, (name, image) in zip(figure.subplots(2, 6).flat, images.items(), strict=True):
-        ax.imshow(np.asarray(image), cmap="inferno" if name in beams else "gray")
+        # One scale for both: in focus, a phase cannot be seen.
+        like = images["defocused by 3 µm"] if name == "brightfield" else image
+        limits = dict(vmin=float(np.min(like)), vmax=float(np.max(like)))
+        ax.imshow(np.asarray(image), cmap="inferno" if name in beams else "gray", **limits)
         ax.set_title(name, fontsize=8)
         ax.set_axis_off()
     Path("results").mkdir(exist_ok=True)

@@ -66,6 +66,7 @@ def main() -> None:
     axes[1].set_title("foci of the lens array", fontsize=8)
     axes[2].quiver(centers[:, 1], centers[:, 0], got[:, 1], got[:, 0], color="k", label="measured")
     axes[2].quiver(centers[:, 1], centers[:, 0], need[:, 1], need[:, 0], color="r", alpha=0.5)
+    axes[2].margins(0.2)
     axes[2].set_aspect("equal")
     axes[2].invert_yaxis()
     axes[2].set_title("slopes: measured (black) and true (red)", fontsize=8)
