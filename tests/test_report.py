@@ -9,7 +9,9 @@ from jaxwave import report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.fit import described
 from jaxwave.beads.model import SCALES
+from jaxwave.plot import _canvas, fits
 from jaxwave.report import verdict
+from jaxwave.report.quality import raw_quality
 
 
 def test_wavefront_quality_is_weighted_and_blind_to_piston():
@@ -116,3 +118,27 @@ def test_the_page_and_the_fit_judge_by_one_rule():
         assert f": {word};" in verdict.scale(result)
         told = "nothing can be said" in verdict.sentence(result)
         assert told == (word in ("bad", "noisy"))
+
+
+def test_raw_widths_of_a_spot_that_is_known():
+    z, y, x = np.mgrid[-12:13, -20:20, -21:22]
+    at = (z * 0.2, y * 0.1 - 0.03, x * 0.1 + 0.02)
+    sigma = (0.35, 0.14, 0.12)  # µm
+    spot = 900 * np.exp(-sum((a / s) ** 2 for a, s in zip(at, sigma, strict=True)) / 2)
+    background = np.linspace(90, 110, 25)
+    found = raw_quality(spot + background[:, None, None], background, (0.2, 0.1, 0.1))
+    for axis, need in zip("zyx", sigma, strict=True):
+        # between planes the line is straight, between pixels it is not
+        assert found[f"fwhm_{axis}_um"] == pytest.approx(2.3548 * need, rel=0.02)
+    assert found["asymmetry"] == pytest.approx(0.12 / 0.14, rel=0.02)
+    assert found["signal_to_background"] == pytest.approx(9, rel=0.05)
+
+
+def test_loss_and_score_have_their_own_axes():
+    pytest.importorskip("matplotlib")
+    loss, held = np.geomspace(9, 1, 20), np.array([0.03, 0.02])
+    drawing = fits.draw_history("test", loss, held, np.array([10, 20]), apart=True)
+    figure = _canvas.render("test", [[drawing]], None)
+    left, right = figure.axes
+    assert left.get_ylabel() == "loss" and right.get_ylabel() == "held-out NMSE"
+    assert len(left.lines) == 1 and right.get_ylim()[1] < left.get_ylim()[0]

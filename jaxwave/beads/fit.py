@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -228,9 +229,9 @@ def _problem(
     known: ArrayLike | None,
 ) -> dict[str, Any]:
     """The numbers of a fit."""
-    known_noise = {"camera": camera, "cutoff": model.cutoff}
-    variance, background, _ = noise_variance(data, model_error=model_error, **known_noise)
-    measured, _, _ = noise_variance(data, model_error=0.0, **known_noise)
+    noise = partial(noise_variance, data, camera=camera, cutoff=model.cutoff)
+    variance, background, _ = noise(model_error=model_error)
+    measured, _, _ = noise(model_error=0.0)
     even = 1.0 if camera is None else camera.sensitivity**2
     arrays = {
         "data": data if camera is None else camera.evened(data),

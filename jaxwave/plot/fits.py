@@ -153,8 +153,12 @@ def draw_history(
     heldout_steps: Any = None,
     *,
     size: tuple[float, float] = (2.6, 1.95),
+    apart: bool = False,
 ) -> _canvas.Drawing:
-    """Checks the losses of a fit and prepares their drawing, with axes of a size in inches."""
+    """Checks the losses of a fit and prepares their drawing, with axes of a size in inches.
+
+    What is held out has an axis of its own if it is ``apart``, a number of another kind.
+    """
     values = _vector(where, "loss", loss)
     curves = [("fitted", _canvas.BLUE, np.arange(1, len(values) + 1), values)]
     if heldout is not None:
@@ -174,23 +178,38 @@ def draw_history(
         raise ValueError(f"{where}: `loss` must hold finite values, got none.")
 
     def draw(board: _canvas.Board) -> None:
-        ax = board.axes(0.8, 0.45, *size)
+        ax = below = board.axes(0.8, 0.45, *size)
         for name, color, x, y in good:
+            if apart and name == "held out":
+                ax = below.twinx()
             marker = "o" if len(y) == 1 else ""
             ax.plot(x, y, color=color, linewidth=1.3, marker=marker, markersize=3)
             if name == "held out":
                 best = int(np.argmin(y))
                 ring = {"markerfacecolor": "white", "markersize": 5, "markeredgewidth": 1.2}
                 ax.plot(x[best], y[best], "o", color=color, **ring)
-        if all(y.min() > 0 for _, _, _, y in good):
-            ax.set_yscale("log")
-        ax.set_xlabel("step", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
-        ax.set_ylabel("loss", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
+        for one in {below, ax}:
+            if all(line.get_ydata().min() > 0 for line in one.lines):
+                one.set_yscale("log")
+        below.set_xlabel("step", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
+        below.set_ylabel("loss", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
+        if ax is not below:
+            _two_axes(below, ax, good)
+            return
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
         _end_labels(ax, [(f"{name} {y[-1]:.3g}", y[-1], color) for name, color, _, y in good])
 
     return _canvas.Drawing(size[0] + 2.0, size[1] + 0.65, draw)
+
+
+def _two_axes(left: Any, right: Any, curves: list[Any]) -> None:
+    """Axes in the colors of their curves, with the last values above them."""
+    for ax, side, (name, color, _, y) in zip((left, right), ("left", "right"), curves, strict=True):
+        ax.tick_params(axis="y", which="both", labelsize=_canvas.SMALL, labelcolor=color)
+        ax.spines["top"].set_visible(False)
+        ax.set_title(f"{name} {y[-1]:.3g}", fontsize=_canvas.TEXT, color=color, loc=side, pad=3)
+    right.set_ylabel("held-out NMSE", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
 
 
 def _end_labels(ax: Any, ends: list[tuple[str, float, str]]) -> None:

@@ -17,7 +17,7 @@ from jaxwave._files import atomic, replacing_files
 from jaxwave.beads import BeadFit, BeadModel
 from jaxwave.io.results import versions
 from jaxwave.report.page import inside, shown, write_report
-from jaxwave.report.quality import calibrated_psf, psf_quality
+from jaxwave.report.quality import calibrated_psf, psf_quality, raw_quality
 from jaxwave.report.result import bead_summary, prepare
 
 _FIELDS = {field.name: field for field in dataclasses.fields(BeadModel)}
@@ -101,10 +101,13 @@ def save_bead_fit(
     """
     folder, data, z = prepare(folder), np.asarray(stack), np.asarray(z)
     quality = psf_quality(fit, z)
+    dz = float(np.mean(np.abs(np.diff(z))))
+    spacing = (dz, fit.model.pixel, fit.model.pixel)
     summary = {
         "name": name,
         **bead_summary(fit),
         "psf": dataclasses.asdict(quality),
+        "raw": raw_quality(shown(fit, data), fit.background, spacing),
         "scores": fit.scores,
         "settings": dict(settings or {}),
         "provenance": dict(provenance or {}),
@@ -123,8 +126,6 @@ def save_bead_fit(
                 **{f"parameter_{k}": v for k, v in fit.parameters.items()},
             },
         )
-        dz = float(np.mean(np.abs(np.diff(z))))
-        spacing = (dz, fit.model.pixel, fit.model.pixel)
         planes = (np.arange(len(z)) - len(z) // 2) * dz * float(np.sign(z[-1] - z[0]))
         psf = calibrated_psf(fit, planes)
         io.write_stack(place / "psf.ome.tif", psf / psf.sum(), spacing=spacing)
@@ -211,7 +212,16 @@ def load_bead_fit(folder: str | os.PathLike) -> SavedBead:
     return SavedBead(fit, arrays["data"], arrays["z_um"], result)
 
 
-_NUMBERS = ("psf", "scores", "parameters", "errors", "zernikes", "rms_wavefront_nm", "strehl_ratio")
+_NUMBERS = (
+    "psf",
+    "raw",
+    "scores",
+    "parameters",
+    "errors",
+    "zernikes",
+    "rms_wavefront_nm",
+    "strehl_ratio",
+)
 
 
 def _with_nan(result: dict[str, Any]) -> dict[str, Any]:

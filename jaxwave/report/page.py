@@ -171,7 +171,7 @@ def write_report(
             _images(fit, data, z),
             _pupil(fit),
             _modes(fit, result),
-            _performance(fit, data, quality),
+            _performance(fit, data, quality, result.get("raw", {})),
             _parameters(result),
             _origin(result),
         ]
@@ -257,6 +257,7 @@ def _pupil(fit: BeadFit) -> str:
         fit.history["heldout"],
         fit.history["report_steps"],
         size=(2.3, 1.9),
+        apart=True,
     )
     pictures = charts.picture(plane, "amplitude and phase of the pupil", vector=False)
     curve = charts.picture(history, "loss after every step")
@@ -311,13 +312,19 @@ def _modes(fit: BeadFit, result: Mapping[str, Any]) -> str:
     )
 
 
-def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
+def _performance(
+    fit: BeadFit, data: np.ndarray, quality: PsfQuality, raw: Mapping[str, float]
+) -> str:
     rows = [
-        (axis, *(fixed(1e3 * w[k], 0) for k in ("fitted", "ideal", "formula")))
+        (
+            axis,
+            fixed(1e3 * raw.get(f"fwhm_{axis}_um", np.nan), 0),
+            *(fixed(1e3 * w[k], 0) for k in ("fitted", "ideal", "formula")),
+        )
         for axis, w in quality.fwhm_um.items()
     ]
-    head = ("FWHM [nm]", "fitted PSF", "no aberrations", "formula")
-    widths = table(head, rows, (1, 2, 3))
+    head = ("FWHM [nm]", "measured, raw", "fitted PSF", "no aberrations", "formula")
+    widths = table(head, rows, (1, 2, 3, 4))
     variance, _, _ = noise_variance(shown(fit, data), model_error=0.0, cutoff=fit.model.cutoff)
     normal = (data - fit.image) / np.sqrt(variance)
     normal = normal[np.isfinite(normal)]
@@ -340,9 +347,15 @@ def _performance(fit: BeadFit, data: np.ndarray, quality: PsfQuality) -> str:
         for drawing, text in figures
     )
     note = (
-        "The fitted PSF with its blur, without the camera's pixel, and the same microscope without "
+        "Raw: lines through the brightest voxel, with bead, pixel and noise in them. The fitted "
+        "PSF with its blur, without the camera's pixel, and the same microscope without "
         "aberrations; formula: 0.51 λ/NA and 0.88 λ/(n − √(n² − NA²))."
     )
+    if raw:
+        note += (
+            f" Lateral asymmetry {fixed(raw['asymmetry'], 2)} (1 is round); the peak is "
+            f"{number(raw['signal_to_background'])} times the background, with the camera's offset."
+        )
     return section(
         "What it resolves and localizes",
         f'<div class="row">{boxes}</div><br>{widths}<p class="soft">{note}</p>',
