@@ -95,6 +95,12 @@ def test_the_sentence_names_what_dominates_and_what_could_be_turned():
     assert good.startswith("Diffraction-limited: ") and "Look at" not in good
 
 
+def test_a_poor_fit_is_no_verdict_on_the_microscope():
+    """Two beads in one spot, say, whose held-out planes are described well enough."""
+    text = verdict.sentence({**_result(n2m2=20.0), "settings": {"status": "poor"}})
+    assert text == "This fit says nothing about the microscope; the reason stands below."
+
+
 @pytest.mark.parametrize(
     ("score", "floor", "word"), [(0.03, 0.025, "good"), (0.03, 0.001, "fair"), (0.2, 0.01, "bad")]
 )

@@ -189,7 +189,8 @@ def draw_history(
                 ring = {"markerfacecolor": "white", "markersize": 5, "markeredgewidth": 1.2}
                 ax.plot(x[best], y[best], "o", color=color, **ring)
         for one in {below, ax}:
-            if all(line.get_ydata().min() > 0 for line in one.lines):
+            ends = [f(line.get_ydata()) for line in one.lines for f in (np.min, np.max)]
+            if min(ends) > 0 and (not apart or max(ends) > 10 * min(ends)):
                 one.set_yscale("log")
         below.set_xlabel("step", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
         below.set_ylabel("loss", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)

@@ -168,6 +168,10 @@ def picture_of(spread: Spread, fit: Any) -> str:
                 drawn = ax.imshow(shown, cmap=style, extent=extent, vmin=low, vmax=most)
                 ax.set_title(f"{'mean' if j == 0 else 'deviation'}: {name}", fontsize=8)
                 ax.tick_params(labelsize=7)
+                if not of_pupil:  # the middle of the window, where the light is
+                    ax.set_xlim(-half / 2, half / 2)
+                if k == 2:
+                    ax.set_ylim(half / 2, -half / 2)
                 figure.colorbar(drawn, ax=ax, shrink=0.8).ax.tick_params(labelsize=7)
 
     return _picture(draw, (11.0, 5.0), "mean pupil and PSF, and their deviations")
@@ -189,7 +193,9 @@ def map_of(rows: Sequence[Mapping[str, Any]], beads: Sequence[SavedBead]) -> str
             shown = ax.scatter(
                 x, y, c=values[:, j], cmap="RdBu_r", vmin=middle - most, vmax=middle + most, s=28
             )
-            ax.set_title(f"{zernike_name(*modes[j])} {modes[j]} [nm]", fontsize=8)
+            name = zernike_name(*modes[j])
+            name += f" {modes[j]}" * (not name.startswith("Z("))
+            ax.set_title(f"{name} [nm]", fontsize=8)
             ax.set_aspect("equal")
             ax.invert_yaxis()
             ax.tick_params(labelsize=7)

@@ -41,6 +41,8 @@ def sentence(result: Mapping[str, Any]) -> str:
         return "The fit is not finite: nothing can be said about the microscope."
     if result.get("noise_floor_nmse") is not None and _word(result) in _UNTRUSTED:
         return f"{_UNTRUSTED[_word(result)]}: nothing can be said about the microscope."
+    if result.get("settings", {}).get("status") == "poor":
+        return "This fit says nothing about the microscope; the reason stands below."
     limited = rms <= wavelength / _MARECHAL
     word = "Diffraction-limited" if limited else "Not diffraction-limited"
     waves = f"{rms:.0f} nm rms, {rms / wavelength:.3f} waves"
