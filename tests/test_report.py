@@ -95,6 +95,15 @@ def test_the_sentence_names_what_dominates_and_what_could_be_turned():
     assert good.startswith("Diffraction-limited: ") and "Look at" not in good
 
 
+def test_a_bead_larger_than_the_psf_is_said_to_be_that():
+    result = _result(n2m2=20.0)
+    result["model"]["pixel"] = 0.1
+    small, large = ({"na": 1.2, "blur_sigma_pixels": [b, b]} for b in (0.5, 1.5))
+    assert "larger" not in verdict.sentence({**result, "parameters": small})
+    text = verdict.sentence({**result, "parameters": large})
+    assert text.endswith("the blur of 150 nm is that of a bead of 0.67 µm.")
+
+
 def test_a_poor_fit_is_no_verdict_on_the_microscope():
     """Two beads in one spot, say, whose held-out planes are described well enough."""
     text = verdict.sentence({**_result(n2m2=20.0), "settings": {"status": "poor"}})

@@ -41,6 +41,7 @@ _FAIR = 0.02, 1.5
 _CORE = 0.15  # of the highest light: the bead itself, without its rings
 _MOST_CORE = 0.03  # NMSE there
 _WIDE = 0.22  # of wavelength/na: the standard deviation of the PSF itself
+_MOST_WIDE = 2.0  # times that: less may be the scale of the pixels, which is hard to tell apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,15 +275,17 @@ def _judge_peak(where: str, fit: BeadFit, mask: np.ndarray) -> None:
         )
 
 
-def blur_width(fit: BeadFit) -> float:
-    """Standard deviation of the blur beside pixel and bead [µm]."""
-    return fit.model.pixel * float(np.sqrt(np.mean(fit.values["blur_sigma_pixels"] ** 2)))
+def wide_blur(pixel: float, focus: float, sigma: ArrayLike, *, times: float = 1.0) -> float:
+    """The standard deviation of a blur that is wider than the PSF, else zero [µm].
 
-
-def is_wide(fit: BeadFit) -> bool:
-    """Tells whether the blur, of a large bead say, is wider than the PSF."""
-    least = max(_WIDE * fit.model.wavelength / float(fit.values["na"]), 0.9 * fit.model.pixel)
-    return blur_width(fit) > least
+    Args:
+        pixel: Camera pixel [µm].
+        focus: Wavelength over aperture [µm].
+        sigma: Standard deviations of the blur along y and x [pixels].
+        times: How many times as wide it has to be.
+    """
+    width = pixel * float(np.sqrt(np.mean(np.square(sigma))))
+    return width if width > times * max(_WIDE * focus, 0.9 * pixel) else 0.0
 
 
 def _judge_core(where: str, fit: BeadFit) -> None:
@@ -295,8 +298,9 @@ def _judge_core(where: str, fit: BeadFit) -> None:
             f"its light is left (chi-squared {scores['core_chi_squared']:.3g}). Two beads may "
             "stand closer than they are resolved.",
         )
-    if is_wide(fit):
-        sigma = blur_width(fit)
+    focus = fit.model.wavelength / float(fit.values["na"])
+    blur = fit.values["blur_sigma_pixels"]
+    if sigma := wide_blur(fit.model.pixel, focus, blur, times=_MOST_WIDE):
         _check.warn(
             where,
             f"the bead is larger than the PSF: the blur has a standard deviation of "

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from jaxwave.beads.fit import described
+from jaxwave.beads.fit import described, wide_blur
 
 # What usually makes an aberration, and what changes it, by the azimuthal order of its modes.
 _CAUSES = {
@@ -56,7 +56,22 @@ def sentence(result: Mapping[str, Any]) -> str:
     text += f", then {rest[0][0]} with {rest[0][1]:.0f} nm." if rest else "."
     if not limited:
         text += f" Look at {_CAUSES[name]}."
-    return text
+    return text + _large_bead(result)
+
+
+def _large_bead(result: Mapping[str, Any]) -> str:
+    """Says of a bead that it is larger than the PSF, as far as its blur tells."""
+    values, model = result.get("parameters", {}), result["model"]
+    if "blur_sigma_pixels" not in values:
+        return ""
+    focus = model["wavelength"] / float(values["na"])
+    sigma = wide_blur(model["pixel"], focus, values["blur_sigma_pixels"])
+    if not sigma:
+        return ""
+    return (
+        f" The bead is larger than the PSF, or the pixel is not what was given: the blur of "
+        f"{1e3 * sigma:.0f} nm is that of a bead of {2 * math.sqrt(5) * sigma:.2g} µm."
+    )
 
 
 def scale(result: Mapping[str, Any]) -> str:

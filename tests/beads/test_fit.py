@@ -135,9 +135,9 @@ def test_a_spot_wider_than_the_psf_is_said_to_be_that() -> None:
 
     bead_fit._judge_core("fit_bead", fit(0.6))
     with pytest.warns(
-        JaxwaveWarning, match=r"larger than the PSF: .* 260 nm, as a bead of 1\.2 µm"
+        JaxwaveWarning, match=r"larger than the PSF: .* 312 nm, as a bead of 1\.4 µm"
     ):
-        bead_fit._judge_core("fit_bead", fit(2.0))
+        bead_fit._judge_core("fit_bead", fit(2.4))
     with pytest.warns(JaxwaveWarning, match=r"5\.0% of its light is left .* Two beads may"):
         bead_fit._judge_core("fit_bead", fit(0.6, 0.05))
 
