@@ -7,7 +7,7 @@ import pytest
 
 from jaxwave import report
 from jaxwave.beads import BeadModel
-from jaxwave.beads.fit import described
+from jaxwave.beads.judge import described
 from jaxwave.beads.model import SCALES
 from jaxwave.plot import _canvas, fits
 from jaxwave.report import verdict

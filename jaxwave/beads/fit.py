@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.beads.basis import basis_of
+from jaxwave.beads.judge import MOST_CHI2, described, wide_blur
 from jaxwave.beads.loss import (
     AMPLITUDE_STEP,
     MAPS,
@@ -35,12 +36,8 @@ from jaxwave.calibration.uncertainty import standard_errors
 
 _REPORT = 10  # steps between two reports
 _MOST_LEFT_OUT = 0.2  # of the peak's pixels
-_MOST_NOISE = 0.9  # NMSE; noise alone has one, and millions of pixels know it to a percent
-_MOST_UNEXPLAINED, _MOST_CHI2 = 0.05, 2.0  # NMSE, and chi-squared a degree of freedom
-_FAIR = 0.02, 1.5
 _CORE = 0.15  # of the highest light: the bead itself, without its rings
 _MOST_CORE = 0.03  # NMSE there
-_WIDE = 0.22  # of wavelength/na: the standard deviation of the PSF itself
 _MOST_WIDE = 2.0  # times that: less may be the scale of the pixels, which is hard to tell apart
 
 
@@ -275,23 +272,10 @@ def _judge_peak(where: str, fit: BeadFit, mask: np.ndarray) -> None:
         )
 
 
-def wide_blur(pixel: float, focus: float, sigma: ArrayLike, *, times: float = 1.0) -> float:
-    """The standard deviation of a blur that is wider than the PSF, else zero [µm].
-
-    Args:
-        pixel: Camera pixel [µm].
-        focus: Wavelength over aperture [µm].
-        sigma: Standard deviations of the blur along y and x [pixels].
-        times: How many times as wide it has to be.
-    """
-    width = pixel * float(np.sqrt(np.mean(np.square(sigma))))
-    return width if width > times * max(_WIDE * focus, 0.9 * pixel) else 0.0
-
-
 def _judge_core(where: str, fit: BeadFit) -> None:
     """Warns of a spot that is no single small bead: its middle is not as the fit says."""
     scores = fit.scores
-    if scores["core_chi_squared"] > _MOST_CHI2 and scores["core_unexplained"] > _MOST_CORE:
+    if scores["core_chi_squared"] > MOST_CHI2 and scores["core_unexplained"] > _MOST_CORE:
         _check.warn(
             where,
             f"the middle of the spot is not that of one bead: {scores['core_unexplained']:.1%} of "
@@ -307,27 +291,6 @@ def _judge_core(where: str, fit: BeadFit) -> None:
             f"{1e3 * sigma:.0f} nm, as a bead of {2 * np.sqrt(5) * sigma:.2g} µm in diameter makes "
             "it. Pass its diameter as `bead_diameter`, or take smaller beads.",
         )
-
-
-def described(score: float, floor: float, chi2: float) -> str:
-    """How well a model describes its data: ``"good"``, ``"fair"``, ``"bad"`` or ``"noisy"``.
-
-    The noise has to be left, whatever its size; a model is good that leaves little more: a few
-    percent of the light, or no more than the noise again.
-
-    Args:
-        score: NMSE of the held-out planes.
-        floor: What the noise alone would leave of it.
-        chi2: Chi-squared for each degree of freedom of the held-out planes.
-    """
-    if not np.isfinite(score):
-        return "bad"
-    if floor > _MOST_NOISE:
-        return "noisy"
-    for word, share, times in (("bad", _MOST_UNEXPLAINED, _MOST_CHI2), ("fair", *_FAIR)):
-        if score - floor > share and chi2 > times:
-            return word
-    return "good"
 
 
 def _judge(where: str, fit: BeadFit) -> None:

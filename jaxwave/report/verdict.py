@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from jaxwave.beads.fit import described, wide_blur
+from jaxwave.beads.judge import described, wide_blur
 
 # What usually makes an aberration, and what changes it, by the azimuthal order of its modes.
 _CAUSES = {
