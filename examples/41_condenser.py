@@ -24,6 +24,19 @@ def cell() -> np.ndarray:
     return 0.05 * body + 0.05 * nucleus
 
 
+def draw(images: dict, beams: set[str]) -> None:
+    """All pictures; in focus and out of it on one scale, for in focus a phase cannot be seen."""
+    figure = Figure(figsize=(12, 4.6), dpi=150, layout="constrained")
+    for ax, (name, image) in zip(figure.subplots(2, 6).flat, images.items(), strict=True):
+        like = images["defocused by 3 µm"] if name == "brightfield" else image
+        limits = dict(vmin=float(np.min(like)), vmax=float(np.max(like)))
+        ax.imshow(np.asarray(image), cmap="inferno" if name in beams else "gray", **limits)
+        ax.set_title(name, fontsize=8)
+        ax.set_axis_off()
+    Path("results").mkdir(exist_ok=True)
+    figure.savefig("results/41_condenser.png")
+
+
 def main() -> None:
     """Makes the images, asserts what is known about them, saves the picture."""
     phase = cell()
@@ -67,16 +80,7 @@ def main() -> None:
         name: beam.intensity if not beam.batch_shape else jw.total_intensity(beam)
         for name, beam in beams.items()
     }
-    figure = Figure(figsize=(12, 4.6), dpi=150, layout="constrained")
-    for ax, (name, image) in zip(figure.subplots(2, 6).flat, images.items(), strict=True):
-        # One scale for both: in focus, a phase cannot be seen.
-        like = images["defocused by 3 µm"] if name == "brightfield" else image
-        limits = dict(vmin=float(np.min(like)), vmax=float(np.max(like)))
-        ax.imshow(np.asarray(image), cmap="inferno" if name in beams else "gray", **limits)
-        ax.set_title(name, fontsize=8)
-        ax.set_axis_off()
-    Path("results").mkdir(exist_ok=True)
-    figure.savefig("results/41_condenser.png")
+    draw(images, set(beams))
 
     contrast = {name: float(np.std(images[name])) for name in ("brightfield", "defocused by 3 µm")}
     error = np.linalg.norm(found - phase + np.mean(phase - found)) / np.linalg.norm(phase)
