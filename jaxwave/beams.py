@@ -115,8 +115,9 @@ def _warn_beam(where: str, shape: tuple[int, int], pair: Array, numbers: Sequenc
     """Warns, where known, of a beam that is not paraxial, leaves its window or lacks samples."""
     if not _check.is_concrete(pair, *numbers):
         return
-    waist_y, waist_x, z, wavelength, n, *k = (np.asarray(a, np.float64) for a in numbers)
-    waist = np.stack(np.broadcast_arrays(waist_y, waist_x))
+    known = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in numbers))
+    waist_y, waist_x, z, wavelength, n, *k = known
+    waist = np.stack([waist_y, waist_x])
     divergence = wavelength / (np.pi * n * waist)
     if np.any(divergence > 0.5):
         _check.warn(

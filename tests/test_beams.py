@@ -151,3 +151,17 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="bessel_beam: `charge` must be between -2 and 2, got 3"):
         jw.bessel_beam((8, 8), kr=1.0, charge=3, **kind)
     assert jnp.all(jnp.isfinite(jw.bessel_beam((1, 1), kr=0.0, **kind).u))
+
+
+def test_every_number_of_a_beam_may_have_a_batch_axis():
+    """Warnings ask all numbers at once, each with its own axes."""
+    single = dict(waist=(6.0, 9.0), z=0.0, n=1.2, kx=0.1, ky=-0.2, wavelength=0.5)
+    for name in ("z", "n", "kx", "ky", "wavelength"):
+        many = single | {name: single[name] + np.array([0.0, 0.05, 0.1])}
+        beam = jw.gaussian_beam((40, 48), spacing=(1.0, 1.1), **many)
+        assert beam.batch_shape == (3,), name
+        one = jw.gaussian_beam((40, 48), spacing=(1.0, 1.1), **single)
+        np.testing.assert_allclose(beam.u[0], one.u, atol=1e-6)
+    many = single | {"waist": np.array([[6.0, 9.0], [6.5, 8.0], [7.0, 9.0]])}
+    many["z"] = np.array([[0.0], [30.0]])
+    assert jw.gaussian_beam((40, 48), spacing=1.0, **many).batch_shape == (2, 3)
