@@ -175,7 +175,9 @@ def spectrum(wavelength: ArrayLike | str, density: ArrayLike, *, count: int) -> 
     if _check.is_concrete(w) and np.any(np.diff(np.asarray(w)) <= 0):
         raise ValueError(f"{where}: `wavelength` must increase from sample to sample.")
     if _check.is_concrete(s):
-        _check.nonzero(where, "sum(density)", np.sum(s), fix="There is no light in this spectrum.")
+        _check.nonzero(
+            where, "sum(density)", np.sum(np.asarray(s)), fix="There is no light in this spectrum."
+        )
     return _spectrum(w, s, count)
 
 

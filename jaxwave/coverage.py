@@ -83,7 +83,8 @@ def turned(points: Array, angle: Array, y: Array, x: Array) -> Array:
     """Points ``(..., K, 2)`` turned about the origin from +x toward +y, then moved to (y, x)."""
     v, u = points[..., 0], points[..., 1]
     cos, sin = jnp.cos(angle)[..., None], jnp.sin(angle)[..., None]
-    return jnp.stack([y[..., None] + cos * v + sin * u, x[..., None] + cos * u - sin * v], axis=-1)
+    v, u = y[..., None] + cos * v + sin * u, x[..., None] + cos * u - sin * v
+    return jnp.stack(jnp.broadcast_arrays(v, u), axis=-1)
 
 
 def ring_coverage(

@@ -278,7 +278,8 @@ def ff_lens(
     shape = None if shape is None else _check.grid_shape(where, shape)
     new = None if spacing is None else _new_spacing(where, field, spacing)
     f, n = (numerics.number(a, field.real_dtype) for a in (f, n))
-    _check.broadcast(where, field=field.batch_shape, f=f.shape, n=n.shape)
+    windows = () if new is None else new.shape[:-1]
+    _check.broadcast(where, field=field.batch_shape, f=f.shape, n=n.shape, spacing=windows)
     if new is not None and _check.is_concrete(field.spacing, field.wavelength, f, n):
         scale = np.asarray(field.wavelength) * np.asarray(f) / np.asarray(n)
         replica = [scale / np.asarray(field.spacing)[..., k] for k in (0, 1)]
@@ -305,8 +306,9 @@ def _transform(
     else:
         shape = field.shape if shape is None else shape
         new = scale / field.extent if spacing is None else spacing
-        field, (scale,) = with_parameters(where, field, scale=scale[..., 0])
-        new = jnp.broadcast_to(new, (*field.batch_shape, 2))
+        numbers = dict(scale=scale[..., 0], y=new[..., 0], x=new[..., 1])
+        field, (scale, *pair) = with_parameters(where, field, **numbers)
+        new = jnp.stack([jnp.broadcast_to(d, field.batch_shape) for d in pair], axis=-1)
         alpha = field.spacing * new / scale[..., None]
         alpha = alpha[..., None, :] if field._rank == 3 else alpha
         u = fourier.matrix_ft2(field.u, alpha, shape, inverse=inverse)

@@ -230,3 +230,12 @@ def test_bad_numbers(call, message):
 def test_a_zone_plate_warns_before_its_zones_alias():
     with pytest.warns(jw.JaxwaveWarning, match="zone_plate: the outermost of 50 zones is"):
         jw.zone_plate(bright((8, 6)), 20.0, wavelength=0.5, zones=50)
+
+
+@pytest.mark.parametrize("name", ["y", "x"])
+def test_a_stop_moved_along_one_axis_is_a_batch(name):
+    wave, places = jw.plane_wave((9, 8), spacing=(0.5, 0.6), wavelength=0.5), np.array([-0.7, 0.3])
+    many = jw.rectangular_aperture(wave, (2.0, 1.5), angle=0.3, **{name: places})
+    for k, place in enumerate(places):
+        one = jw.rectangular_aperture(wave, (2.0, 1.5), angle=0.3, **{name: place})
+        np.testing.assert_allclose(many.u[k], one.u, atol=1e-6)

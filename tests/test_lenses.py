@@ -191,3 +191,14 @@ def test_the_way_back_from_an_image_needs_a_spacing():
         with pytest.raises(ValueError, match="lens: `spacing` is needed for an image"):
             jw.lens(image, 1000.0, shape=shape, **planes)
     assert np.all(np.isfinite(jw.lens(image, 1000.0, shape=(8, 8), spacing=0.5, **planes).u))
+
+
+def test_a_batch_of_windows_of_one_field():
+    beam = jw.gaussian_beam((16, 18), spacing=(1.0, 1.5), wavelength=0.5, waist=4.0)
+    to = np.array([[1.0, 1.2], [2.0, 1.9], [2.5, 2.4]])
+    many = jw.ff_lens(beam, 50.0, spacing=to, shape=(7, 6))
+    one = jw.ff_lens(beam, 50.0, spacing=to[1], shape=(7, 6))
+    assert many.batch_shape == (3,)
+    np.testing.assert_allclose(many.u[1], one.u, atol=1e-6 * float(abs(one.u).max()))
+    with pytest.raises(ValueError, match=r"ff_lens: .*spacing"):
+        jw.ff_lens(beam, [50.0, 60.0], spacing=to, shape=(7, 6))
