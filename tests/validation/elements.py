@@ -184,10 +184,10 @@ def _():
 
 @row("cubic_mask", reference="its definition", valid=THIN)
 def _():
-    got = jw.cubic_mask(light(), 0.125, radius=1.5, angle=0.5, y=0.25, x=-0.5)
+    got = jw.cubic_mask(light(), 0.125, radius=4.0, angle=0.5, y=0.25, x=-0.5)
     y, x = Y - 0.25, X + 0.5
     a, b = x * np.cos(0.5) + y * np.sin(0.5), y * np.cos(0.5) - x * np.sin(0.5)
-    return got.u, U * np.exp(1j * TAU / W * 0.125 * (a**3 + b**3) / 1.5**3)
+    return got.u, U * np.exp(1j * TAU / W * 0.125 * (a**3 + b**3) / 4.0**3)
 
 
 @row("spiral_mask", reference="a vortex with the mean of its middle sample", valid=THIN)
