@@ -1,7 +1,5 @@
 """Lenses."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -275,10 +273,10 @@ def ff_lens(
     fix = "For the reverse direction pass inverse=True."
     _check.positive(where, "f", f, unit="µm", fix=fix)
     _check.positive(where, "n", n)
-    shape = None if shape is None else _check.grid_shape(where, shape)
-    new = None if spacing is None else _new_spacing(where, field, spacing)
+    view = collins.window(where, field, spacing, shape, None, None)
+    shape, new = (None, None) if view is None else view[:2]
     f, n = (numerics.number(a, field.real_dtype) for a in (f, n))
-    windows = () if new is None else new.shape[:-1]
+    windows = np.shape(new)[:-1]
     _check.broadcast(where, field=field.batch_shape, f=f.shape, n=n.shape, spacing=windows)
     if new is not None and _check.is_concrete(field.spacing, field.wavelength, f, n):
         scale = np.asarray(field.wavelength) * np.asarray(f) / np.asarray(n)
@@ -292,7 +290,7 @@ def _transform(
     field: AnyField,
     f: Array,
     n: Array,
-    spacing: Array | None,
+    spacing: ArrayLike | None,
     shape: tuple[int, int] | None,
     inverse: bool,
 ) -> AnyField:
@@ -300,24 +298,15 @@ def _transform(
     field, (f, n) = with_parameters(where, field, f=f, n=n)
     scale = (field.wavelength * f / n)[..., None]
     factor = 1j if inverse else -1j
-    if spacing is None and shape is None:
-        new = scale / field.extent
+    new = scale / field.extent if spacing is None else spacing
+    if shape is None:
         u = (fourier.ift2 if inverse else fourier.ft2)(field.u)
     else:
-        shape = field.shape if shape is None else shape
-        new = scale / field.extent if spacing is None else spacing
-        numbers = dict(scale=scale[..., 0], y=new[..., 0], x=new[..., 1])
-        field, (scale, *pair) = with_parameters(where, field, **numbers)
-        new = jnp.stack([jnp.broadcast_to(d, field.batch_shape) for d in pair], axis=-1)
+        view = collins.Window(shape, new, 0.0, 0.0)
+        field, (scale,), new, _ = collins.settle(where, field, view, scale=scale[..., 0])
         alpha = field.spacing * new / scale[..., None]
         alpha = alpha[..., None, :] if field._rank == 3 else alpha
         u = fourier.matrix_ft2(field.u, alpha, shape, inverse=inverse)
     density = jnp.sqrt(jnp.prod(field.spacing / new, axis=-1))
     u = factor * u * field.expand(density)
     return field.replace(u=u.astype(field.dtype), spacing=new)
-
-
-def _new_spacing(where: str, field: Field, spacing: Any) -> Array:
-    spacing = _check.length(where, "spacing", spacing)
-    _check.positive(where, "spacing", spacing, unit="µm")
-    return grid.spacing_pair(spacing, field.real_dtype)

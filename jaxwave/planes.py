@@ -73,16 +73,12 @@ def tilted_plane(
     _check.finite(where, "angle", angle)
     _check.positive(where, "n", n)
     view = collins.window(where, field, spacing, shape, None, None)
-    shape = field.shape if view is None else view.shape
-    zoomed = view is not None and view.spacing is not None
-    pair = jnp.asarray(view.spacing if view and zoomed else field.spacing, field.real_dtype)
-    blank = jnp.zeros(pair.shape[:-1], field.real_dtype)
-    field, (angle, n, _) = with_parameters(where, field, angle=angle, n=n, spacing=blank)
-    pair = jnp.broadcast_to(pair, (*field.batch_shape, 2))
+    view = view or collins.Window(field.shape, None, 0.0, 0.0)
+    field, (angle, n), pair, _ = collins.settle(where, field, view, angle=angle, n=n)
     carrier = jnp.abs(jnp.sin(angle)) * n / field.wavelength
     tilt = (jnp.zeros_like(carrier), carrier) if axis == "y" else (carrier, jnp.zeros_like(carrier))
-    sampling.warn_frequency(where, "the tilted plane's carrier", shape, pair, tilt)
-    return _tilt(shape, AXES.index(axis), field, angle, n, pair)
+    sampling.warn_frequency(where, "the tilted plane's carrier", view.shape, pair, tilt)
+    return _tilt(view.shape, AXES.index(axis), field, angle, n, pair)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -159,7 +159,7 @@ def warn_slope(where: str, field: Field, what: str, turns: ArrayLike) -> None:
         return
     phase, u = np.asarray(turns), np.asarray(field.u)
     lit = u.real**2 + u.imag**2
-    lit = lit.sum(-3) if u.ndim > np.ndim(field.wavelength) + 2 else lit
+    lit = lit.sum(-3) if field._rank == 3 else lit
     bright = lit > 1e-4 * np.max(lit, initial=0.0)
     slopes = []
     for axis in (-2, -1):

@@ -193,9 +193,14 @@ def prism(
     return _bent(field, *numbers)
 
 
+def _rate(xp: Any, field: Field, angle: Array, glass: Array, n: Array) -> Any:
+    """Local frequency behind a flat face [1/µm], in numpy for what is known."""
+    return (glass - n) * xp.tan(angle) / xp.asarray(field.wavelength)
+
+
 def _slope(xp: Any, field: Field, apex: Array, n_prism: Array, n: Array, phi: Array) -> Any:
     """Local frequencies (fy, fx) behind a prism."""
-    rate = (n_prism - n) * xp.tan(apex) / xp.asarray(field.wavelength)
+    rate = _rate(xp, field, apex, n_prism, n)
     return rate * xp.sin(phi), rate * xp.cos(phi)
 
 
@@ -275,8 +280,7 @@ def axicon(
     y, x = _lengths(where, y=y, x=x)
     numbers = _numbers(where, field, angle=angle, n_axicon=n_axicon, n=n, y=y, x=x)
     if _check.is_concrete(field.wavelength, numbers[:3]):
-        angle, n_axicon, n = (np.asarray(a) for a in numbers[:3])
-        rate = (n_axicon - n) * np.tan(angle) / np.asarray(field.wavelength)
+        rate = _rate(np, field, *(np.asarray(a) for a in numbers[:3]))
         sampling.warn_frequency(where, "the axicon", field.shape, field.spacing, (rate, rate))
     return _coned(field, *numbers)
 
@@ -287,7 +291,7 @@ def _coned(
 ) -> AnyField:
     names = dict(angle=angle, n_axicon=n_axicon, n=n, y=y, x=x)
     field, (angle, n_axicon, n, y, x) = with_parameters("axicon", field, **names)
-    rate = (n_axicon - n) * jnp.tan(angle) / field.wavelength
+    rate = _rate(jnp, field, angle, n_axicon, n)
     turns = numerics.vectorize(partial(_cone_turns, field.shape), rate.shape)
     return _wave(field, turns(rate, field.spacing[..., 0], field.spacing[..., 1], y, x))
 

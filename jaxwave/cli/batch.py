@@ -1,6 +1,5 @@
 """The table of a batch: CSV for programs, columns for people, a page that links the beads."""
 
-import base64
 import csv
 import dataclasses
 from pathlib import Path
@@ -191,12 +190,8 @@ def _fields(folder: Path, rows: list[dict[str, Any]]) -> str:
     pictures = [f"{stem}.field.png" for stem in stems if (folder / f"{stem}.field.png").is_file()]
     boxes = ""
     for name in pictures[:_MOST_FIELDS]:
-        data = base64.b64encode((folder / name).read_bytes()).decode()
-        boxes += (
-            f'<figure><img alt="spots that were found" style="width:640px" '
-            f'src="data:image/png;base64,{data}">'
-            f"<figcaption>{page.escape(name)}</figcaption></figure>"
-        )
+        image = charts.embedded((folder / name).read_bytes(), "png", "spots that were found", 640)
+        boxes += f"<figure>{image}<figcaption>{page.escape(name)}</figcaption></figure>"
     return page.section("The field", f'<div class="row">{boxes}</div>') * bool(pictures)
 
 

@@ -13,8 +13,14 @@ _SIZE = (2.72, 1.85)
 _AXES = {"x": _canvas.BLUE, "y": _canvas.ORANGE, "z": _canvas.INK}
 
 
+def embedded(data: bytes, kind: str, alt: str, width: int) -> str:
+    """A picture as an ``<img>`` whose data stand in the page itself."""
+    text = base64.b64encode(data).decode()
+    return f'<img alt="{alt}" style="width:{width}px" src="data:image/{kind};base64,{text}">'
+
+
 def picture(drawing: _canvas.Drawing, alt: str, *, vector: bool = True) -> str:
-    """A drawing as an ``<img>`` whose data stand in the page itself."""
+    """A drawing as an :func:`embedded` picture."""
     figure = _canvas.render("write_report", [[drawing]], None)
     buffer = io.BytesIO()
     if vector:
@@ -25,9 +31,7 @@ def picture(drawing: _canvas.Drawing, alt: str, *, vector: bool = True) -> str:
     else:
         figure.savefig(buffer, format="png", dpi=200)
     kind = "svg+xml" if vector else "png"
-    data = base64.b64encode(buffer.getvalue()).decode()
-    width = round(96 * drawing.width)
-    return f'<img alt="{alt}" style="width:{width}px" src="data:image/{kind};base64,{data}">'
+    return embedded(buffer.getvalue(), kind, alt, round(96 * drawing.width))
 
 
 def _plain(ax: Any, x: str, y: str) -> None:

@@ -1,6 +1,5 @@
 """The mean of many beads of one microscope: pupil, modes, widths and PSF, with their spread."""
 
-import base64
 import dataclasses
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.model import physical, pupil
+from jaxwave.report.charts import embedded
 from jaxwave.report.folder import SavedBead
 from jaxwave.report.quality import calibrated_psf
 from jaxwave.report.result import bead_summary, wavefront_quality
@@ -132,9 +132,7 @@ def _picture(draw: Callable[[Any], None], size: tuple[float, float], alt: str) -
     draw(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    style = f"width:{round(96 * size[0])}px"
-    return f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{data}">'
+    return embedded(buffer.getvalue(), "png", alt, round(96 * size[0]))
 
 
 def picture_of(spread: Spread, fit: Any) -> str:
