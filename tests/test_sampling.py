@@ -132,3 +132,14 @@ def test_lengths_in_other_units():
     ):
         with pytest.raises(ValueError, match=text):
             call()
+
+
+def test_a_phase_that_is_steep_in_the_dark_is_no_matter():
+    """The light of a vector field is that of its components together."""
+    beam = jw.gaussian_beam((48, 40), spacing=(1.0, 1.1), wavelength=0.5, waist=4.0)
+    x = np.arange(40) - 20.0
+    phase = 2 * np.pi * 0.9 * x**2 / 40 * np.ones((48, 1))  # half a turn a sample at x = 11
+    jw.phase_mask(jw.polarize(beam, (0.6, 0.8j)), phase)
+    bright = jw.plane_wave((48, 40), spacing=(1.0, 1.1), wavelength=0.5)
+    with pytest.warns(jw.JaxwaveWarning, match="phase_mask"):
+        jw.phase_mask(jw.polarize(bright, (0.6, 0.8j)), phase)
