@@ -5,10 +5,12 @@ centered at N // 2, needs neither the size of the image nor a sum of one (light 
 aperture stays lost), and has the image's sample spacing.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
@@ -222,6 +224,48 @@ def _add_planes(steps: _Convolution, volume: Array, psf: Array) -> Array:
     planes = jnp.moveaxis(volume, -3, 0), jnp.moveaxis(psf, -3, 0)
     first = jax.eval_shape(product, (planes[0][0], planes[1][0]))
     return lax.scan(add_plane, jnp.zeros(first.shape, first.dtype), planes)[0]
+
+
+def image_computed(
+    where: str,
+    volume: ArrayLike,
+    psf: Callable[[Array], Array],
+    z: Array,
+    boundary: str,
+    batch: int,
+) -> Array:
+    """As :func:`image_volume`, with point-spread functions made where they are needed.
+
+    ``psf`` makes ``(..., planes, y, x)`` of depths ``(..., planes)``; ``batch`` planes exist at a
+    time, in the gradient too.
+    """
+    count = jnp.shape(volume)[-3]
+    batch = min(batch, count)
+    layout = "(..., z, y, x)"
+    first = jax.eval_shape(psf, z[..., :batch])
+    volume, _, steps = _prepare(
+        where, "volume", volume, np.zeros(first.shape[-3:], bool), boundary, 3, layout
+    )
+    (volume,) = _common_type(volume)
+
+    def product(planes: tuple[Array, Array]) -> Array:
+        """Spectrum of some planes' images; the axis of planes comes first, as a scan wants it."""
+        objects = steps.image(jnp.moveaxis(planes[0], 0, -3))
+        kernels = steps.psf(psf(jnp.moveaxis(planes[1], 0, -1)))
+        return jnp.sum(objects * kernels, axis=-3)
+
+    @jax.checkpoint
+    def add(total: Array, planes: tuple[Array, Array]) -> tuple[Array, None]:
+        return total + product(planes), None
+
+    planes = jnp.moveaxis(volume, -3, 0), jnp.moveaxis(z, -1, 0)
+    whole = count // batch
+    chunks = [a[: whole * batch].reshape(whole, batch, *a.shape[1:]) for a in planes]
+    spectrum = jax.eval_shape(product, (chunks[0][0], chunks[1][0]))
+    total = lax.scan(add, jnp.zeros(spectrum.shape, spectrum.dtype), tuple(chunks))[0]
+    if count % batch:
+        total, _ = add(total, (planes[0][whole * batch :], planes[1][whole * batch :]))
+    return steps.back(total)
 
 
 # -- transfer functions --------------------------------------------------------------------

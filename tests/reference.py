@@ -5,7 +5,7 @@ Fields vary as exp(-i omega t) and the carrier exp(i k z) is left out, as in CON
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
-from scipy.special import j0
+from scipy.special import j0, spherical_jn, spherical_yn
 
 TAU = 2 * np.pi
 
@@ -114,3 +114,45 @@ def dft(u, alpha_y: float, alpha_x: float, shape: tuple[int, int], sign: int = -
 
     ny, nx = u.shape[-2:]
     return matrix(shape[0], ny, alpha_y) @ u @ matrix(shape[1], nx, alpha_x).T
+
+
+def mie(x: float, m: float, cosine) -> tuple[np.ndarray, np.ndarray]:
+    """Amplitudes S1, S2 of a sphere of size 2 pi n r / lambda and relative index m.
+
+    C. F. Bohren and D. R. Huffman, Absorption and Scattering of Light by Small Particles, Ch. 4.
+    """
+    order = np.arange(1, int(x + 4 * np.cbrt(x) + 10))
+
+    def riccati(z, bessel):
+        value, slope = bessel(order, z), bessel(order, z, derivative=True)
+        return z * value, value + z * slope
+
+    def hankel(k, z, derivative=False):
+        return spherical_jn(k, z, derivative) + 1j * spherical_yn(k, z, derivative)
+
+    (p, dp), (q, dq) = riccati(x, spherical_jn), riccati(m * x, spherical_jn)
+    h, dh = riccati(x, hankel)
+    a = (m * q * dp - p * dq) / (m * q * dh - h * dq)
+    b = (q * dp - m * p * dq) / (q * dh - m * h * dq)
+    cosine = np.asarray(cosine, float)
+    s1, s2 = np.zeros(cosine.shape, complex), np.zeros(cosine.shape, complex)
+    before, pi = np.zeros_like(cosine), np.ones_like(cosine)
+    for k, ak, bk in zip(order, a, b, strict=True):
+        tau = k * cosine * pi - (k + 1) * before
+        weight = (2 * k + 1) / (k * (k + 1))
+        s1 += weight * (ak * pi + bk * tau)
+        s2 += weight * (ak * tau + bk * pi)
+        before, pi = pi, ((2 * k + 1) * cosine * pi - (k + 1) * before) / k
+    return s1, s2
+
+
+def scattered_by_a_sphere(shape, spacing, wavelength, n, dn, radius, z):
+    """Spectrum, in FFT order, of what a sphere adds to a plane wave of amplitude one, at z behind
+    its center, without the carrier; the mean of both polarizations, and how far to believe it."""
+    fy, fx = np.fft.fftfreq(shape[0], spacing)[:, None], np.fft.fftfreq(shape[1], spacing)
+    k, square = n / wavelength, fy**2 + fx**2
+    look = square < (0.35 * k) ** 2
+    w = np.sqrt(np.where(look, k**2 - square, k**2))
+    s1, s2 = mie(TAU * k * radius, (n + dn) / n, w / k)
+    # Weyl: S i / K exp(i K r) / r is the sum of plane waves -S / (K w) exp(2 pi i w z).
+    return -(s1 + s2) / 2 / (TAU * k * w) * np.exp(1j * TAU * (w - k) * z), look, w / k

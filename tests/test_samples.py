@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reference import axis, error
+from reference import axis, error, mie, scattered_by_a_sphere
 from test_apertures import bright
 
 import jaxwave as jw
@@ -74,6 +74,24 @@ def test_a_weak_sphere_scatters_as_born_says(x64):
     need = 2j * np.pi * 1e-4 / wavelength * form * np.exp(2j * np.pi * (w - k) * 2.4)
     look = rho2 < (0.5 * k) ** 2  # Born's 1 / cos is left out: up to 1.15 in the amplitude
     assert error(got[look], need[look]) < 0.02
+
+
+@pytest.mark.parametrize("dn", [1e-3, 0.03])
+def test_a_sphere_scatters_as_mie_says(dn, x64):
+    """Forward, also where the path through the sphere is 1.5 rad and Born's is 20 % wrong."""
+    wavelength, n, radius, spacing, d = 0.5, 1.33, 2.0, 0.2, 0.1
+    field, z = bright((96, 90), spacing, wavelength), axis(48, d) + d / 2
+    r2 = np.asarray(field.y) ** 2 + np.asarray(field.x) ** 2
+    inside = np.clip((radius - np.sqrt(r2 + z[:, None, None] ** 2)) / d / 2 + 0.5, 0, 1)
+    out = jw.multislice(field, dn * inside, d, n=n)
+    got = np.fft.fft2(np.fft.ifftshift(np.asarray(out.u) - 1)) * spacing**2
+    x = TAU * 0.525 / 0.6328  # Bohren and Huffman, Appendix A: the extinction is 3.10543
+    assert 4 / x**2 * mie(x, 1.55, 1.0)[0].real == pytest.approx(3.10543, abs=5e-6)
+    optics = (96, 90), spacing, wavelength, n
+    need, look, cosine = scattered_by_a_sphere(*optics, dn, radius, 2.4)
+    assert error(got[look], (need * cosine)[look]) < 5e-3  # slices leave out 1 / cos
+    wrong, *_ = scattered_by_a_sphere(*optics, 1.05 * dn, radius, 2.4)
+    assert error(got[look], (wrong * cosine)[look]) > 0.03
 
 
 def test_talbot_images_of_a_grating(x64):

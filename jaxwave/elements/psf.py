@@ -27,7 +27,8 @@ class Microscope(Element):
 
     Valid as :class:`jaxwave.psf.Microscope` is, whose arguments it takes. Called with an object on
     the camera's pixels ``(..., y, x)`` it makes the image (for several ``z`` the focal stack);
-    with one plane for each ``z``, ``(..., z, y, x)``, it makes the image of the volume.
+    with one plane for each ``z``, ``(..., z, y, x)``, it makes the image of the volume, plane by
+    plane with the point-spread function of its depth and in memory that does not grow with them.
 
     How finely the pupil and the pixels are sampled is settled when the element is made, for the
     numbers that are given and a reserve of ten percent; give ``nodes`` and
@@ -151,18 +152,22 @@ class Microscope(Element):
 
     def psf(self, z: ArrayLike | None = None) -> Array:
         """Share of an emitter's light in every pixel, ``(*z, y, x)``, at other ``z`` if given."""
+        options = self._optics()
+        if z is not None:
+            options["z"] = _check.length("Microscope.psf", "z", z)
+        return self.model().psf(**options)
+
+    def _optics(self) -> dict[str, Any]:
+        """What :meth:`psf.Microscope.psf` takes."""
         values = self.arguments()
-        names = ("pupil", "coefficients", "modes", "dipole", "y", "x", "sigma", "nodes")
-        options = {name: values[name] for name in names} | {"pupil": made(values["pupil"])}
-        z = values["z"] if z is None else _check.length("Microscope.psf", "z", z)
-        return self.model().psf(z, **options)
+        names = ("z", "pupil", "coefficients", "modes", "dipole", "y", "x", "sigma", "nodes")
+        return {name: values[name] for name in names} | {"pupil": made(values["pupil"])}
 
     def __call__(self, object: ArrayLike) -> Array:
-        kernel, planes = self.psf(), self.z[...].ndim
         _check.at_least("Microscope", "object", object, 2, "(..., y, x)")
-        if planes and np.ndim(object) > 2:
-            return imaging.image_volume(object, kernel, boundary=self.boundary)
-        return imaging.convolve_psf(object, kernel, boundary=self.boundary)
+        if self.z[...].ndim and np.ndim(object) > 2:
+            return self.model().image(object, **self._optics(), boundary=self.boundary)
+        return imaging.convolve_psf(object, self.psf(), boundary=self.boundary)
 
 
 class IntegratePixels(Element, function=camera.integrate_pixels):

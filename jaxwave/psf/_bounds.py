@@ -38,6 +38,12 @@ def look(tree: Any) -> Any:
     return jax.tree.map(known, tree)
 
 
+def is_zero(*values: Any) -> bool:
+    """Tells whether all of these numbers are known to be zero."""
+    found = [known(value) for value in values]
+    return all(value is not None and not np.any(value) for value in found)
+
+
 def digits() -> int:
     """Decimal digits that the precision asks for."""
     return 6 if jnp.result_type(float) == jnp.float32 else 9

@@ -440,8 +440,7 @@ def plan_of(
             count = _added(count, parts, objective)
     else:
         count = _nodes.planar(objective, window, parts.modes, parts.coefficients)
-    y, x = _bounds.known(window.y), _bounds.known(window.x)
-    centered = y is not None and x is not None and not np.any(y) and not np.any(x)
+    centered = _bounds.is_zero(window.y, window.x)
     odd = window.shape[0] % 2 and window.shape[1] % 2
     return Plan(
         kind, intensity, window.shape, count, shape, not (centered and odd), parts.modes, between,

@@ -304,8 +304,7 @@ def _directions(plan: _radial.Plan, real: Any, objective: Objective) -> Array:
 
 def _is_folded(window: Window) -> bool:
     """Tells whether the pixels are square and stand about the axis, whatever their spacing."""
-    y, x = _bounds.known(window.y), _bounds.known(window.x)
-    if y is None or x is None or np.any(y != 0) or np.any(x != 0):
+    if not _bounds.is_zero(window.y, window.x):
         return False
     if not np.ndim(window.spacing):
         return True

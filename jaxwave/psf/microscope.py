@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
-from jaxwave.psf import _bounds, focusing
-from jaxwave.psf._solve import oriented, solve
+from jaxwave.imaging import image_computed
+from jaxwave.psf import _bounds, _nodes, _planes, focusing
+from jaxwave.psf._solve import NONE, as_radial, blur_of, oriented, solve
 from jaxwave.psf.camera import Camera
 from jaxwave.psf.layers import Layers
 from jaxwave.psf.objective import Objective, Window, ZernikePupil, checked_modes
@@ -183,10 +187,128 @@ class Microscope:
         kind, e = oriented(where, dipole)
         return solve(where, kind, True, self.objective, window, whole, e, nodes, camera, sigma)
 
+    def image(
+        self,
+        volume: ArrayLike,
+        z: ArrayLike,
+        *,
+        pupil: focusing.Pupil = None,
+        coefficients: ArrayLike | None = None,
+        modes: Sequence[tuple[int, int]] | Sequence[int] = (),
+        convention: str | None = None,
+        dipole: ArrayLike | tuple[complex, complex, complex] | None = None,
+        y: ArrayLike | str = 0.0,
+        x: ArrayLike | str = 0.0,
+        sigma: ArrayLike | str = 0.0,
+        nodes: focusing.Nodes = None,
+        boundary: str = "zero",
+        batch: int = 8,
+    ) -> Array:
+        """Image of a fluorescent volume: every plane with the point-spread function of its depth.
+
+        I(y, x) = sum over z of the convolution of psf(z) with the plane at z. The point-spread
+        functions are made where they are needed, ``batch`` at a time, so that the memory does not
+        grow with the number of planes, in the gradient neither. Valid for samples that neither
+        absorb nor scatter; :func:`jaxwave.image_volume` does the same with kernels that are given.
+
+        Args:
+            volume: Photons of every voxel, ``(..., z, y, x)`` [any unit]; a voxel is a camera pixel
+                wide.
+            z: Depths of the planes behind the focal plane, ``(..., z)`` [µm]. With layers and
+                ``motion="emitter"`` a plane lies at the depth t_s + z in the sample, while the
+                objective stays where t_s is in focus.
+            pupil: What else stands in the pupil, see :func:`focus`.
+            coefficients: Aberrations, path differences of ``modes``, ``(..., modes)`` [µm].
+            modes: Zernike modes (n, m), or single numbers of the ``convention``.
+            convention: "osa", "noll" or "fringe" for single numbers.
+            dipole: Direction (x, y, z) of all moments; None for molecules that rotate freely.
+            y: Displacement of the volume, ``(...)`` [µm].
+            x: Displacement of the volume, ``(...)`` [µm].
+            sigma: Width of a Gaussian blur in the sample, scalar or ``(2,)`` as (y, x) [µm].
+            nodes: For experts: quadrature nodes, see :func:`nodes`.
+            boundary: What is beyond the volume, see :func:`jaxwave.convolve_psf`.
+            batch: Point-spread functions that are made at once.
+
+        Returns:
+            The image on the volume's pixels, ``(..., y, x)`` [unit of ``volume``].
+
+        Raises:
+            ValueError: If the numbers of planes differ, or something is out of range.
+            TypeError: If something is of the wrong kind.
+
+        Example:
+            >>> from jaxwave.psf import coverslip_layers
+            >>> layers = coverslip_layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=2.0)
+            >>> scope = Microscope(1.3, 0.52, (21, 21), 0.1, layers=layers, motion="emitter")
+            >>> scope.image(np.ones((5, 32, 30)), np.linspace(-1, 1, 5)).shape
+            (32, 30)
+        """
+        where = "Microscope.image"
+        z = number(where, "z", _check.length(where, "z", z))
+        _check.at_least(where, "volume", volume, 3, "(..., z, y, x)")
+        if np.shape(z)[-1:] != np.shape(volume)[-3:-2]:
+            raise ValueError(
+                f"{where}: `z` must have a depth for each of the volume's {np.shape(volume)[-3]} "
+                f"planes, got the shape {np.shape(z)}."
+            )
+        _check.finite(where, "z", z, unit="µm")
+        _check.integer(where, "batch", batch, 1)
+        sigma = _check.length(where, "sigma", sigma)
+        _check.nonnegative(where, "sigma", sigma, unit="µm")
+        whole = aberrated(where, pupil, coefficients, modes, convention)
+        camera, (kind, e) = self.camera(), oriented(where, dipole)
+        y, x = (number(where, k, _check.length(where, k, v)) for k, v in (("y", y), ("x", x)))
+        window = self.window(z, y, x, camera)
+        if nodes is None and _bounds.known(z) is not None:
+            nodes = _counted(where, kind, self.objective, window, whole)
+        at = None if _bounds.is_zero(y, x) else (window.y, window.x)
+        numbers = _Numbers(self.objective, window.spacing, at, whole, e, blur_of(sigma))
+        plan = (kind, camera, nodes, boundary, batch)
+        # A function of the user may hold traced numbers: it is no part of a cached program.
+        has_function = any(map(callable, jax.tree.leaves(whole, is_leaf=callable)))
+        run = _volume_image if has_function else _volume_program
+        return run(volume, z, numbers, plan)
+
     def __repr__(self) -> str:
         pixel = self.pixel_in_sample
         width = f"{float(pixel):.6g} µm" if _check.is_concrete(pixel) else "traced"
         return f"Microscope({self.objective}, {self.shape} pixels of {width})"
+
+
+class _Numbers(NamedTuple):
+    """What moves in the images of a volume."""
+
+    objective: Objective
+    spacing: Any
+    at: tuple[Any, Any] | None  # (y, x), if it is not the axis
+    pupil: Any
+    e: Any
+    sigma: Any | None
+
+
+def _counted(where: str, kind: str, objective: Objective, window: Window, pupil: Any) -> Any:
+    """Nodes that suffice for all planes, while their depths are known; None for samples."""
+    radial = as_radial(pupil)
+    if radial is not None:
+        return _nodes.radial(objective, window, radial, True)
+    parts = _planes.taken_apart(where, pupil)
+    plan = _planes.plan_of(where, kind, True, objective, window, parts, NONE, None)
+    return plan.nodes[-1] if plan.nodes else None  # the larger of two sets
+
+
+def _volume_image(volume: ArrayLike, z: Array, v: _Numbers, plan: tuple[Any, ...]) -> Array:
+    kind, camera, nodes, boundary, batch = plan
+    where, sigma = "Microscope.image", 0.0 if v.sigma is None else v.sigma
+
+    def kernels(depth: Array) -> Array:
+        y, x = (0.0, 0.0) if v.at is None else v.at
+        window = Window(camera.samples, v.spacing, z=depth, y=y, x=x)
+        return solve(where, kind, True, v.objective, window, v.pupil, v.e, nodes, camera, sigma)
+
+    return image_computed(where, volume, kernels, jnp.asarray(z), boundary, batch)
+
+
+_volume_program = partial(jax.jit, static_argnums=3)(_volume_image)
 
 
 def aberrated(

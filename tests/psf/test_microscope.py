@@ -157,11 +157,62 @@ def test_the_data_sheet_is_traced(options, x64):
         assert float(slope[name]) == pytest.approx(need, rel=1e-4), name
 
 
-def test_a_batch_of_planes_and_coefficients():
-    z = [-0.3, 0.0, 0.3]
-    many = SCOPE.psf(z, coefficients=[C, -C], modes=MODES)
-    assert many.shape == (2, 3, 10, 13)
-    assert error(many[1, 2], SCOPE.psf(0.3, coefficients=-C, modes=MODES)) < 2e-6
+# -- volumes -------------------------------------------------------------------------------
+
+DEEP = dict(na=1.3, wavelength=W, shape=(8, 9), pixel=0.15, motion="emitter")
+LAYERS = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.518, t_s=3.0)
+DEPTHS = np.array([-1.3, 0.4, 0.9, 4.0, 9.6])  # deeper than ten wavelengths
+VOLUME = np.random.default_rng(3).uniform(0, 9, (5, 13, 12))
+
+
+def sum_of_points(volume, kernels):
+    """Every voxel's light, laid down around it."""
+    (ny, nx), (my, mx) = volume.shape[1:], kernels.shape[1:]
+    wide = np.zeros((ny + my, nx + mx))
+    for plane, kernel in zip(volume, np.asarray(kernels), strict=True):
+        for (y, x), light in np.ndenumerate(plane):
+            wide[y : y + my, x : x + mx] += light * kernel
+    return wide[my // 2 : my // 2 + ny, mx // 2 : mx // 2 + nx]
+
+
+def test_a_volume_is_the_sum_of_its_points(x64):
+    """Planes in a sample of another index, each with the aberration of its depth."""
+    scope = psf.Microscope(**DEEP, layers=LAYERS)
+    kernels = np.asarray(scope.psf(DEPTHS))
+    need = sum_of_points(VOLUME, kernels)
+    assert error(scope.image(VOLUME, DEPTHS, batch=2), need) < 1e-12
+    assert error(need, sum_of_points(VOLUME, kernels[[1] * 5])) > 0.05  # one kernel for all
+
+
+def test_a_volume_of_any_pupil():
+    scope = psf.Microscope(**DEEP, layers=LAYERS)
+    options = dict(coefficients=C, modes=MODES, y=0.06, x=-0.04, dipole=(1, 0.3, 0.2), sigma=0.05)
+    options |= dict(pupil=lambda y, x: jnp.exp(-(x**2) - 0.3j * y))
+    need = jaxwave.image_volume(VOLUME[:4], scope.psf(DEPTHS[:4], **options))
+    assert error(scope.image(VOLUME[:4], DEPTHS[:4], **options), need) < 1e-5
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_volume_does_not_grow_with_its_depth():
+    """That of the gradient neither, and the gradient is right."""
+
+    @jax.jit
+    @jax.value_and_grad
+    def both(t_s, volume, z):
+        layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.518, t_s=t_s)
+        image = psf.Microscope(**DEEP, layers=layers).image(volume, z)
+        return jnp.sum(image[5:9] ** 2) / planes
+
+    used = []
+    for planes in (128, 16):
+        volume, z = jnp.ones((planes, 13, 12)), jnp.linspace(-1, 1, planes)
+        program = both.lower(jnp.float32(3.0), volume, z).compile()
+        used.append(program.memory_analysis().temp_size_in_bytes)
+    assert used[0] < 1.1 * used[1], used
+    (low, _), (_, slope), (high, _) = (
+        both(jnp.float32(3.0 + h), volume, z) for h in (-0.1, 0, 0.1)
+    )
+    assert float(slope) == pytest.approx(float(high - low) / 0.2, rel=0.01)
 
 
 # -- bad input -----------------------------------------------------------------------------
@@ -184,6 +235,8 @@ def test_a_batch_of_planes_and_coefficients():
         ),
         (lambda: SCOPE.psf(modes=[(2, 2)]), ValueError, "Microscope.psf: `coeff.*come together"),
         (lambda: SCOPE.psf(sigma=-0.1), ValueError, "Microscope.psf: `sigma` must be zero or more"),
+        (lambda: SCOPE.image(VOLUME, [0.0]), ValueError, "`z` must have a depth for each of the"),
+        (lambda: SCOPE.image(VOLUME, DEPTHS, batch=0), ValueError, "`batch` must be at least 1"),
         (lambda: SCOPE.psf(y=np.nan), ValueError, "`y` must be finite"),
         (lambda: SCOPE.psf(z=np.inf), ValueError, "`z` must be finite"),
         (lambda: SCOPE.psf(dipole=(0, 0, 0)), ValueError, "Microscope.psf: `dipole` must be posi"),
