@@ -299,7 +299,8 @@ def _():
 
 
 @row("multislice", reference="a homogeneous slab in a plane wave: n1 instead of n",
-     valid="small differences of the index; Mie's sphere is met to 5e-3 up to 20 degrees")  # fmt: skip
+     valid="small differences of the index; Mie's sphere is met to 5e-3 up to 20 degrees"
+)  # fmt: skip
 def _():
     wave = light(np.ones(SHAPE, complex))
     got = jw.multislice(wave, np.full((4, *SHAPE), 0.046875), 0.75, n=1.375)
