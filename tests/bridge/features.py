@@ -115,7 +115,9 @@ def integers():
     bridge = wrap(lambda x, i: (x[:, i] ** 2, jnp.argmax(x, axis=1)), name="integers")
     index = torch.tensor([2, 0])
     return Feature(
-        lambda x: bridge(x, index), lambda x: (x[:, index] ** 2, x.argmax(1).int()), (X,)
+        lambda x: bridge(x, index.to(x.device)),
+        lambda x: (x[:, index.to(x.device)] ** 2, x.argmax(1).int()),
+        (X,),
     )
 
 
@@ -136,7 +138,7 @@ def autocast():
     bridge = wrap(lambda x: jnp.sin(x) * 2, name="autocast")
 
     def call(x):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(x.device.type, dtype=torch.bfloat16):
             return bridge(x.bfloat16())
 
     return Feature(call, lambda x: torch.sin(x.bfloat16().float()) * 2, (X,), 1e-2)
@@ -148,7 +150,7 @@ def random_numbers():
 
     noise = torch.tensor(jax.random.normal(jax.random.key(7), (2, 3)).tolist())
     bridge = wrap(fn, name="random numbers")
-    return Feature(lambda x: bridge(x, 7), lambda x: x * noise, (X,))
+    return Feature(lambda x: bridge(x, 7), lambda x: x * noise.to(x.device), (X,))
 
 
 def buffers():

@@ -37,7 +37,9 @@ def loss(result):
     total = 0.0
     for k, out in enumerate(outputs(result)):
         if out.is_floating_point() or out.is_complex():
-            weights = torch.linspace(1.0, 2.0 + k, out.numel()).reshape(out.shape)
+            weights = torch.linspace(1.0, 2.0 + k, out.numel(), device=out.device).reshape(
+                out.shape
+            )
             total = total + (out.abs() ** 2 * weights).sum()
     return total
 
