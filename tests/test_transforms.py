@@ -774,27 +774,28 @@ def near(got, need, tolerance: float):
         assert np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 1e-30)
 
 
-def smooth(leaves, name: str, square: float):
+def smooth(leaves, name: str, square: Any):
     """A smooth real number of everything a function returns; every sample counts differently."""
     result = 0.0
     for k, leaf in enumerate(leaves):
         rng = np.random.default_rng([zlib.crc32(name.encode()), k])
         w, v = rng.normal(size=(2, *leaf.shape)).astype(leaf.real.dtype)
         result += jnp.sum(w * leaf.real + v * leaf.imag)
-        if square:
+        if not isinstance(square, float) or square:
             result += square * jnp.sum(w * jnp.abs(leaf) ** 2)
     return result
 
 
-def everything(name: str, s: tuple[int, int], square: float = 0.3) -> Callable[[dict], Any]:
+def everything(name: str, s: tuple[int, int], square: float | None = None) -> Callable[..., Any]:
     """Value, number and slope in one function, so that all tests of a row share its program."""
 
-    def total(p):
+    def total(p, square):
         leaves = jax.tree.leaves(TABLE[name].call(p, s))
         return smooth(leaves, name, square), leaves
 
-    def function(p):
-        (number, leaves), slope = jax.value_and_grad(total, has_aux=True)(p)
+    def function(p, traced=0.3):
+        factor = traced if square is None else square
+        (number, leaves), slope = jax.value_and_grad(total, has_aux=True)(p, factor)
         return leaves, number, slope
 
     return function
@@ -841,21 +842,32 @@ def test_value_and_gradient_in_every_mode(name):
     with jax.enable_x64(True):
         traces = []
         function = everything(name, MAIN)
-        double = jax.jit(lambda p: (traces.append(1), function(p))[1])
+        double = jax.jit(lambda p, square=0.3: (traces.append(1), function(p, square))[1])
         ones = [numbers(row, MAIN, scale) for scale in (1.0, 0.9, 1.07)]
         singles = [double(p) for p in ones]
         finite_difference(name, double, ones[0], singles[0])
         assert len(traces) == 1, "a changed number compiled the function again"
         batches_are_a_loop(row, ones, singles)
+        slopes = double(ones[0], 0.0)[2]
     p = numbers(row, MAIN)
     single = jax.jit(everything(name, MAIN, square=0.0))
-    value, _, _ = single(p)
+    value, _, slope = single(p)
+    slopes_are_near(slope, slopes, ones[0], row.float32)
     for a, b in zip(value, singles[0][0], strict=True):
         assert a.dtype in (np.float32, np.complex64) and b.dtype in (np.float64, np.complex128)
     near(value, singles[0][0], row.float32)
     eager_is_one_program(name, p, value)
     finite_in_the_corners(single, p)
     lowers_at_full_precision(name, single, p)
+
+
+def slopes_are_near(got, need, p, tolerance):
+    """In float32, relative to the slope of the number that counts most."""
+    got, need, p = ({k: np.asarray(v, float) for k, v in d.items()} for d in (got, need, p))
+    size = max(np.linalg.norm(need[key] * p[key]) for key in p)
+    for key in p:
+        error = np.linalg.norm((got[key] - need[key]) * p[key])
+        assert error <= 3 * tolerance * size, key
 
 
 def batches_are_a_loop(row, ones, singles):
