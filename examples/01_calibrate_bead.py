@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import jaxwave as jw
-from jaxwave import io, report
+from jaxwave import io, psf, report
 from jaxwave.beads import BeadModel, cut_bead, find_beads, fit_bead
 from jaxwave.units import length
 
@@ -56,9 +56,7 @@ def main(words: list[str] | None = None) -> dict:
     z = (np.arange(len(window.data)) - len(window.data) // 2) * options.dz
     z = -z if options.reverse else z  # the images alone cannot tell the direction
     model = BeadModel(
-        na=options.na,
-        wavelength=options.wavelength,
-        n=options.n,
+        psf.Objective(na=options.na, wavelength=options.wavelength, n=options.n),
         pixel=options.pixel,
         shape=window.shape[1:],
         order=options.order,

@@ -11,12 +11,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxwave as jw
+from jaxwave import psf
 from jaxwave.beads import BeadModel, StacksFit, fit_stacks, predict_stacks
 
 DATA = Path(__file__).resolve().parent / "data" / "deformable_mirror.npz"
 Z = np.arange(-3.0, 4.0)  # nominal planes [µm]
 MODEL = BeadModel(
-    na=1.2, wavelength=0.532, n=1.333, pixel=0.08, shape=(64, 64), order=8, vectorial=False
+    psf.Objective(na=1.2, wavelength=0.532, n=1.333),
+    pixel=0.08,
+    shape=(64, 64),
+    order=8,
+    vectorial=False,
 )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from jaxwave import io as jio
-from jaxwave import report
+from jaxwave import psf, report
 from jaxwave.beads import BeadModel, bead_stack, pupil_basis
 from jaxwave.beads.model import SCALES
 from jaxwave.cli import checks, finding, options
@@ -26,7 +26,11 @@ from jaxwave.cli.settings import Option, Settings, UsageError, gather, toml_text
 
 PIXEL, DZ, PLANES = 0.13, 0.35, 9
 MODEL = BeadModel(
-    na=0.8, wavelength=0.5, n=1.0, pixel=PIXEL, shape=(24, 24), order=4, vectorial=False
+    psf.Objective(na=0.8, wavelength=0.5, n=1.0),
+    pixel=PIXEL,
+    shape=(24, 24),
+    order=4,
+    vectorial=False,
 )
 Z = (np.arange(PLANES) - PLANES // 2) * DZ
 FLAGS = ["--na", "0.8", "--wavelength", "500 nm", "--model", "scalar", "--order", "4"]

@@ -24,7 +24,7 @@ import optax
 import pytest
 
 import jaxwave as jw
-from jaxwave import beads, elements, io, report
+from jaxwave import beads, elements, io, psf, report
 from jaxwave._check import JaxwaveWarning
 from jaxwave.beads import (
     BeadModel,
@@ -52,9 +52,7 @@ def tiff(path, array=VOLUME, **options):
 # -- a bead that is fitted in a moment -----------------------------------------------------
 
 MODEL = BeadModel(
-    na=0.8,
-    wavelength=0.5,
-    n=1.0,
+    psf.Objective(na=0.8, wavelength=0.5, n=1.0),
     pixel=0.13,
     shape=(16, 16),
     order=2,
@@ -372,7 +370,7 @@ def test_row_10_metadata_and_argument_disagree(tmp_path):
 )
 def test_row_11_nanometers_and_meters(tmp_path, wrong, fix):
     with pytest.raises(ValueError, match=re.escape(fix)):
-        BeadModel(na=0.8, wavelength=wrong, n=1.0, pixel=0.13, shape=(16, 16))
+        BeadModel(psf.Objective(na=0.8, wavelength=wrong, n=1.0), pixel=0.13, shape=(16, 16))
     with pytest.raises(ValueError, match=re.escape(fix)):
         jw.plane_wave((8, 8), spacing=0.1, wavelength=wrong)
     with pytest.raises(ValueError, match="is in micrometers"):
@@ -381,7 +379,7 @@ def test_row_11_nanometers_and_meters(tmp_path, wrong, fix):
 
 def test_row_12_impossible_numbers(tmp_path, bead):
     with pytest.raises(ValueError, match=r"below the refractive index.*1\.2"):
-        BeadModel(na=1.2, wavelength=0.5, n=1.0, pixel=0.05, shape=(16, 16))
+        BeadModel(psf.Objective(na=1.2, wavelength=0.5, n=1.0), pixel=0.05, shape=(16, 16))
     path = tiff(tmp_path / "a.tif")
     for dz in (0, -0.3, "0 nm"):
         with pytest.raises(ValueError, match="`dz`"):
@@ -560,7 +558,12 @@ def test_row_22_too_large(tmp_path):
 
 def test_row_23_undersampling():
     with pytest.raises(ValueError, match="`pupil_samples` = 16 repeats the image"):
-        BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(64, 64), pupil_samples=16)
+        BeadModel(
+            psf.Objective(na=0.8, wavelength=0.5, n=1.0),
+            pixel=0.13,
+            shape=(64, 64),
+            pupil_samples=16,
+        )
     wave = jw.plane_wave((32, 32), spacing=0.1, wavelength=0.5)
     with pytest.warns(jw.JaxwaveWarning, match="angular_spectrum: "):
         jw.angular_spectrum(wave, 1e4)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jaxwave import report
+from jaxwave import psf, report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.judge import described
 from jaxwave.beads.model import SCALES
@@ -32,7 +32,11 @@ def test_wavefront_quality_is_weighted_and_blind_to_piston():
 def plain():
     """A scalar microscope of low NA without aberrations or blur, as a fit that was saved."""
     model = BeadModel(
-        na=0.3, wavelength=0.5, n=1.0, pixel=0.2, shape=(40, 40), order=2, vectorial=False
+        psf.Objective(na=0.3, wavelength=0.5, n=1.0),
+        pixel=0.2,
+        shape=(40, 40),
+        order=2,
+        vectorial=False,
     )
     parameters = {k: np.array(v) for k, v in model.start().items()}
     parameters["blur"] = np.full(2, np.log(1e-3) / SCALES["blur"])
@@ -83,7 +87,11 @@ def _result(**modes: float) -> dict:
         {"n": int(k[1]), "m": int(k[3:].replace("_", "-")), "opd_nm": v} for k, v in modes.items()
     ]
     rms = float(np.sqrt(sum(v**2 for v in modes.values())))
-    return {"model": {"wavelength": 0.56}, "rms_wavefront_nm": rms, "zernikes": listed}
+    return {
+        "model": {"objective": {"wavelength": 0.56}},
+        "rms_wavefront_nm": rms,
+        "zernikes": listed,
+    }
 
 
 def test_the_sentence_names_what_dominates_and_what_could_be_turned():

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave import report
+from jaxwave import psf, report
 from jaxwave.beads import BeadFit, BeadModel
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.model import SCALES, physical, pupil
@@ -18,7 +18,12 @@ from jaxwave.cli.main import main
 pytest.importorskip("matplotlib")
 pytest.importorskip("tifffile")
 MODEL = BeadModel(
-    na=0.8, wavelength=0.5, n=1.0, pixel=0.15, shape=16, order=2, vectorial=False, margin=2
+    psf.Objective(na=0.8, wavelength=0.5, n=1.0),
+    pixel=0.15,
+    shape=16,
+    order=2,
+    vectorial=False,
+    margin=2,
 )
 Z = np.linspace(-1, 1, 5)
 ASTIGMATISM = (0.01, 0.02, 0.06)  # µm, of three beads

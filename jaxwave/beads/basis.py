@@ -10,6 +10,7 @@ from jax import Array
 from jaxwave import grid
 from jaxwave.beads.model import BeadModel
 from jaxwave.numerics import TAU
+from jaxwave.psf.layers import Layers, Path, gibson_lanni_path
 from jaxwave.psf.transmission import fresnel_transmission
 from jaxwave.zernike import zernike_modes_up_to
 
@@ -32,7 +33,9 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
         AttributeError: If ``model`` is not a BeadModel.
 
     Example:
-        >>> model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(32, 32), order=2)
+        >>> from jaxwave import psf
+        >>> objective = psf.Objective(na=0.85, wavelength=0.52, n=1.0)
+        >>> model = BeadModel(objective, pixel=0.13, shape=(32, 32), order=2)
         >>> pupil_basis(model)["phase"].shape
         (2, 48, 48)
 
@@ -114,15 +117,17 @@ def _orthonormal(functions: np.ndarray, near: np.ndarray) -> np.ndarray:
 # the fitted aperture, whose rim moves over it.
 def _dipoles(model: BeadModel, sy: np.ndarray, sx: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     """What the orientations of a dipole put into the pupil: xx, yy, xy, xz, yz; or a scalar."""
-    if model.n_sample is None:
+    objective = model.objective
+    if objective.layers is None:
         q_s, q_p, waves = 1.0, 1.0, np.ones_like(cosine)
         n, inner = model.n, cosine
     else:
-        n, square = model.n_sample, sy**2 + sx**2
+        n, square = float(objective.n_s), sy**2 + sx**2
         inner = np.sqrt(1 - square / n**2 + 0j)  # +i beyond the critical angle: it decays
-        path = n * (inner - 1) - model.n**2 / n * (cosine - 1)
-        waves = np.exp(TAU * 1j * model.depth * path / model.wavelength)
-        q_s, q_p = map(np.asarray, fresnel_transmission(np.sqrt(square), (model.n, n)))
+        with jax.enable_x64(True):  # once for a model
+            path, q_s, q_p = jax.tree.map(np.asarray, _through(np.sqrt(square), objective.layers))
+        waves = np.exp(TAU * (1j * path.opd - path.decay) / model.wavelength)
+        q_s, q_p = (q_s, q_p) if objective.transmission else (1.0, 1.0)
     if not model.vectorial:
         return _narrow(waves[None])
     safe = np.where(sy**2 + sx**2 > 0, sy**2 + sx**2, 1)
@@ -130,6 +135,12 @@ def _dipoles(model: BeadModel, sy: np.ndarray, sx: np.ndarray, cosine: np.ndarra
     fields = [q_s + across * sx**2, q_s + across * sy**2, across * sx * sy]
     fields += [-q_p * sx / n, -q_p * sy / n]
     return _narrow(np.stack([field * waves for field in fields]))
+
+
+@jax.jit
+def _through(s: Array, layers: Layers) -> tuple[Path, Array, Array]:
+    """Path, decay and transmission from the immersion to the bead."""
+    return gibson_lanni_path(s, layers), *fresnel_transmission(s, layers.n)
 
 
 def _narrow(fields: np.ndarray) -> np.ndarray:

@@ -126,7 +126,8 @@ def fit_beads(
         ValueError: If there are not as many names and weights as stacks.
 
     Example:
-        >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
+        >>> from jaxwave import psf
+        >>> model = BeadModel(psf.Objective(0.8, 0.5, 1.0), pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> [bead] = fit_beads([np.full((5, 16, 16), np.nan)], np.arange(5.0), model)
         >>> bead.status

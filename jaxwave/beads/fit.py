@@ -160,7 +160,8 @@ def fit_bead(
 
     Example:
         >>> from jaxwave.beads import bead_stack, pupil_basis
-        >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
+        >>> from jaxwave import psf
+        >>> model = BeadModel(psf.Objective(0.8, 0.5, 1.0), pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z = np.arange(-3, 4) * 0.4
         >>> data = 1e4 * bead_stack(model, model.start(), z, pupil_basis(model)) + 100

@@ -6,7 +6,7 @@ numbers with their units.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,6 +18,8 @@ from jax.typing import ArrayLike
 from jaxwave import _check, fourier, grid
 from jaxwave._noun import settle
 from jaxwave.numerics import TAU, cis
+from jaxwave.psf import Objective
+from jaxwave.psf.layers import Layers
 from jaxwave.zernike import zernike_modes_up_to, zernike_polynomials
 
 Parameters = dict[str, Array]
@@ -68,20 +70,20 @@ class BeadModel:
     summed over the orientations of a freely rotating dipole and both polarizations (M = 1 for
     the scalar model), summed over the volume of the bead, then blurred by the pixel and by a
     Gaussian. z is the position of the focal plane in the sample along the light's way. Where the
-    sample has another index than immersion and coverslip, :math:`\cos\theta` and the focus stay
-    those of the immersion (the stage moves), M is that of a dipole at the depth d behind the
-    interface (by Fresnel, light beyond the critical angle included), and the path is longer by
+    objective has layers, :math:`\cos\theta` and the focus stay those of the immersion (the stage
+    moves), M is that of a dipole in the sample, seen through the interfaces (by Fresnel, light
+    beyond the critical angle included), and the path is longer by
+    :func:`jaxwave.psf.gibson_lanni_path`. Where coverslip and immersion are alike, that is
 
-    .. math:: d\,[n_s(\cos\theta_s - 1) - (n^2/n_s)(\cos\theta - 1)],\qquad
+    .. math:: t_s\,[n_s(\cos\theta_s - 1) - (n^2/n_s)(\cos\theta - 1)],\qquad
         n_s \sin\theta_s = n \sin\theta
 
     so that z = 0 stays the paraxial focus. Valid for a bead that glows evenly, in plane layers;
     its own refraction is neglected.
 
     Args:
-        na: Numerical aperture.
-        wavelength: Vacuum wavelength of the emission [µm].
-        n: Refractive index of the immersion, and of the sample if ``n_sample`` is not given.
+        objective: The objective with its numerical aperture, the wavelength of the emission, and
+            the index of the immersion or the layers; one set of known numbers.
         pixel: Camera pixel in the sample [µm]; any width: where the light has finer structures,
             up to 2 na/wavelength, the intensity is sampled finer and integrated over the pixels.
         shape: Number of pixels (ny, nx) of the images.
@@ -91,15 +93,14 @@ class BeadModel:
         vectorial: False neglects polarization.
         margin: Pixels added around the image so that the blur does not wrap.
         bead_diameter: Diameter of the bead [µm]; 0 is a point.
-        n_sample: Refractive index of the sample; None is ``n``.
-        depth: Depth of the bead in the sample, behind the coverslip [µm]; it matters only where
-            the indices differ.
 
     Raises:
-        ValueError: If a number is out of range, or the pupil grid is too coarse for the image.
+        ValueError: If a number is out of range, the pupil grid is too coarse for the image, or
+            the objective's light is not that of a bead (its apodization, its motion).
+        TypeError: If the objective is none, or its numbers are traced or several.
 
     Example:
-        >>> model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(64, 64))
+        >>> model = BeadModel(Objective(0.85, 0.52, 1.0), pixel=0.13, shape=(64, 64))
         >>> len(model.modes)
         41
 
@@ -109,9 +110,7 @@ class BeadModel:
         32 (2004).
     """
 
-    na: float
-    wavelength: float
-    n: float
+    objective: Objective
     pixel: float
     shape: tuple[int, int]
     order: int = 8
@@ -119,26 +118,15 @@ class BeadModel:
     vectorial: bool = True
     margin: int = 8
     bead_diameter: float = 0.0
-    n_sample: float | None = None
-    depth: float = 0.0
 
     def __post_init__(self) -> None:
         where = "BeadModel"
-        for name in ("wavelength", "pixel", "bead_diameter", "depth"):
+        _require_objective(where, self.objective)
+        for name in ("pixel", "bead_diameter"):
             settle(self, **{name: float(_check.length(where, name, getattr(self, name)))})
         settle(self, shape=_check.grid_shape(where, self.shape))
-        _check.positive(where, "wavelength", self.wavelength, unit="µm")
-        _check.positive(where, "n", self.n)
-        _check.numerical_aperture(where, self.na, self.n)
         _check.positive(where, "pixel", self.pixel, unit="µm")
         _check.nonnegative(where, "bead_diameter", self.bead_diameter, unit="µm")
-        _check.nonnegative(where, "depth", self.depth, unit="µm")
-        if self.n_sample is not None:
-            _check.positive(where, "n_sample", self.n_sample)
-        elif self.depth:
-            raise ValueError(
-                f"{where}: `depth` matters only behind an interface; pass `n_sample` with it."
-            )
         if self.bead_diameter > self.pixel * min(self.shape) / 4:
             raise ValueError(
                 f"{where}: `bead_diameter` must be at most a quarter of the window, got "
@@ -158,6 +146,33 @@ class BeadModel:
                 f"{period:.3g} µm, less than the window of {width:.3g} µm. Pass {need} or more, or "
                 "leave it out."
             )
+
+    def _key(self) -> tuple[Any, ...]:
+        """What two equal models share; the objective's numbers are arrays."""
+        leaves, form = jax.tree.flatten(self.objective)
+        rest = (getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "objective")
+        return (*map(float, leaves), form, *rest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BeadModel) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    @property
+    def na(self) -> float:
+        """Numerical aperture of the objective."""
+        return float(self.objective.na)
+
+    @property
+    def wavelength(self) -> float:
+        """Vacuum wavelength [µm]."""
+        return float(self.objective.wavelength)
+
+    @property
+    def n(self) -> float:
+        """Index of the immersion."""
+        return float(self.objective.n_i)
 
     @property
     def step(self) -> float:
@@ -237,6 +252,26 @@ class BeadModel:
         return {k: jnp.asarray(np.asarray(v, np.float32)) for k, v in sorted(everything.items())}
 
 
+def _require_objective(where: str, objective: Objective) -> None:
+    """Requires one objective whose light the model describes."""
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"{where}: `objective` must be a psf.Objective, got {type(objective).__name__}. Pass "
+            "psf.Objective(na=..., wavelength=..., n=...)."
+        )
+    leaves = jax.tree.leaves(objective)
+    if not all(_check.is_concrete(leaf) and np.shape(leaf) == () for leaf in leaves):
+        raise TypeError(
+            f"{where}: `objective` must be one with known numbers, not traced and without batch "
+            f"axes, got {objective}. Make one model for each."
+        )
+    if objective.apodization != "aplanatic" or objective.motion != "stage":
+        raise ValueError(
+            f"{where}: `objective` must have apodization='aplanatic' and motion='stage', got "
+            f"{objective.apodization!r} and {objective.motion!r}."
+        )
+
+
 def _free(values: Array, gauge: Array, near: Array) -> Array:
     """A free map without what the modes and the gauge can say already."""
     flat = (values * near).ravel()
@@ -308,7 +343,7 @@ def bead_stack(
 
     Example:
         >>> from jaxwave.beads import pupil_basis
-        >>> model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(32, 32))
+        >>> model = BeadModel(Objective(0.85, 0.52, 1.0), pixel=0.13, shape=(32, 32))
         >>> stack = bead_stack(model, model.start(), jnp.array([0.0, 1.0]), pupil_basis(model))
         >>> stack.shape, bool(stack[0].max() > stack[1].max())
         ((2, 32, 32), True)
@@ -381,6 +416,25 @@ def _pixel_matrix(size: int, margin: int, fine: int, sigma: Array) -> Array:
     ahead = np.concatenate([np.cos(far), np.sin(far)], axis=1).astype(np.float32)
     back = np.concatenate([np.cos(near), np.sin(near)], axis=1).astype(np.float32)
     return jnp.einsum("jf,f,kf->jk", ahead, jnp.tile(filters, 2), back, precision=EXACT)
+
+
+def described(model: BeadModel) -> dict[str, Any]:
+    """The model as plain numbers and texts, for files; :func:`restored` makes it again."""
+    return jax.tree.map(
+        lambda value: value.item() if hasattr(value, "item") else value, dataclasses.asdict(model)
+    )
+
+
+def restored(given: Mapping[str, Any]) -> BeadModel:
+    """The model of what :func:`described` wrote, also after JSON made lists of its tuples."""
+
+    def parts(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+    objective = parts(given["objective"])
+    if objective["layers"] is not None:
+        objective["layers"] = Layers(**parts(objective["layers"]))
+    return BeadModel(**{**parts(given), "objective": Objective(**objective)})
 
 
 def physical(model: BeadModel, parameters: Parameters) -> dict[str, Any]:

@@ -203,7 +203,8 @@ def fit_stacks(
 
     Example:
         >>> from jaxwave.beads import bead_stack, pupil_basis
-        >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
+        >>> from jaxwave import psf
+        >>> model = BeadModel(psf.Objective(0.8, 0.5, 1.0), pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
         >>> truth = [{**model.start(), "zernike": jnp.array([0.6 * v, 0.0])} for v in (-1, 0, 1)]
@@ -298,7 +299,8 @@ def predict_stacks(
 
     Example:
         >>> from jaxwave.beads import bead_stack, pupil_basis
-        >>> model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16),
+        >>> from jaxwave import psf
+        >>> model = BeadModel(psf.Objective(0.8, 0.5, 1.0), pixel=0.13, shape=(16, 16),
         ...                   order=2, pupil_samples=24, vectorial=False, margin=2)
         >>> z, basis = np.arange(-2, 3) * 0.5, pupil_basis(model)
         >>> def measured(v):

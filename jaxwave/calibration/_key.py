@@ -78,6 +78,8 @@ def key(thing: Any, _above: tuple[int, ...] = ()) -> Any:
         return (type(thing), tuple(parts))
     if isinstance(thing, float):
         return (float, repr(thing))  # tells 0.0 from -0.0, and knows NaN again
+    if _is_number(thing):
+        return (thing.dtype.str, inner(thing.item()))
     if isinstance(thing, int | str | bytes | type | CodeType | np.dtype | None):
         return (type(thing), thing)
     return _Same(thing)
@@ -108,6 +110,8 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> str:
         return f"{type(thing).__name__}({', '.join(parts)})"
     if isinstance(thing, float | int | str | bool | None):
         return repr(thing)
+    if _is_number(thing):
+        return repr(thing.item())
     if isinstance(thing, jax.Array | np.ndarray):
         return f"array{tuple(thing.shape)}"
     return getattr(thing, "__qualname__", type(thing).__qualname__)
@@ -150,6 +154,12 @@ def _content(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # not filled yet
         return None
+
+
+def _is_number(thing: Any) -> bool:
+    """Tells whether it is one known number in an array, as those of an objective."""
+    known = isinstance(thing, jax.Array | np.ndarray) and not isinstance(thing, jax.core.Tracer)
+    return known and thing.shape == () and thing.dtype.kind in "biufc"
 
 
 def _is_frozen(thing: Any) -> bool:

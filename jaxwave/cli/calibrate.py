@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import io, report
+from jaxwave import io, psf, report
 from jaxwave._files import remove_temporary, sha256
 from jaxwave.beads import (
     BeadModel,
@@ -228,16 +228,12 @@ def _tasks(
                 raise ValueError(f"the pixels must be square, got {dy:g} x {dx:g} µm.")
             _require_near_planes(settings, dz)
             model = BeadModel(
-                na=settings["na"],
-                wavelength=settings["wavelength"],
-                n=settings["n"],
+                _objective(settings),
                 pixel=dx,
                 shape=(window.shape[1], window.shape[2]),
                 order=settings["order"],
                 vectorial=settings["model"] == "vectorial",
                 bead_diameter=settings["bead"],
-                n_sample=settings["n_sample"],
-                depth=settings["depth"],
             )
         except ValueError as error:
             if len({r["file"] for r in rows}) == 1:
@@ -251,6 +247,16 @@ def _tasks(
         seen = finding.camera_of(field, bead)
         job = _job(settings, row, stack)
         yield _Task(row["bead"], place, row, window, z, model, said, job, seen)
+
+
+def _objective(settings: Settings) -> psf.Objective:
+    """The objective, with the layers that it looks through if the sample's index is another."""
+    seen: dict[str, Any] = {"n": settings["n"]}
+    if settings["n_s"] is not None:
+        n = settings["n"]
+        layers = psf.coverslip_layers(n_s=settings["n_s"], n_g=n, n_i=n, t_s=settings["t_s"])
+        seen = {"layers": layers}
+    return psf.Objective(na=settings["na"], wavelength=settings["wavelength"], **seen)
 
 
 # What does not change how one bead is fitted.
@@ -277,15 +283,15 @@ def _require_near_planes(settings: Settings, dz: float) -> None:
 
 
 def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
-    units = {"wavelength": " µm", "bead": " µm", "depth": " µm", "radius": " µm"}
+    units = {"wavelength": " µm", "bead": " µm", "t_s": " µm", "radius": " µm"}
     names = (
         "na",
         "n",
         "wavelength",
         "model",
         "bead",
-        "n_sample",
-        "depth",
+        "n_s",
+        "t_s",
         "stage",
         "size",
         "order",

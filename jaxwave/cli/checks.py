@@ -174,14 +174,23 @@ def _complete(settings: Settings) -> None:
         raise UsageError(f"--steps must be two counts, not both zero, got {listed}.")
     for name, least in (("most", 1), ("order", 2)):
         _least(settings, name, least)
-    for name in ("bead", "depth"):
+    for name in ("bead", "t_s"):
         if not 0 <= settings[name] < math.inf:
-            raise UsageError(f"--{name} must be zero or more, got {settings[name]:g} µm.")
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} must be zero or more, got {settings[name]:g} µm.")
+    _sample(settings)
     blur(settings["blur"])
     chosen(settings["select"])
     places(settings["beads"])
     width(settings["size"])
     _exist(settings["files"])
+
+
+def _sample(settings: Settings) -> None:
+    if settings["n_s"] is None and settings["t_s"]:
+        raise UsageError("--t-s matters only behind an interface; pass --n-s with it.")
+    if settings["n_s"] is not None and not 0 < settings["n_s"] < math.inf:
+        raise UsageError(f"--n-s must be positive, got {settings['n_s']:g}.")
 
 
 def _optics(settings: Settings) -> None:

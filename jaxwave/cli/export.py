@@ -13,6 +13,7 @@ from jaxwave.cli import batch, checks, options, outputs
 from jaxwave.cli.finding import modes_and_lengths
 from jaxwave.cli.settings import Settings, UsageError, inputs
 from jaxwave.cli.terminal import say
+from jaxwave.psf import Objective
 from jaxwave.report.folder import write_table
 from jaxwave.report.mean import alike, mean_bead
 from jaxwave.report.quality import model_psf
@@ -168,9 +169,7 @@ def psf(arguments: argparse.Namespace) -> int:
     samples = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
     try:
         model = BeadModel(
-            na=settings["na"],
-            wavelength=settings["wavelength"],
-            n=settings["n"],
+            Objective(na=settings["na"], wavelength=settings["wavelength"], n=settings["n"]),
             pixel=fine,
             shape=(16, 16),
             order=max([2, *(n for n, _ in modes)]),

@@ -70,8 +70,8 @@ CALIBRATE = (
     ),
     Option("threshold", "number", "lowest peak over the noise", 8.0, group="beads"),
     Option("bead", "length", "diameter of the beads; 0 is a point", 0.0, group="beads"),
-    Option("n_sample", "number", "refractive index of the sample, if not n", group="beads"),
-    Option("depth", "length", "depth of the beads behind the coverslip", 0.0, group="beads"),
+    Option("n_s", "number", "refractive index of the sample, if not n", group="beads"),
+    Option("t_s", "length", "depth of the beads behind the coverslip", 0.0, group="beads"),
     Option("most", "integer", "fit at most so many beads of a file", group="beads"),
     Option(
         "camera_offset",

@@ -14,13 +14,12 @@ from jax.typing import ArrayLike
 
 from jaxwave import io, plot
 from jaxwave._files import atomic, replacing_files
-from jaxwave.beads import BeadFit, BeadModel
+from jaxwave.beads import BeadFit
+from jaxwave.beads.model import restored
 from jaxwave.io.results import versions
 from jaxwave.report.page import inside, shown, write_report
 from jaxwave.report.quality import calibrated_psf, psf_quality, raw_quality
 from jaxwave.report.result import bead_summary, prepare
-
-_FIELDS = {field.name: field for field in dataclasses.fields(BeadModel)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,9 +237,6 @@ def _with_nan(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
-    given: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in result["model"].items()
-    }
     errors = {k: np.asarray(v) for k, v in result["errors"].items()}
     values = {k: np.asarray(v) for k, v in result["parameters"].items()}
     for target, key in ((values, "opd_nm"), (errors, "error_nm")):
@@ -252,7 +248,7 @@ def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
 
     unknown = {k: np.where(np.isnan(v), np.inf, v) for k, v in errors.items()}
     return BeadFit(
-        model=BeadModel(**{k: v for k, v in given.items() if k in _FIELDS}),
+        model=restored(result["model"]),
         parameters=part("parameter_"),  # type: ignore[arg-type]
         values=values,
         errors=unknown,

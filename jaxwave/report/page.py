@@ -187,12 +187,18 @@ def quality_of(saved: Mapping[str, Any]) -> PsfQuality:
     return PsfQuality(**{**saved, **arrays})
 
 
+def _index(objective: Mapping[str, Any]) -> float:
+    """Index of the immersion."""
+    return objective["n"] if objective["layers"] is None else objective["layers"]["n_i"]
+
+
 def _head(title: str, result: Mapping[str, Any]) -> str:
     widths, model = result["psf"]["fwhm_um"], result["model"]
+    objective = model["objective"]
     kind = "vectorial" if model["vectorial"] else "scalar"
     line = (
-        f"{kind} pupil model, NA {number(model['na'])}, index {number(model['n'], 4)}, "
-        f"{fixed(1e3 * model['wavelength'], 0)} nm, "
+        f"{kind} pupil model, NA {number(objective['na'])}, index {number(_index(objective), 4)}, "
+        f"{fixed(1e3 * objective['wavelength'], 0)} nm, "
         f"{len(result['gain_counts'])} planes of {model['shape'][0]} × {model['shape'][1]} pixels"
     )
     cards = [
@@ -417,12 +423,21 @@ def _parameters(result: Mapping[str, Any]) -> str:
     return section("Fitted numbers", table(("parameter", "value ± error"), rows))
 
 
+def _flat(name: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Nested settings under dotted names."""
+    for key, value in parts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{name}.{key}", value)
+        else:
+            yield f"{name}.{key}", value
+
+
 def _origin(result: Mapping[str, Any]) -> str:
     rows = [(name, text) for name, text in result["provenance"].items()]
     parts = [section("Where every number came from", table(("number", "origin"), rows))] * bool(
         rows
     )
-    settings = {**result["settings"], **{f"model.{k}": v for k, v in result["model"].items()}}
+    settings = {**result["settings"], **dict(_flat("model", result["model"]))}
     lines = [
         (k, Html(f"<code>{escape(v)}</code>")) for k, v in settings.items() if v not in ("", None)
     ]

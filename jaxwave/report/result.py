@@ -1,6 +1,5 @@
 """The numbers of a calibrated bead for ``result.json``, and the folder they go to."""
 
-import dataclasses
 import os
 import tempfile
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave.beads import BeadFit
+from jaxwave.beads.model import described
 from jaxwave.zernike import zernike_name, zernike_number
 
 
@@ -147,7 +147,7 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
         "background_counts": fit.background,
         "fitted_planes": fit.fitted,
         "heldout_planes": fit.heldout,
-        "model": dataclasses.asdict(fit.model),
+        "model": described(fit.model),
         "z_direction": "as given: the stack backward with the conjugate, rotated pupil looks alike",
         "fit_seconds": fit.seconds,
         "stopped": fit.reason,

@@ -35,7 +35,7 @@ def kinds(modes: list[Mapping[str, Any]]) -> dict[str, float]:
 
 def sentence(result: Mapping[str, Any]) -> str:
     """Whether the microscope is diffraction-limited, what dominates, and what could be turned."""
-    wavelength = 1e3 * result["model"]["wavelength"]
+    wavelength = 1e3 * result["model"]["objective"]["wavelength"]
     rms = result["rms_wavefront_nm"]
     if not math.isfinite(rms):
         return "The fit is not finite: nothing can be said about the microscope."
@@ -64,7 +64,7 @@ def _large_bead(result: Mapping[str, Any]) -> str:
     values, model = result.get("parameters", {}), result["model"]
     if "blur_sigma_pixels" not in values:
         return ""
-    focus = model["wavelength"] / float(values["na"])
+    focus = model["objective"]["wavelength"] / float(values["na"])
     sigma = wide_blur(model["pixel"], focus, values["blur_sigma_pixels"])
     if not sigma:
         return ""

@@ -5,15 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxwave import psf
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.batch import fit_beads, shared_start
 from jaxwave.beads.fit import fit_bead
 from jaxwave.beads.model import SCALES, BeadModel, bead_stack
 
 MODEL = BeadModel(
-    na=0.8,
-    wavelength=0.5,
-    n=1.0,
+    psf.Objective(na=0.8, wavelength=0.5, n=1.0),
     pixel=0.13,
     shape=(20, 20),
     order=4,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave import io
+from jaxwave import io, psf
 from jaxwave._check import JaxwaveWarning
 from jaxwave.beads import fit as bead_fit
 from jaxwave.beads.basis import pupil_basis
@@ -17,9 +17,7 @@ from jaxwave.beads.model import SCALES, BeadModel, bead_stack
 from jaxwave.beads.noise import Camera, noise_variance
 
 SMALL = BeadModel(
-    na=0.8,
-    wavelength=0.5,
-    n=1.0,
+    psf.Objective(na=0.8, wavelength=0.5, n=1.0),
     pixel=0.13,
     shape=(24, 25),
     order=4,
@@ -209,7 +207,7 @@ def test_the_measured_bead() -> None:
     with pytest.warns(JaxwaveWarning, match=r"0\.13 µm by your argument and 0\.05417 µm"):
         stack = io.read_stack(path, pixel="130 nm", dz="300 nm")
     data = np.asarray(cut_bead(stack, mass_center(stack), 64).data)
-    model = BeadModel(na=0.85, wavelength=0.52, n=1.0, pixel=0.13, shape=(64, 64))
+    model = BeadModel(psf.Objective(na=0.85, wavelength=0.52, n=1.0), pixel=0.13, shape=(64, 64))
     fit = fit_bead(data, (np.arange(25) - 12) * 0.3, model)
     assert fit.scores["heldout_one_gain"] <= 0.0105
     assert fit.scores["heldout_per_plane_gain"] <= 0.0071

@@ -15,17 +15,18 @@ from jaxwave.beads.model import BeadModel
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 GLASS, PIXEL, WAVELENGTH = 1.518, 0.06, 0.52
 SHAPE = (24, 25)
-MODEL = BeadModel(
-    na=1.2,
-    wavelength=WAVELENGTH,
-    n=GLASS,
-    pixel=PIXEL,
-    shape=SHAPE,
-    pupil_samples=128,
-    order=2,
-    n_sample=1.33,
-    depth=2.0,
-)
+
+
+def through(na, n_s=1.33, t_s=2.0, **others):
+    """A model of a bead in a sample of the index n_s, t_s behind the coverslip."""
+    rest = {"n_g": GLASS, "n_i": GLASS} | others
+    layers = psf.coverslip_layers(n_s=n_s, t_s=t_s, **rest)
+    objective = psf.Objective(na=na, wavelength=WAVELENGTH, layers=layers)
+    return BeadModel(objective, pixel=PIXEL, shape=SHAPE, pupil_samples=128, order=2)
+
+
+MODEL = through(1.2)
+PLAIN = dataclasses.replace(MODEL, objective=psf.Objective(1.2, WAVELENGTH, GLASS))
 Z = np.array([-0.4, 0.0, 0.7])
 
 
@@ -36,7 +37,7 @@ def image(model, z=Z):
 
 def layered(model, z, vectorial=True):
     """The same by Gibson-Lanni, with the focus put onto the emitter; pixels integrated."""
-    layers = psf.coverslip_layers(n_s=model.n_sample, n_g=GLASS, n_i=GLASS, t_s=model.depth)
+    layers = model.objective.layers
     scope = psf.Microscope(model.na, WAVELENGTH, SHAPE, pixel=PIXEL, layers=layers)
     return np.asarray(scope.psf(z), np.float64)
 
@@ -49,22 +50,20 @@ def difference(a, b):
 
 @pytest.mark.parametrize(("na", "depth"), [(1.2, 2.0), (1.45, 0.0), (1.45, 0.05)])
 def test_a_bead_behind_an_interface(na, depth):
-    model = dataclasses.replace(MODEL, na=na, depth=depth)
+    model = through(na, t_s=depth)
     assert difference(image(model), layered(model, Z)) < 2e-3
 
 
+def test_a_coverslip_of_the_wrong_thickness():
+    model = through(1.2, t_s=0.5, n_g=1.53, n_i=1.515, t_g=172.0, n_g_design=1.523, t_g_design=170)
+    assert difference(image(model), layered(model, Z)) < 2e-3
+    assert difference(image(through(1.2, t_s=0.5)), layered(model, Z)) > 0.05
+
+
 def test_the_interface_is_seen():
-    model = dataclasses.replace(MODEL, n_sample=None, depth=0.0)
-    assert difference(image(model), layered(MODEL, Z)) > 0.1
+    assert difference(image(PLAIN), layered(MODEL, Z)) > 0.1
     assert difference(image(MODEL), layered(MODEL, -Z)) > 0.1
 
 
 def test_the_same_index_is_no_interface():
-    same = dataclasses.replace(MODEL, n_sample=GLASS)
-    alone = dataclasses.replace(MODEL, n_sample=None, depth=0.0)
-    assert difference(image(same), image(alone)) < 1e-5
-
-
-def test_depth_without_an_interface():
-    with pytest.raises(ValueError, match="n_sample"):
-        dataclasses.replace(MODEL, n_sample=None)
+    assert difference(image(through(1.2, n_s=GLASS)), image(PLAIN)) < 1e-5

@@ -1,12 +1,14 @@
 """The bead model against a float64 polar quadrature of the same physics, written here."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxwave import psf
 from jaxwave.beads import model as bead_model
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import (
@@ -15,10 +17,13 @@ from jaxwave.beads.model import (
     positions,
     pupil,
 )
+from jaxwave.calibration import _key
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)  # op by op it takes seconds
 NA, WAVELENGTH, N = 0.85, 0.52, 1.0
-MODEL = BeadModel(na=NA, wavelength=WAVELENGTH, n=N, pixel=0.06, shape=(33, 32), margin=8)
+MODEL = BeadModel(
+    psf.Objective(na=NA, wavelength=WAVELENGTH, n=N), pixel=0.06, shape=(33, 32), margin=8
+)
 
 
 def _angles(n_theta: int = 60, n_phi: int = 120) -> tuple[np.ndarray, ...]:
@@ -133,22 +138,47 @@ def test_drift_is_a_polynomial_of_the_whole_range() -> None:
 
 
 def test_a_shape_of_one_number_and_lengths_in_other_units() -> None:
-    given = dict(na=0.8, wavelength="500 nm", n=1.0, pixel="130 nm")
-    model = BeadModel(**given, shape=16)
+    objective = psf.Objective(na=0.8, wavelength="500 nm", n=1.0)
+    model = BeadModel(objective, pixel="130 nm", shape=16)
     assert model.shape == (16, 16) and model.pixel == 0.13
     assert model.cutoff == pytest.approx(2 * 0.8 * 0.13 / 0.5)
     with pytest.raises(ValueError, match=r"BeadModel: `pixel` .* 108 looks like nanometres"):
-        BeadModel(**{**given, "pixel": 108}, shape=16)
-    with pytest.raises(ValueError, match=r"BeadModel: `depth`: .* got '2 inch'"):
-        BeadModel(**given, shape=16, n_sample=1.33, depth="2 inch")
+        BeadModel(objective, pixel=108, shape=16)
+
+
+def test_objectives_that_a_model_cannot_have() -> None:
+    given = dict(na=0.8, wavelength=0.5, n=1.0)
+    for wrong, message in (
+        ({"na": np.array([0.8, 0.7])}, "`objective` must be one with known numbers"),
+        ({"motion": "emitter"}, "motion='stage', got 'aplanatic' and 'emitter'"),
+        ({"apodization": "none"}, "apodization='aplanatic'"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            BeadModel(psf.Objective(**given | wrong), pixel=0.13, shape=16)
+    with pytest.raises(TypeError, match=r"must be a psf\.Objective, got float"):
+        BeadModel(0.8, pixel=0.13, shape=16)
+    with pytest.raises(TypeError, match="not traced"):
+        jax.jit(lambda na: BeadModel(psf.Objective(na, 0.5), pixel=0.13, shape=16).na)(0.8)
+
+
+def test_equal_models_are_one_and_come_back_from_a_file() -> None:
+    layers = psf.coverslip_layers(n_s=1.33, n_g=(1.5, 1.52), n_i=1.518, t_s=2.0, t_g=(100.0, 70.0))
+    made = [
+        BeadModel(psf.Objective(na=1.2, wavelength=0.52, layers=layers), pixel=0.06, shape=(16, 17))
+        for _ in range(2)
+    ]
+    other = dataclasses.replace(made[0], objective=dataclasses.replace(made[0].objective, na=1.1))
+    assert made[0] == made[1] and hash(made[0]) == hash(made[1]) and made[0] != other
+    assert _key.key(made[0]) == _key.key(made[1]) != _key.key(other)
+    assert _key.describe(made[0]) == _key.describe(made[1]) != _key.describe(other)
+    text = json.dumps(bead_model.described(made[0]))
+    assert bead_model.restored(json.loads(text)) == made[0]
 
 
 def test_gradients_are_finite_and_right() -> None:
     with jax.enable_x64(True):
         model = BeadModel(
-            na=NA,
-            wavelength=WAVELENGTH,
-            n=N,
+            psf.Objective(na=NA, wavelength=WAVELENGTH, n=N),
             pixel=0.12,
             shape=(16, 16),
             order=3,
@@ -181,10 +211,9 @@ def test_gradients_are_finite_and_right() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"na": 1.2}, "`na` must be below the refractive index"),
         ({"pupil_samples": 8}, r"`pupil_samples` = 8 repeats the image .* Pass \d+ or more"),
         ({"order": 1}, "`order` must be at least 2"),
-        ({"wavelength": 520.0}, "520 looks like nanometres; pass 0.52 or '520 nm'"),
+        ({"pixel": 120.0}, "120 looks like nanometres; pass 0.12 or '120 nm'"),
     ],
 )
 def test_errors(change: dict, message: str) -> None:
@@ -210,7 +239,7 @@ def test_the_blur_has_its_standard_deviation_in_pixels(pixel: float) -> None:
 
 
 def test_positions_are_their_polynomials() -> None:
-    model = BeadModel(na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(16, 16))
+    model = BeadModel(psf.Objective(na=0.8, wavelength=0.5, n=1.0), pixel=0.13, shape=(16, 16))
     rng = np.random.default_rng(0)
     names = ("y", "x", "z", "dz", "drift_y", "drift_x", "drift_z")
     p = model.start()

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxwave import psf
 from jaxwave.beads import model as bead_model
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import SCALES, BeadModel
@@ -80,7 +81,10 @@ def reference(model: BeadModel, y0: float, x0: float, z: float, sigma: tuple) ->
 )
 def test_any_pixel_is_the_integral_of_the_light(na, wavelength, pixel, samples):
     model = BeadModel(
-        na=na, wavelength=wavelength, n=1.518, pixel=pixel, shape=(17, 14), pupil_samples=96
+        psf.Objective(na=na, wavelength=wavelength, n=1.518),
+        pixel=pixel,
+        shape=(17, 14),
+        pupil_samples=96,
     )
     assert model.samples_per_pixel == samples
     y, x, sigma, z = 0.07, -0.11, (0.55, 0.75), np.array([-0.4, 0.5])

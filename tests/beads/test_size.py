@@ -7,15 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxwave import psf
 from jaxwave.beads import model as bead_model
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import SCALES, BeadModel
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 POINT = BeadModel(
-    na=0.8,
-    wavelength=0.5,
-    n=1.0,
+    psf.Objective(na=0.8, wavelength=0.5, n=1.0),
     pixel=0.1,
     shape=(24, 25),
     order=4,

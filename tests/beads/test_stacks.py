@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxwave import psf
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import SCALES, BeadModel, bead_stack
 from jaxwave.beads.stacks import fit_stacks, predict_stacks
 
 SMALL = BeadModel(
-    na=0.8,
-    wavelength=0.5,
-    n=1.0,
+    psf.Objective(na=0.8, wavelength=0.5, n=1.0),
     pixel=0.13,
     shape=(24, 25),
     order=4,
@@ -165,7 +164,11 @@ def test_a_prediction_needs_the_commands_of_the_fit(fit, unseen) -> None:
 
 
 MIRROR = BeadModel(
-    na=1.2, wavelength=0.532, n=1.333, pixel=0.08, shape=(64, 64), order=8, vectorial=False
+    psf.Objective(na=1.2, wavelength=0.532, n=1.333),
+    pixel=0.08,
+    shape=(64, 64),
+    order=8,
+    vectorial=False,
 )
 PLANES = np.arange(-3.0, 4.0)
 

@@ -12,6 +12,7 @@ import optax
 import pytest
 
 import jaxwave as jw
+from jaxwave import psf
 from jaxwave.beads import BeadModel
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.loss import make_pieces
@@ -53,7 +54,7 @@ def step(name):
 
 
 BEAD = BeadModel(
-    na=0.8, wavelength=0.5, n=1.0, pixel=0.13, shape=(8, 8), order=2, pupil_samples=16, margin=2,
+    psf.Objective(0.8, 0.5, 1.0), pixel=0.13, shape=(8, 8), order=2, pupil_samples=16, margin=2,
     bead_diameter=0.1,
 )  # fmt: skip
 PARTS = make_pieces(BEAD, (0, 1, 2), (3,), True)
