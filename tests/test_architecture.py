@@ -34,7 +34,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     ),
     "elements": ("elements/", {"flax"}),
     "calibration": ("sweep calibration/", {"flax", "optax", "tqdm", "blackjax"}),
-    "applications": ("beads/", set()),
+    "applications": ("beads/ lightfield/", set()),
     "edges": (
         "io/ plot/ report/ cli/ __main__",
         {"tifffile", "matplotlib", "tqdm", "scipy", "h5py", "zarr", "nd2", "imagecodecs"},

@@ -310,9 +310,7 @@ def _wrapped(values: Array, axis: _Axis, place: int) -> Array:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _project(
-    axes: tuple[_Axis, _Axis], planes: int | None, numbers: Array, volume: Array
-) -> Array:
+def _project(axes: tuple[_Axis, _Axis], planes: int | None, numbers: Array, volume: Array) -> Array:
     head = volume.shape[:-3]
     volume = volume.reshape(-1, *volume.shape[-3:])
     if planes is None:

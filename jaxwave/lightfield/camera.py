@@ -1,0 +1,116 @@
+"""From the field behind a lens array to the pixels of the camera."""
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxwave import _check, numerics
+from jaxwave.propagation import exact_transfer
+
+FINER = 1.5  # samples, over what just holds the field behind the lenslets
+
+
+class Sheet(NamedTuple):
+    """How the plane of a lens array is sampled: whole pixels, an odd number of samples in each."""
+
+    kernel: tuple[int, int]  # pixels that are kept
+    window: tuple[int, int]  # pixels that are computed, odd
+    samples: int  # in a pixel
+    size: tuple[int, int]  # samples of the transform
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples of the window."""
+        return self.window[0] * self.samples, self.window[1] * self.samples
+
+
+def sheet(kernel: tuple[int, int], margin: float, pitch: Any, samples: int) -> Sheet:
+    """A window with a margin [µm] around the pixels that are kept."""
+    widths = np.broadcast_to(np.asarray(pitch, float), (2,))
+    wide = [k + 2 * math.ceil(margin / w) for k, w in zip(kernel, widths, strict=True)]
+    window = tuple(w + 1 - w % 2 for w in wide)
+    size = tuple(numerics.fast_len(w * samples) for w in window)
+    return Sheet(kernel, window, samples, size)  # type: ignore[arg-type]
+
+
+def samples_per_pixel(
+    where: str, samples: int | None, pitch: Any, steepest: float | None, spacing: float | None
+) -> int:
+    """Odd number of samples in a pixel that hold light of the steepest frequency [1/µm]."""
+    need = None
+    if spacing is not None and steepest is not None:
+        widest = float(np.max(np.asarray(pitch)))
+        need = 2 * steepest * widest
+    if samples is None:
+        count = 3 if need is None else max(1, math.ceil(FINER * need - 1e-9))
+        return count + 1 - count % 2
+    _check.integer(where, "samples", samples, 1)
+    if samples % 2 == 0:
+        raise ValueError(f"{where}: `samples` must be odd, got {samples}. Pass {samples + 1}.")
+    if need is not None and samples < need:
+        _check.warn(
+            where,
+            f"`samples` = {samples} in a pixel do not hold the light behind the lenslets; "
+            f"{2 * (math.ceil(need) // 2) + 1} would do.",
+        )
+    return samples
+
+
+def pixel_matrix(pixels: int, kept: int, samples: int, size: int) -> np.ndarray:
+    """Light in pixels ``(kept, size)`` from samples of an intensity, exact for what they hold.
+
+    The integral over a pixel of the trigonometric polynomial through the samples, in units of one
+    sample's width.
+    """
+    start = pixels // 2 - kept // 2
+    middle = (np.arange(start, start + kept) + 0.5) * samples - 0.5
+    frequency = np.fft.fftfreq(size)
+    weight = samples * np.sinc(samples * frequency)
+    distance = middle[:, None] - np.arange(size)
+    phases = np.exp(2j * np.pi * frequency * np.arange(size)[:, None])  # of the distance in samples
+    # All distances are whole samples: one row, shifted.
+    row = (phases @ weight).real / size
+    return row[np.round(distance).astype(int) % size]
+
+
+@partial(jax.jit, static_argnums=0)
+def record(plan: Sheet, fields: Array, mask: Array, starts: Array, numbers: Any) -> Array:
+    """Pixels ``(planes, places, y, x)`` behind the array.
+
+    Args:
+        plan: How the plane is sampled.
+        fields: Incoherent parts in front of the array, ``(planes, parts, y, x)``.
+        mask: The array on more samples than the window.
+        starts: Where the window begins in the mask, for every place, ``(places, 2)`` [samples].
+        numbers: Distance, wavelength, spacing (dy, dx) [µm], and the weight of each part.
+    """
+    distance, wavelength, dy, dx, weights = numbers
+    real = fields.real.dtype
+    parameters = tuple(jnp.asarray(a, real) for a in (distance, wavelength, 1.0, dy, dx))
+    transfer = exact_transfer(plan.size, parameters).T  # type: ignore[arg-type]
+    pixels = [
+        pixel_matrix(*parts).astype(real)
+        for parts in zip(plan.window, plan.kernel, (plan.samples,) * 2, plan.size, strict=True)
+    ]
+
+    def place(start: Array, parts: Array) -> Array:
+        seen = lax.dynamic_slice(mask, (start[0], start[1]), plan.shape)
+
+        def part(total: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
+            spectrum = jnp.fft.fft2(item[0] * seen, plan.size)
+            behind = jnp.fft.ifft2(spectrum * transfer)
+            return total + item[1] * (behind.real**2 + behind.imag**2), None
+
+        light, _ = lax.scan(jax.checkpoint(part), jnp.zeros(plan.size, real), (parts, weights))
+        rows = jnp.matmul(pixels[0], light, precision="highest")
+        return jnp.matmul(rows, pixels[1].T, precision="highest")
+
+    def plane(parts: Array) -> Array:
+        return lax.map(lambda start: place(start, parts), starts)
+
+    return lax.map(plane, fields)
