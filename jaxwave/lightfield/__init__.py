@@ -1,9 +1,9 @@
 """Light-field microscopy: from microscopes to PSFs, from raw images to volumes.
 
 Describe a microscope (:class:`LightFieldMicroscope`, :class:`FourierMicroscope`) with its
-:class:`LensArray`; its ``psf`` is a :class:`LightFieldPSF`, and a :class:`Projector` maps volumes to
-images and back. Find the lenslets on a raw image (:func:`find_lattice`), bring them to whole pixels
-(:func:`rectify`), and get the volume (:func:`richardson_lucy`).
+:class:`LensArray`; its ``psf`` is a :class:`LightFieldPSF`, and a :class:`Projector` maps volumes
+to images and back. Find the lenslets on a raw image (:func:`find_lattice`), bring them to whole
+pixels (:func:`rectify`), and get the volume (:func:`richardson_lucy`).
 """
 
 from jaxwave.lightfield.array import LensArray

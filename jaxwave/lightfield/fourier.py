@@ -1,6 +1,7 @@
 """The Fourier light-field microscope: lenses in the pupil."""
 
 import math
+import warnings
 from typing import Any
 
 import jax.numpy as jnp
@@ -40,10 +41,11 @@ class FourierMicroscope:
         objective: The objective, :class:`~jaxwave.psf.Objective`, with scalar numbers.
         magnification: Magnification of objective and tube lens.
         f: Focal length f_F of the Fourier lens [µm].
-        array: The lenses, often with listed ``centers`` and round; their place on the camera.
+        array: The lenses, often with listed ``centers`` and round, in the shape of a LensArray
+            [none].
         camera_pitch: Pixels of the camera, one number or ``(2,)`` as (y, x) [µm].
         shape: Pixels of the camera (ny, nx).
-        distance: From the lenses to the camera, scalar [µm]; by default their focal length.
+        camera_distance: From the lenses to the camera, scalar [µm]; by default their focal length.
         emitter: "rotating" for dipoles that turn freely (exact), "scalar" for the scalar model.
 
     Raises:
@@ -69,7 +71,7 @@ class FourierMicroscope:
     array: LensArray
     camera_pitch: Number
     shape: tuple[int, int] = static()
-    distance: Number = None
+    camera_distance: Number = None
     emitter: str = static(default="rotating")
 
     def __post_init__(self) -> None:
@@ -110,7 +112,7 @@ class FourierMicroscope:
         z = depths(where, z)
         count = self._samples(where, samples, z)
         reach = self.array.reach()
-        margin = 0.0 if reach is None else reach / 4
+        margin = 0.0 if reach is None else reach  # a lens at the rim is seen whole
         plan = sheet(self.shape, margin, self.camera_pitch, count)
         pitch = jnp.broadcast_to(jnp.asarray(self.camera_pitch, float), (2,))
         dy, dx = pitch[0] / count, pitch[1] / count
@@ -131,17 +133,20 @@ class FourierMicroscope:
         return LightFieldPSF(jnp.concatenate(found)[:, None, None], z, self.pixel_in_sample)
 
     def _distance(self) -> Any:
-        return self.array.f if self.distance is None else self.distance
+        return self.array.f if self.camera_distance is None else self.camera_distance
 
     def _light(self, shape: tuple[int, int], spacing: Array, z: Any) -> tuple[Array, Array]:
         """Incoherent parts in the pupil, ``(1, parts, y, x)``, and their weights."""
         f = jnp.asarray(self.f) / self.magnification
         o = self.objective
         if self.emitter == "rotating":
-            parts = [
-                dipole_pupil(o, shape, spacing=spacing, f=f, dipole=d, z=-z).u[:2]
-                for d in np.eye(3)
-            ]
+            with warnings.catch_warnings():
+                # A camera need not see the whole pupil.
+                warnings.simplefilter("ignore", _check.JaxwaveWarning)
+                parts = [
+                    dipole_pupil(o, shape, spacing=spacing, f=f, dipole=d, z=-z).u[:2]
+                    for d in np.eye(3)
+                ]
             x, y, along = parts
             both = jnp.stack([x[0], y[1], x[1], along[0], along[1]])
             return both[None], jnp.asarray([1, 1, 2, 1, 1]) / 3

@@ -32,10 +32,11 @@ class Lattice:
     leaf.
 
     Args:
-        pitch: Distance of the centers, ``(2,)`` as (y, x) or one number [pixels] (not µm here).
+        pitch: Distance of the centers, ``(2,)`` as (y, x) or one number, in pixels rather
+            than [µm].
         phi: Turn from +x toward +y, scalar [rad].
-        y: Place of the center nearest to the axis, scalar [pixels] (not µm here).
-        x: Place of the center nearest to the axis, scalar [pixels] (not µm here).
+        y: Place of the center nearest to the axis, scalar, in pixels rather than [µm].
+        x: Place of the center nearest to the axis, scalar, in pixels rather than [µm].
         layout: "square" or "hexagonal".
 
     Raises:
@@ -129,8 +130,8 @@ def find_lattice(
 
     Args:
         image: The raw image, ``(y, x)`` [any unit].
-        pitch: About how far the lenslets are apart, one number or (y, x) [pixels] (not µm here);
-            None searches.
+        pitch: About how far the lenslets are apart, one number or (y, x), in pixels
+            rather than [µm]; None searches.
         layout: "square" or "hexagonal".
 
     Returns:
@@ -214,10 +215,12 @@ def _first_vectors(where: str, windowed: np.ndarray, pitch: Any, layout: str) ->
         if pitch is not None and np.ndim(pitch):
             partner *= np.hypot(*g) ** -1 * 1 / rough[0 if abs(g[1]) > abs(g[0]) else 1]
         second, strength = _near(prominence, partner, size)
-        score = math.sqrt(prominence[index] * strength) / np.hypot(*g) ** 0.5
+        if min(prominence[index], strength) < _PEAK:
+            continue
+        score = math.sqrt(power[index] * _near(power, partner, size)[1])
         if score > best:
             best, found = score, np.stack([g, second])
-    if found is None or best * np.hypot(*found[0]) ** 0.5 < _PEAK:
+    if found is None:
         raise ValueError(
             f"{where}: `image` shows no lenslets: no two peaks of its spectrum stand out as a "
             f"{layout} lattice makes them"
@@ -347,7 +350,7 @@ def _place(windowed: np.ndarray, orders: np.ndarray, base: np.ndarray) -> np.nda
     )
     cells = np.linalg.inv(base).T  # rows are the lattice vectors
     near = [
-        center - np.round(np.linalg.solve(cells.T, center) + [i, j]) @ cells
+        center - np.round(np.linalg.solve(cells.T, center) + np.array([i, j])) @ cells
         for i in (-1, 0, 1)
         for j in (-1, 0, 1)
     ]

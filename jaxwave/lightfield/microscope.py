@@ -36,9 +36,9 @@ class LightFieldMicroscope:
     Args:
         objective: The objective, :class:`~jaxwave.psf.Objective`.
         magnification: Magnification of objective and tube lens.
-        array: The lens array.
+        array: The lens array; its shape is that of its own numbers [none].
         camera_pitch: Pixels of the camera, one number or ``(2,)`` as (y, x) [µm].
-        distance: From the array to the camera, scalar [µm]; by default the focal length.
+        camera_distance: From the array to the camera, scalar [µm]; by default the focal length.
         emitter: "rotating" for dipoles that turn freely (exact), "scalar" for the scalar model.
 
     Raises:
@@ -62,7 +62,7 @@ class LightFieldMicroscope:
     magnification: Number
     array: LensArray
     camera_pitch: Number
-    distance: Number = None
+    camera_distance: Number = None
     emitter: str = static(default="rotating")
 
     def __post_init__(self) -> None:
@@ -176,7 +176,7 @@ class LightFieldMicroscope:
         return jnp.broadcast_to(jnp.asarray(self.camera_pitch, float), (2,))
 
     def _distance(self) -> Any:
-        return self.array.f if self.distance is None else self.distance
+        return self.array.f if self.camera_distance is None else self.camera_distance
 
     def _margin(self) -> float:
         reach = self.array.reach()
@@ -256,20 +256,20 @@ def check_microscope(where: str, one: Any) -> None:
             f"{where}: `camera_pitch` must be one number or (2,) as (y, x), got the shape "
             f"{np.shape(pitch)}."
         )
-    distance = _check.length(where, "distance", one.distance)
+    distance = _check.length(where, "camera_distance", one.camera_distance)
     if distance is not None:
-        _check.positive(where, "distance", distance, unit="µm")
-        distance = number(where, "distance", distance)
+        _check.positive(where, "camera_distance", distance, unit="µm")
+        distance = number(where, "camera_distance", distance)
     elif np.ndim(one.array.f):
         raise ValueError(
-            f"{where}: `distance` is needed, because the array has {np.shape(one.array.f)[0]} "
-            "focal lengths."
+            f"{where}: `camera_distance` is needed, because the array has "
+            f"{np.shape(one.array.f)[0]} focal lengths."
         )
     settle(
         one,
         magnification=number(where, "magnification", one.magnification),
         camera_pitch=number(where, "camera_pitch", pitch),
-        distance=distance,
+        camera_distance=distance,
     )
 
 

@@ -7,6 +7,7 @@ remains is one matrix (places of pixels, depths times places of voxels) for ever
 A shift-invariant PSF has a period of one pixel and goes the same way.
 """
 
+import dataclasses
 import math
 from functools import partial
 from typing import Any, NamedTuple
@@ -186,7 +187,7 @@ class Projector:
     psf: LightFieldPSF
     shape: tuple[int, int] = static()
     planes: int | None = static(default=None)
-    transfer: Any = None
+    transfer: Any = dataclasses.field(init=False, default=None)
 
     def __post_init__(self) -> None:
         where = "Projector"

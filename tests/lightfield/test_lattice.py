@@ -64,7 +64,6 @@ def test_rectified_lenslets_repeat_after_whole_pixels():
     np.testing.assert_allclose([again.y, again.x, again.phi], 0, atol=0.02)
     # The light of a whole number of cells in the middle is kept.
     middle = straight[45:150, 45:210].sum() / (7 * 11)
-    y, x = np.mgrid[:200, :263]
     cell = disks((200, 263), 15.38, 0.0, 0.0, 0.0, noise=0)[
         100 - 38 : 100 + 39, 131 - 38 : 131 + 39
     ]
@@ -111,7 +110,7 @@ def test_centers_are_those_of_the_array():
         lattice = Lattice(12.3, phi=0.2, y=1.5, x=-2.0, layout=layout)
         centers = lattice.centers((100, 121))
         image = disks((100, 121), 12.3, 0.2, 1.5, -2.0, layout, noise=0)
-        rows, columns = np.round(centers).astype(int).T + [[50], [60]]
+        rows, columns = np.round(centers).astype(int).T + np.array([[50], [60]])
         inside = (rows > 0) & (rows < 99) & (columns > 0) & (columns < 120)
         assert np.all(image[rows[inside], columns[inside]] > 0.98)
         assert abs(len(centers) - 12100 / 12.3**2 / (0.866 if layout == "hexagonal" else 1)) < 8

@@ -71,6 +71,7 @@ def test_chunks_of_depths_and_frames_change_nothing():
     np.testing.assert_allclose(chunked.backproject(images), kept.backproject(images), rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_gradients_reach_psf_and_volume():
     values, volume, image = case((2, 3), (5, 6), (9, 10))
 

@@ -1,0 +1,219 @@
+"""Light-field PSFs against float64 sums written here, and laws of light-field microscopes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxwave.lightfield import FourierMicroscope, LensArray, LightFieldMicroscope
+from jaxwave.psf import Objective, ZernikePupil
+
+NA, WAVE, M, PITCH, F, PIXEL = 0.35, 0.53, 20.0, 60.0, 1500.0, 12.0
+OBJECTIVE = Objective(NA, WAVE, n=1.33)
+COMA = ZernikePupil([0.12], [(3, 1)])
+
+
+def scope(array=None, pixel=PIXEL, emitter="scalar", **more):
+    array = array or LensArray(F, pitch=PITCH)
+    return LightFieldMicroscope(OBJECTIVE, M, array, pixel, emitter=emitter, **more)
+
+
+def reference(z, a, b, pixels, fine=9, coma=0.12):
+    """One emitter a, b pixels from a lenslet's center: sums over the pupil, padded transforms."""
+    wide = pixels + 10
+    n, d = wide * fine, PIXEL / fine
+    t = (np.arange(n) - n // 2) * d
+    # The pupil in Gauss-Legendre and trapezoidal nodes; its field by two matrix products.
+    s = (np.arange(121) - 60) / 60.5
+    sy, sx = np.meshgrid(s, s, indexing="ij")
+    rho2 = sy**2 + sx**2
+    w = np.clip(0.5 + (1 - np.sqrt(rho2)) * 60.5, 0, 1)
+    q = rho2 * NA**2
+    root = np.sqrt(1.33**2 - np.minimum(q, 1.0))
+    opd = coma * np.sqrt(8) * (3 * rho2 - 2) * sx + z * (root - 1.33)
+    pupil = w / np.sqrt(root) * np.exp(2j * np.pi * opd / WAVE)
+    e = np.exp(2j * np.pi / WAVE * NA / M * np.outer(t, s))
+    u = e @ pupil @ e.T
+    cy, cx = (np.mod(t + k * PIXEL + PITCH / 2, PITCH) - PITCH / 2 for k in (a, b))
+    u = u * np.exp(-1j * np.pi / (WAVE * F) * (cy[:, None] ** 2 + cx**2))
+    f = np.fft.fftfreq(2 * n, d)
+    turns = F * (np.sqrt(1 / WAVE**2 - f[:, None] ** 2 - f**2) - 1 / WAVE)
+    u = np.fft.ifft2(np.fft.fft2(u, (2 * n, 2 * n)) * np.exp(2j * np.pi * turns))[:n, :n]
+    light = (np.abs(u) ** 2).reshape(wide, fine, wide, fine).sum((1, 3))
+    start = wide // 2 - pixels // 2
+    return light[start : start + pixels, start : start + pixels]
+
+
+def error(got, need):
+    """NMSE of two pictures of the same light."""
+    got, need = np.asarray(got, float), np.asarray(need, float)
+    got, need = got / got.sum(), need / need.sum()
+    return ((got - need) ** 2).sum() / (need**2).sum()
+
+
+def test_psf_under_coma_is_the_sum_over_the_pupil_and_has_no_quarter_symmetry():
+    psf = scope().psf([-25.0, 6.0], shape=(25, 25), pupil=COMA)
+    assert psf.period == (5, 5)
+    for z, k, a, b in ((-25.0, 0, 1, 3), (6.0, 1, 4, 0), (6.0, 1, 2, 2)):
+        assert error(psf.values[k, a, b], reference(z, a, b, 25)) < 2e-3
+    mirrored = np.asarray(psf.values)[:, :, -1 % 5, :, ::-1]
+    assert error(mirrored[1, 0], np.asarray(psf.values)[1, 0, 1]) > 0.02
+
+
+@pytest.mark.slow
+def test_psf_converges_behind_the_lenslets():
+    at = [scope().psf([12.0], shape=(21, 21), samples=s).values for s in (3, 5, 11)]
+    coarse, usual = (error(v, at[2]) for v in at[:2])
+    assert usual < coarse / 3 and usual < 3e-4
+
+
+@pytest.mark.slow
+def test_share_of_light_of_a_rotating_dipole():
+    values = scope(emitter="rotating").psf([8.0], shape=(41, 41)).values
+    share = (1 - np.sqrt(1 - (NA / 1.33) ** 2)) / 2
+    np.testing.assert_allclose(values.sum((-2, -1)), share, rtol=0.03)
+    assert np.all(values.sum((-2, -1)) < share)
+    scalar = scope().psf([8.0], shape=(41, 41)).values
+    np.testing.assert_allclose(scalar.sum((-2, -1)), 1, rtol=0.03)
+
+
+ARRAYS = {
+    "two focal lengths": (LensArray([1500.0, 1800.0], pitch=36.0), 12.0, (6, 6)),
+    "hexagonal, round": (
+        LensArray(1500.0, pitch=48.0, layout="hexagonal", lenslet="round"),
+        [48 * 3**0.5 / 7, 12.0],
+        (7, 4),
+    ),
+    "two pitches, moved": (LensArray(1500.0, pitch=[48.0, 36.0], y=7.0, x=-4.0), 12.0, (4, 3)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARRAYS)
+def test_psf_of_a_place_is_the_image_of_an_emitter_there(name):
+    array, pixel, period = ARRAYS[name]
+    one = scope(array, pixel, camera_distance=1600.0)
+    psf = one.psf([5.0], shape=(17, 17), samples=5)
+    assert psf.period == period
+    dy, dx = np.broadcast_to(pixel, 2)
+    for a, b in ((1, 2), (3, 0)):
+        image = one.image((35, 35), z=5.0, y=a * dy / M, x=b * dx / M, samples=5)
+        at = 17 + a - 8, 17 + b - 8
+        seen = image[at[0] : at[0] + 17, at[1] : at[1] + 17]
+        assert error(psf.values[0, a, b], seen) < 2e-3
+
+
+def test_arrays_that_need_rectification():
+    with pytest.raises(ValueError, match=r"after whole pixels, and it repeats after \(5\.2,"):
+        scope(pixel=PITCH / 5.2).psf([0.0])
+    with pytest.raises(ValueError, match=r"turned by 0\.1"):
+        scope(LensArray(F, pitch=PITCH, phi=0.1)).psf([0.0])
+    with pytest.raises(ValueError, match="do not repeat"):
+        scope(LensArray(F, centers=[[0.0, 0.0], [0.0, 60.0]])).psf([0.0])
+    with pytest.raises(ValueError, match="`camera_distance` is needed"):
+        scope(LensArray([1500.0, 1800.0], pitch=36.0))
+    with pytest.raises(ValueError, match="must rise"):
+        scope().psf([1.0, 0.0])
+    with pytest.raises(ValueError, match="must be odd"):
+        scope().psf([1.0], samples=4)
+
+
+@pytest.mark.slow
+def test_a_turned_array_and_the_gradients_of_its_numbers():
+    def image(pitch, phi, f, z):
+        one = scope(LensArray(f, pitch=pitch, phi=phi, x=3.0), camera_distance=1500.0)
+        return one.image((20, 23), z=z, y=0.4, x=-0.7, samples=3)
+
+    at = (57.3, 0.12, 1500.0, 8.0)
+    weight = np.random.default_rng(1).random((20, 23))
+    with jax.enable_x64(True):
+        value = jax.jit(lambda *p: jnp.sum(weight * image(*p)))
+        slopes = jax.jit(jax.grad(value, (0, 1, 2, 3)))(*at)
+        for k, slope in enumerate(slopes):
+            step = (1e-5, 1e-4, 1e-3, 1e-4)[k] * abs(at[k])
+            up, down = ([p + s * step * (i == k) for i, p in enumerate(at)] for s in (1, -1))
+            need = (value(*up) - value(*down)) / (2 * step)
+            # Between two lenses the light bends, so differences have noise there.
+            np.testing.assert_allclose(slope, need, rtol=3e-3, err_msg=str(k))
+
+
+# -- Fourier light fields ------------------------------------------------------------------
+
+# Seven lenses across a pupil of radius na f / M = 1.5 mm; each takes a third of its width.
+RADIUS = 1500.0
+CENTERS = 1000.0 * np.array([[0, 0], [0, 1], [0, -1], [1, 0.1], [-1, 0.1]])
+
+
+def fourier(pixel=6.0, shape=(61, 61), centers=CENTERS[:1], emitter="scalar", f=25000.0):
+    lenses = LensArray(f, centers=centers, lenslet="round", diameter=1000.0)
+    return FourierMicroscope(
+        Objective(0.75, WAVE), 20, 40000.0, lenses, pixel, shape, emitter=emitter
+    )
+
+
+def test_depth_moves_the_spots_of_the_lenses_as_rays_say():
+    one = fourier(13.0, (216, 216), CENTERS)
+    z = np.array([-20.0, 0.0, 15.0])
+    psf = np.asarray(one.psf(z).values)[:, 0, 0]
+    y, x = (np.mgrid[:216, :216] - 108) * 13.0
+    for cy, cx in CENTERS:
+        near = np.hypot(y - cy, x - cx) < 300
+        for k, depth in enumerate(z):
+            light = psf[k] ** 2 * near
+            got = np.array([(light * a).sum() for a in (y - cy, x - cx)]) / light.sum()
+            s = np.array([cy, cx]) * 20 / 40000
+            tangent = s / np.sqrt(1 - s @ s)
+            need = -depth * tangent * 20 / 40000 * 25000
+            np.testing.assert_allclose(got, need, atol=0.04 * np.hypot(*need) + 2.0)
+
+
+def test_emitters_are_the_same_everywhere_and_rotate():
+    one = fourier(13.0, (100, 100), emitter="rotating")
+    total = float(one.psf([0.0]).values.sum())
+    # The lens takes the directions within a third of the aperture of 0.75: half a sphere's share.
+    need = (1 - np.sqrt(1 - 0.25**2)) / 2
+    assert abs(total / need - 1) < 0.03
+    assert one.psf([0.0]).period == (1, 1)
+    np.testing.assert_allclose(one.pixel_in_sample, 13 * 40000 / (20 * 25000))
+
+
+@pytest.mark.slow
+def test_resolution_and_depth_of_field_of_guo():
+    """R = lambda / (2 NA_eff), DOF = 2 lambda / NA_eff^2, for NA_eff = NA / 3."""
+    effective = 0.75 / 3
+    one = fourier(3.0, (41, 41))
+    pixel = float(one.pixel_in_sample)
+    line = np.asarray(one.psf([0.0]).values)[0, 0, 0][20]
+    # Two points: the image has a dip in its middle from the distance on where its bend turns.
+    spectrum = np.fft.fft(np.fft.ifftshift(line[:-1])).real  # light of one point
+
+    def bend(distance):
+        f = np.fft.fftfreq(40, pixel)
+        pair = spectrum * np.cos(np.pi * f * distance) * (np.abs(f) < 2 * effective / WAVE)
+        return -(f**2 * pair).sum()
+
+    distances = np.linspace(0.3, 2.0, 400)
+    found = distances[np.argmax([bend(d) > 0 for d in distances])]
+    assert abs(found / (WAVE / (2 * effective)) - 1) < 0.1
+    # Full width of the peak against depth at 4 / pi^2, where the path differs by lambda / 2.
+    z = np.linspace(-16, 16, 33)
+    peak = np.asarray(one.psf(z).values)[:, 0, 0, 20, 20]
+    above = z[peak > 4 / np.pi**2 * peak.max()]
+    width = np.interp(4 / np.pi**2, (peak / peak.max())[16:][::-1], z[16:][::-1]) * 2
+    assert abs(width / (2 * WAVE / effective**2) - 1) < 0.1
+    assert above[0] == -above[-1]
+
+
+@pytest.mark.slow
+def test_a_pupil_in_the_fourier_plane_and_its_gradient():
+    def light(coefficient):
+        pupil = ZernikePupil([coefficient], [(2, 2)])
+        values = fourier(13.0, (60, 60), CENTERS[:2]).psf([0.0, 5.0], pupil=pupil).values
+        return jnp.sum(values**2)
+
+    with jax.enable_x64(True):
+        slope = jax.grad(light)(0.05)
+        need = (light(0.05 + 1e-5) - light(0.05 - 1e-5)) / 2e-5
+        np.testing.assert_allclose(slope, need, rtol=1e-5)
+    with pytest.raises(TypeError, match="function of"):
+        fourier().psf([0.0], pupil=np.ones((9, 9)))
