@@ -362,7 +362,7 @@ def map_batch(function: Callable[..., Any], batch: tuple[int, ...], *arguments: 
     return jax.tree.map(lambda a: a.reshape(*batch, *a.shape[1:]), result)
 
 
-def vectorize(function: Callable[..., Array], batch: tuple[int, ...]) -> Callable[..., Array]:
+def vectorize(function: Callable[..., Any], batch: tuple[int, ...]) -> Callable[..., Any]:
     """Maps a function of unbatched arguments over leading axes at once (for small arrays)."""
     for _ in batch:
         function = jax.vmap(function)

@@ -21,7 +21,7 @@ from jaxwave.field import AnyField, Field, with_parameters
 from jaxwave.numerics import TwoWord, cis, fast_len, word
 
 _Parameters = tuple[Array, Array, Array, Array, Array]  # z, wavelength, n, dy, dx (no batch axes)
-_Apply = Callable[[tuple[int, int], Array, _Parameters], Array]
+_Apply = Callable[[tuple[int, int], Array, Any], Array]
 
 
 def angular_spectrum(
@@ -224,6 +224,9 @@ def _filter(apply: _Apply, batch: tuple[int, ...], field: AnyField, z: Array, n:
 
     dy, dx = field.spacing[..., 0], field.spacing[..., 1]
     parameters = [jnp.broadcast_to(p, batch) for p in (z, field.wavelength, n, dy, dx)]
+    if apply is _apply_paraxial:
+        factors = partial(_paraxial_factors, size)
+        parameters = list(numerics.vectorize(factors, batch)(*parameters))
     if field.batch_shape:
         spectrum = jnp.broadcast_to(spectrum, batch + spectrum.shape[len(field.batch_shape) :])
         u = numerics.map_batch(step, batch, spectrum, *parameters)
@@ -465,7 +468,12 @@ def quadratic_turns(size: int, *parameters: Array) -> Array:
     return numerics.product_turns(half, _squared_frequencies(size, parameters[3]))
 
 
-def _apply_paraxial(size: tuple[int, int], spectrum: Array, parameters: _Parameters) -> Array:
+def _paraxial_factors(size: tuple[int, int], *parameters: Array) -> tuple[Array, Array]:
+    """The transfer function is one vector for each axis, (fx) and (fy).
+
+    They are made before the loop over distances, where the compiler would make them for every
+    sample again.
+    """
     z, wavelength, n, dy, dx = parameters
 
     def axis(count: int, spacing: Array) -> Array:
@@ -473,7 +481,11 @@ def _apply_paraxial(size: tuple[int, int], spectrum: Array, parameters: _Paramet
         resolved = 2 * step * jnp.abs(z * f) * wavelength / n <= 1
         return resolved * cis(quadratic_turns(count, z, wavelength, n, spacing))
 
-    return spectrum * (axis(size[1], dx)[:, None] * axis(size[0], dy))
+    return axis(size[1], dx), axis(size[0], dy)
+
+
+def _apply_paraxial(_: tuple[int, int], spectrum: Array, factors: tuple[Array, Array]) -> Array:
+    return spectrum * (factors[0][:, None] * factors[1])
 
 
 # -- the carrier ---------------------------------------------------------------------------

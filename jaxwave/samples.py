@@ -109,7 +109,7 @@ def multislice(
     untilted one, so angles count in second order. The window is periodic: what leaves it comes
     back on the other side, unless a border absorbs it.
     One transform pair a slice. For a gradient, the fields of ``segment`` slices are kept at a time
-    and those between segments; the default, the square root of the number of slices, keeps least.
+    and those between segments; the default, about the square root of their number, keeps least.
 
     Args:
         field: The field before the first slice, ``(..., y, x)`` or ``(..., 3, y, x)``.
@@ -149,7 +149,7 @@ def multislice(
     _check.positive(where, "thickness", thickness, unit="µm")
     _check.positive(where, "n", n)
     _check.integer(where, "border", border, 0, min(field.shape) // 2)
-    segment = math.isqrt(slices - 1) + 1 if segment is None else segment
+    segment = _segment(slices) if segment is None else segment
     _check.integer(where, "segment", segment, 1)
     optics = _birefringent(where, field, dn, birefringence, axis)
     real = field.real_dtype
@@ -169,17 +169,20 @@ def _sliced(
     batch = np.broadcast_shapes(field.batch_shape, t.shape, n.shape, *maps)
     field = broadcast(field, batch)
     t, n = (jnp.broadcast_to(a, batch) for a in (t, n))
-    whole, half = (_kernel(field, t * part, n) for part in (1.0, 0.5))
-    frame = _frame(field.shape, border).astype(real)
+    half = _kernel(field, t / 2, n)
+    frame = _frame(field.shape, border).astype(real) if border else None
     rate = (t / field.wavelength)[..., None, None]
 
     def step(u: Array, slice_: dict[str, Array]) -> tuple[Array, None]:
-        return _transfer(_through(u, slice_, rate, field), whole, field) * frame, None
+        # No copy of the stack without its last slice, behind which the light goes half as far.
+        last = slice_["is_last"]
+        u = _through(u, slice_, rate, field)
+        u = _transfer(u, half * jnp.where(last, 1, half), field)
+        return u if frame is None else u * jnp.where(last, 1, frame), None
 
     stack = {name: jnp.moveaxis(a, -3, 0) for name, a in optics.items()}
-    first, last = (jax.tree.map(lambda a, s=s: a[s], stack) for s in (slice(0, -1), -1))
-    u = _scan(step, _transfer(field.u, half, field), first, segment)
-    u = _transfer(_through(u, last, rate, field), half, field)
+    stack["is_last"] = jnp.arange(len(stack["dn"])) == len(stack["dn"]) - 1
+    u = _scan(step, _transfer(field.u, half, field), stack, segment)
     return field.replace(u=u.astype(field.dtype))
 
 
@@ -219,14 +222,21 @@ def _kernel(field: Field, z: Array, n: Array) -> Array:
     return cis(turns) * jnp.exp(-numerics.TAU * z * numerics.safe_sqrt(-rest))
 
 
+def _segment(slices: int) -> int:
+    """About the square root; a divisor if there is one near, as no slice is copied then."""
+    root = math.sqrt(slices)
+    near = [k for k in range(1, slices + 1) if slices % k == 0 and root / 2 <= k <= 2 * root]
+    return min(near, key=lambda k: k + slices // k, default=math.isqrt(slices - 1) + 1)
+
+
 def _frame(shape: tuple[int, int], border: int) -> Array:
-    """One inside, and down to zero over the border."""
+    """One inside, and down to zero over the border, at least one sample wide."""
     sides = []
     for count in shape:
         index = np.arange(count)
         depth = np.minimum(index, count - 1 - index) + 1.0
         part = np.clip(depth / (border + 1.0), 0, 1)
-        sides.append(np.sin(np.pi / 2 * part) ** 0.25 if border else np.ones(count))
+        sides.append(np.sin(np.pi / 2 * part) ** 0.25)
     return jnp.asarray(np.outer(*sides))
 
 
@@ -259,7 +269,9 @@ def _scan(step: Any, u: Array, stack: dict[str, Array], segment: int) -> Array:
 
     @jax.checkpoint
     def run(u: Array, part: dict[str, Array]) -> tuple[Array, None]:
-        return lax.scan(step, u, part)[0], None
+        # Of a slice only its field is kept: its wave costs less than reading it back. Two slices a
+        # turn of the loop save it the copy of the field.
+        return lax.scan(jax.checkpoint(step), u, part, unroll=2)[0], None
 
     if whole:
         u, _ = lax.scan(run, u, parts)
