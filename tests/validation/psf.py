@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from psf import quadrature
 from psf.polar import Aperture, window
-from scipy.special import erf, j1
+from scipy.special import erf, j0, j1
 
 import jaxwave as jw
 from jaxwave import psf
@@ -128,6 +128,43 @@ def _():
     # The quadrature's pupil carries unit power; the beam carries its own over the same disk.
     scale = np.sqrt(2 / np.pi) / 400.0 * np.sqrt(np.pi) * reach
     return np.abs(got), scale * np.abs(need)
+
+
+@row("psf.high_na_ff_lens_scalar", reference="the Debye integral of a Gaussian beam, by quadrature",
+     valid="a beam that the samples resolve, low aperture")  # fmt: skip
+def _():
+    f, na, n, w, z = 2048.0, 0.5, 1.25, 0.5, 0.75
+    beam = jw.gaussian_beam((96, 80), spacing=(32.0, 40.0), wavelength=w, waist=288.0)
+    got = psf.high_na_ff_lens_scalar(beam, f, na=na, n=n, spacing=0.25, shape=(5, 4), z=z).u
+    _, y, x = window((5, 4), 0.25)
+    s, weight = quadrature.gauss(0, na, 120)
+    light = np.sqrt(2 / np.pi) / 288.0 * np.exp(-((s * f / n / 288.0) ** 2))
+    cosine = np.sqrt(1 - (s / n) ** 2)
+    light = light / np.sqrt(cosine) * np.exp(2j * np.pi * z / w * n * (cosine - 1))
+    r = np.hypot(y, x)[..., None]
+    need = np.sum(weight * 2 * np.pi * s * light * j0(2 * np.pi * s * r / w), axis=-1)
+    return got, f / (1j * w * n) * need
+
+
+@row("psf.dipole_pupil", reference="far field of a dipole, turned into the pupil (Axelrod)",
+     valid="inside the rim")  # fmt: skip
+def _():
+    f, na, n, w, y0, x0 = 2048.0, 1.0, 1.25, 0.5, 0.25, -0.375
+    options = dict(spacing=112.0, f=f, dipole=(1, 0.5, 0.25), y=y0, x=x0)
+    got = psf.dipole_pupil(psf.Objective(na, w, n=n), (48, 45), **options).u
+    sy, sx = ((np.arange(m) - m // 2) * 112.0 / f for m in (48, 45))
+    sy, sx = np.meshgrid(sy, sx, indexing="ij")
+    inside, phi = np.hypot(sy, sx) < 0.9 * na, np.arctan2(sy, sx)
+    sine = np.where(inside, np.hypot(sy, sx) / n, 0)
+    cosine = np.sqrt(1 - sine**2)
+    d = np.array([1, 0.5, 0.25]) / np.linalg.norm([1, 0.5, 0.25])
+    across = -np.sin(phi) * d[0] + np.cos(phi) * d[1]
+    along = cosine * (np.cos(phi) * d[0] + np.sin(phi) * d[1]) - sine * d[2]
+    need = np.stack([np.cos(phi) * along - np.sin(phi) * across,
+                     np.sin(phi) * along + np.cos(phi) * across, 0 * phi])  # fmt: skip
+    need = need * np.sqrt(3 / (8 * np.pi)) / (n * f) / np.sqrt(cosine)
+    need = need * np.exp(-2j * np.pi * (sx * x0 + sy * y0) / w)
+    return np.asarray(got)[:, inside], need[:, inside]
 
 
 @row("psf.gibson_lanni_path", "psf.coverslip_layers", "psf.immersion_thickness",
