@@ -17,13 +17,14 @@ RANDOM = np.random.default_rng(2)
 
 
 def projector(shape=(24, 21)):
-    """Three depths whose PSFs differ from place to place."""
+    """Three depths: two spots that part, whose brightness differs from place to place."""
     y, x = np.mgrid[-4:5, -4:5]
     values = np.zeros((3, 3, 3, 9, 9))
     for z in range(3):
         for a in range(3):
             for b in range(3):
-                spot = np.exp(-((y - (z - 1) * 2 - a + 1) ** 2 + (x + (z - 1) * 2 - b + 1) ** 2))
+                left, right = (np.exp(-((x - k * (z + 1)) ** 2) - y**2) for k in (-1, 1))
+                spot = (2 + a) * left + (2 + b) * right
                 values[z, a, b] = spot / spot.sum()
     return Projector(LightFieldPSF(values, z=[-1.0, 0.0, 1.0], pixel=0.5), shape)
 
