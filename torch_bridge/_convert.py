@@ -1,10 +1,10 @@
 """Arrays across the border, one or whole trees: zero copy where the platform allows it."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NoReturn
 
 import jax
-import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import torch
@@ -75,27 +75,56 @@ def resolve(t: torch.Tensor) -> torch.Tensor:
 
 
 def _import_cuda(t: torch.Tensor) -> jax.Array:
-    # Public DLPack on both sides orders the two libraries' streams. torch exports only from the
-    # current device.
     _guard.check_capture("torch_bridge")
-    with torch.cuda.device(t.device):
-        return jax.dlpack.from_dlpack(resolve(t.detach()).contiguous())
+    t = resolve(t.detach()).contiguous()
+    if t.device.index == torch.cuda.current_device():
+        return _import_from(t.device)(t)
+    with torch.cuda.device(t.device):  # torch exports only from the current device
+        return _import_from(t.device)(t)
 
 
-def _find_exporter() -> Callable[[jax.Array], torch.Tensor]:
-    """The fastest exporter that works with the installed versions; the public one otherwise."""
+@functools.cache
+def _import_from(device: torch.device) -> Callable[[torch.Tensor], jax.Array]:
+    """The fastest importer from a CUDA device that works here; the public one otherwise.
+
+    Either is DLPack, which lets JAX's stream wait for torch's.
+    """
+    buffer_of: Any = _private.buffer_of
+    try:
+        target = next(d for d in jax.devices("cuda") if d.local_hardware_id == device.index)
+        stream = target.get_stream_for_external_ready_events()
+        probe = torch.arange(3.0, device=device)
+        if buffer_of(probe.__dlpack__(stream=stream), target, stream, None).tolist() == [0, 1, 2]:
+            return lambda t: buffer_of(t.__dlpack__(stream=stream), target, stream, None)
+    except Exception:  # whatever a changed private function may raise
+        pass
+    return jax.dlpack.from_dlpack
+
+
+@functools.cache
+def _export_from(device: jax.Device) -> Callable[[jax.Array], torch.Tensor]:
+    """The fastest exporter from a device that works here; the public one otherwise."""
     capsule_of, tensor_of = _private.capsule_of, _private.tensor_of
+
+    def of_cpu(a: jax.Array) -> torch.Tensor:
+        return tensor_of(capsule_of(a))
+
+    def of_cuda(a: Any) -> torch.Tensor:  # torch's stream waits for JAX's
+        stream = torch.cuda.current_stream(device.local_hardware_id).cuda_stream
+        return tensor_of(a.__dlpack__(stream=stream or 1))
+
+    fast = of_cpu if device.platform == "cpu" else of_cuda
     try:
         with jax.ensure_compile_time_eval():
-            probe = jnp.arange(3, dtype=jnp.float32)
-        if tensor_of(capsule_of(probe)).tolist() == [0.0, 1.0, 2.0]:
-            return lambda a: tensor_of(capsule_of(a))
+            probe = jax.device_put(np.arange(3, dtype=np.float32), device)
+        if fast(probe).tolist() == [0.0, 1.0, 2.0]:
+            return fast
     except Exception:  # whatever a changed private function may raise
         pass
     return torch.from_dlpack
 
 
-_export_cpu: Callable[[jax.Array], torch.Tensor] | None = None
+_export: Callable[[jax.Array], torch.Tensor] | None = None
 
 
 def export_array(a: jax.Array) -> torch.Tensor:
@@ -104,12 +133,14 @@ def export_array(a: jax.Array) -> torch.Tensor:
     Only the direct outputs of a jitted call may be handed out: they own fresh memory, so torch
     may write into them.
     """
-    global _export_cpu
-    if _export_cpu is None:
-        # The probe starts JAX, which importing this package must not do.
-        _export_cpu = _find_exporter() if jax.default_backend() == "cpu" else torch.from_dlpack
+    global _export
+    if _export is None:  # to ask starts JAX, which importing this package must not do
+        only_cpu = jax.default_backend() == "cpu"
+        _export = (
+            _export_from(jax.devices()[0]) if only_cpu else lambda a: _export_from(a.device)(a)
+        )
     try:
-        return _export_cpu(a)
+        return _export(a)
     except Exception:
         check_concrete([a])
         raise

@@ -125,8 +125,8 @@ class Op:
                 x if _convert.JAX_DTYPES[x.dtype] == aval.dtype else _convert.narrow(self.where, x)
                 for x, aval in zip(xs, self.ins, strict=True)
             ]
-        arrays = [_convert.import_tensor(x) for x in xs]
-        with self.settings():
+        with self.settings():  # JAX narrows what it imports outside of them
+            arrays = [_convert.import_tensor(x) for x in xs]
             results = self.compiled((self.consts, numbers), *arrays)
         tensors = [_convert.export_array(r) for r in results]
         if self.check_finite:

@@ -101,7 +101,8 @@ guard_scalar = _find(
     "guard_scalar", "torch.fx.experimental.symbolic_shapes:guard_scalar", lambda value: value
 )
 
-# -- the fastest way of an array from JAX to torch; None: the public one.
+# -- the fastest ways of an array between JAX and torch; None: the public ones.
+buffer_of = _find("buffer_of", "jax._src.lib:_jax.dlpack_managed_tensor_to_buffer", None)
 capsule_of = _find("capsule_of", "jax._src.lib:_jax.buffer_to_dlpack_managed_tensor", None)
 tensor_of = _find("tensor_of", "torch:_C._from_dlpack", None)
 

@@ -34,7 +34,9 @@ def test_private_names_are_in_one_file(file):
 @pytest.mark.parametrize("name", SLOWER)
 def test_the_bridge_does_without(name, monkeypatch):
     monkeypatch.setattr(_private, name, _private.FALLBACKS[name])
-    monkeypatch.setattr(_convert, "_export_cpu", None)
+    monkeypatch.setattr(_convert, "_export", None)
+    _convert._export_from.cache_clear()
+    _convert._import_from.cache_clear()
     bridge = wrap(lambda x, y, s: jnp.sum(jnp.sin(x) * y**2) * s)
     x, y = torch.linspace(-1, 1, 3).requires_grad_(), torch.ones(3, requires_grad=True)
     value = bridge(x, y, 2.0)
