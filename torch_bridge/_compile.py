@@ -7,6 +7,7 @@ another graph for every number, and torch.export could not save an empty list of
 """
 
 import ast
+import enum
 import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -152,6 +153,9 @@ def call(bridge: "BridgedFunction", args: Args, kwargs: Kwargs) -> Any:
         fixed = [i for i in range(count) if i in places or i - count in places]
         keys = fixed + [k for k in kwargs if k in names]
         values = [args[key] if isinstance(key, int) else kwargs[key] for key in keys]
+        known = _private.OBJECTS_ARE_CONSTANT or _exports()
+        if not (known or all([_is_plain(value) for value in values])):
+            return _with_static_objects(bridge, args, kwargs)
         traced = tuple([None if i in fixed else a for i, a in enumerate(args)])
         named = {k: None if k in names else v for k, v in kwargs.items()}
     else:
@@ -198,6 +202,13 @@ def _constant(value: Any) -> Any:
     return value
 
 
+def _is_plain(value: Any) -> bool:
+    """Tells whether any torch takes a static value for a constant of the graph."""
+    if isinstance(value, tuple):
+        return all([_is_plain(part) for part in value])
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, enum.Enum))
+
+
 def _describe(leaf: object) -> tuple[Any, ...]:
     """What is constant about a leaf; ``len(range(n))`` makes a dynamic size constant."""
     if isinstance(leaf, torch.Tensor):
@@ -225,6 +236,11 @@ _with_foreign_containers = _break(
     "torch_bridge: torch.compile cannot look into an argument of this wrapped function. Pass "
     "dicts, lists, tuples, named tuples of tensors and numbers, or compile without fullgraph=True."
 )(_run_in_python)
+_with_static_objects = _break(
+    "torch_bridge: before torch 2.13 torch.compile does not take an object (a static argument, the "
+    "`self` of a method) for a constant. Pass a number, string, enum or tuple, or compile without "
+    "fullgraph=True."
+)(_run_in_python)
 _under_torch_func = _break(
     "torch_bridge: torch.func's derivatives of a wrapped function are not available inside a "
     "compiled graph. Compile without fullgraph=True, or take the derivative with "
@@ -239,6 +255,12 @@ def _differentiates() -> bool:
     """Tells whether a torch.func transform other than vmap is active; dynamo guards on these."""
     stack = _private.transform_stack() or ()
     return any([level.key() != _private.Vmap for level in stack])
+
+
+@torch.compiler.assume_constant_result
+def _exports() -> bool:
+    """Tells whether torch.export is tracing; asked by dynamo itself, torch 2.11 always says so."""
+    return bool(_private.is_exporting())
 
 
 @torch.compiler.assume_constant_result
@@ -286,7 +308,7 @@ def _program(
     written = tuple(map(int, results[1])) if bridge.writes else ()
     saves = plan.op.residuals != "recompute"
     handle = plan.op.handle
-    if bridge.is_named and torch.compiler.is_exporting():
+    if bridge.is_named and _private.is_exporting():
         handle = _plan.export_handle(bridge, plan)
     return Program(handle, order, tuple(dtypes), describe(results), saves, written)
 
@@ -302,7 +324,7 @@ def _run(info: Program, numbers: Sequence[torch.Tensor], xs: Sequence[torch.Tens
         info.saves
         and any(mask)
         and torch.is_grad_enabled()
-        and not torch.compiler.is_exporting()
+        and not _exports()
         and not _private.transforms_active()  # vmap would batch what it keeps
     ):
         handle = handle + "/save:" + "".join(["1" if m else "0" for m in mask])

@@ -98,7 +98,7 @@ class JaxModule(torch.nn.Module):
         """The bridge of the present mode; each mode keeps its own, with what it has compiled."""
         graphdef, method, wrt = self._graphdef, self._method, self._wrt
         if graphdef in self._bridges:
-            self._bridge = self._bridges[graphdef]
+            self._bridge = (self._bridges[graphdef],)
             return
         avals, treedef = jax.tree_util.tree_flatten(self._states)
 
@@ -115,9 +115,10 @@ class JaxModule(torch.nn.Module):
             return results, changed
 
         forward.__name__ = f"JaxModule.{self._kind}"
-        self._bridge = wrap(forward, **self._wrap_options)
-        self._bridge.writes = True
-        self._bridges[graphdef] = self._bridge
+        bridge = wrap(forward, **self._wrap_options)
+        bridge.writes = True
+        self._bridges[graphdef] = bridge
+        self._bridge = (bridge,)  # dynamo takes an attribute with a __get__ for a class's
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the nnx module's method on tensors; see :class:`JaxModule`."""
@@ -125,7 +126,7 @@ class JaxModule(torch.nn.Module):
         if _private.transforms_active() and not torch.compiler.is_compiling():
             # torch.func keeps the arguments for the derivative, and buffers are written in place.
             values = [x if isinstance(x, torch.nn.Parameter) else x.clone() for x in values]
-        results, changed = self._bridge(values, args, kwargs)
+        results, changed = self._bridge[0](values, args, kwargs)
         for index, value in changed.items():
             module, name = self._places[int(index)]
             _write_back(getattr(module, name), value)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import torch
 
-from torch_bridge import _convert, _guard, _private
+from torch_bridge import _convert, _dlpack, _guard, _private
 
 Mask = tuple[bool, ...]
 Aval = jax.ShapeDtypeStruct
@@ -126,9 +126,9 @@ class Op:
                 for x, aval in zip(xs, self.ins, strict=True)
             ]
         with self.settings():  # JAX narrows what it imports outside of them
-            arrays = [_convert.import_tensor(x) for x in xs]
+            arrays = [_dlpack.import_tensor(x) for x in xs]
             results = self.compiled((self.consts, numbers), *arrays)
-        tensors = [_convert.export_array(r) for r in results]
+        tensors = [_dlpack.export_array(r) for r in results]
         if self.check_finite:
             check_finite(self.handle, tensors[: self.results])
         return tensors

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jax.tree_util import PyTreeDef
 
-from torch_bridge import _convert, _guard, _private
+from torch_bridge import _convert, _dlpack, _guard, _private
 from torch_bridge._op import Aux, Aval, Op, settings
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Plan:
         store: dict[str, Any] = {}
         with settings(call.x64, device):
             traced = jax.make_jaxpr(flat_function(fn, call.treedef, leaves, store))(numbers, *ins)
-        _convert.check_concrete(traced.consts)
+        _dlpack.check_concrete(traced.consts)
         self.out_tree, self.kept = store["tree"], store["kept"]
         jaxpr = traced.jaxpr
         program = str(jaxpr)

@@ -9,6 +9,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import torch
+
 LOST: list[str] = []
 FALLBACKS: dict[str, Any] = {}
 
@@ -97,8 +99,16 @@ unflatten = _find("unflatten", "torch.utils._pytree:tree_unflatten", _refusing("
 frame_callback = _find(
     "frame_callback", "torch._C:_dynamo.eval_frame.get_eval_frame_callback", lambda: None
 )
-guard_scalar = _find(
-    "guard_scalar", "torch.fx.experimental.symbolic_shapes:guard_scalar", lambda value: value
+# dynamo knows the function from torch 2.7 on, and takes an object for a constant from 2.13 on.
+RELEASE = tuple(int(part) for part in torch.__version__.split(".")[:2])
+guard_scalar = (
+    _find("guard_scalar", "torch.fx.experimental.symbolic_shapes:guard_scalar", lambda value: value)
+    if RELEASE >= (2, 7)
+    else lambda value: value
+)
+OBJECTS_ARE_CONSTANT = RELEASE >= (2, 13)
+is_exporting = (
+    _find("is_exporting", "torch.compiler:is_exporting", _no) if RELEASE >= (2, 7) else _no
 )
 
 # -- the fastest ways of an array between JAX and torch; None: the public ones.

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 import torch
 
-from torch_bridge import _convert, _guard, _private, wrap, wrap_torch
+from torch_bridge import _convert, _dlpack, _guard, _private, wrap, wrap_torch
 
 
 def system(x, *rest, params=None, mode="sum"):
@@ -181,7 +181,7 @@ def test_cuda_graph_capture(monkeypatch):
     ):
         _guard.check_capture("system")
     with pytest.raises(RuntimeError, match="a CUDA graph is being captured"):
-        _convert._import_cuda(torch.ones(2))  # what every CUDA tensor goes through
+        _dlpack._import_cuda(torch.ones(2))  # what every CUDA tensor goes through
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")

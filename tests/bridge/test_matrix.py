@@ -17,6 +17,7 @@ from bridge.features import FEATURES
 from torch.utils.checkpoint import checkpoint
 
 import torch_bridge
+from torch_bridge import _private
 
 pytest.importorskip("flax")
 README = pathlib.Path(torch_bridge.__file__).parent / "README.md"
@@ -194,6 +195,21 @@ EXCEPTIONS |= {
 }
 
 
+if not _private.OBJECTS_ARE_CONSTANT:
+    NOTES["c"] = "does not take an object"
+    OBJECTS = ("static int, float, enum, object, shape", "methods")
+    FULL = ("compile", "dynamic", "inductor")
+    EXCEPTIONS |= {(feature, mode): "c" for feature in OBJECTS for mode in FULL}
+    # torch's own: such a graph cannot be saved.
+    MISSING = {("`torch.func.vmap` of it", "export, save, load")}
+else:
+    MISSING = set()
+if _private.RELEASE < (2, 8):  # it says nothing of reasons
+    NOTES |= dict.fromkeys("ac", "torch._dynamo.disable")
+if _private.RELEASE < (2, 7):  # it does not say that it exports
+    MISSING |= {(feature, "export, save, load") for feature in FEATURES}
+
+
 def cells():
     for feature, mode in itertools.product(FEATURES, MODES):
         marks = [pytest.mark.slow] if mode in SLOW else []
@@ -204,6 +220,8 @@ def cells():
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, of its compiler and exporter
 @pytest.mark.parametrize(("feature", "mode"), list(cells()))
 def test_cell(feature, mode, tmp_path):
+    if (feature, mode) in MISSING:
+        pytest.skip(f"not with torch {torch.__version__}")
     run = functools.partial(MODES[mode], FEATURES[feature]())
     if mode in NEED_PATH:
         run = functools.partial(run, str(tmp_path / "file.pt2"))
@@ -221,6 +239,7 @@ def table():
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+@pytest.mark.skipif(not _private.OBJECTS_ARE_CONSTANT, reason="the table is of the newest torch")
 def test_the_readme_has_this_table():
     text = README.read_text(encoding="utf-8")
     assert table() in text, f"torch_bridge/README.md needs this table:\n{table()}"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 import torch
 
-from torch_bridge import _convert, _private, to_jax, wrap, wrap_torch
+from torch_bridge import _dlpack, _private, to_jax, wrap, wrap_torch
 
 FOLDER = pathlib.Path(_private.__file__).parent
 SLOWER = [name for name, f in _private.FALLBACKS.items() if getattr(f, "__name__", "") != "refuse"]
@@ -34,9 +34,9 @@ def test_private_names_are_in_one_file(file):
 @pytest.mark.parametrize("name", SLOWER)
 def test_the_bridge_does_without(name, monkeypatch):
     monkeypatch.setattr(_private, name, _private.FALLBACKS[name])
-    monkeypatch.setattr(_convert, "_export", None)
-    _convert._export_from.cache_clear()
-    _convert._import_from.cache_clear()
+    monkeypatch.setattr(_dlpack, "_export", None)
+    _dlpack._export_from.cache_clear()
+    _dlpack._import_from.cache_clear()
     bridge = wrap(lambda x, y, s: jnp.sum(jnp.sin(x) * y**2) * s)
     x, y = torch.linspace(-1, 1, 3).requires_grad_(), torch.ones(3, requires_grad=True)
     value = bridge(x, y, 2.0)

