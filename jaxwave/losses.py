@@ -211,9 +211,7 @@ def _half_deviance(m: Array, d: Array) -> Array:
     far = jnp.abs(floor - k) > 0.5 * k
     near = k * _minus_log1p(jnp.where(far, 0, floor - k) / k)
     distant = floor - k + k * (jnp.log(k) - jnp.log(floor))
-    # The slope of the tangent is a million: where nothing is short it may not enter at all, since
-    # float32 does not cancel it.
-    short = jnp.where(m < few, m - few, 0)
+    short = jnp.where(m < few, m - few, 0)  # not by `floor`: float32 would not cancel its slope
     counted = jnp.where(far, distant, near) - short * (k / few - 1)
     negative = jnp.where(m < 0, -2 * m, 0)
     return jnp.where(some, counted, m) + negative
