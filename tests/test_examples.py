@@ -26,6 +26,7 @@ LONG = {
 QUICK = {  # minutes otherwise; the number that it asserts is another one
     "10_torch_unet_phase_mask.py": ["--quick"],
     "11_torch_denoiser_calibration.py": ["--quick"],
+    "20_waveblocks.py": ["psf", "--truths", "2", "--baseline", "0"],
 }
 
 

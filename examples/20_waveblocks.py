@@ -1,0 +1,76 @@
+"""The experiments of Page and Favaro (2020), "Learning to model and calibrate optics", again.
+
+    python examples/20_waveblocks.py psf --truths 100 -o results/psf
+
+makes 100 random microscopes with an independent model (`examples/waveblocks/truth.py`), finds each
+from three images of a USAF target, and prints the paper's numbers, those of a free-form field that
+Adam learns, and ours. The folder holds `result.json` and a picture. Experiments: psf (4.1.1), and
+mask (4.2.1: a phase mask in the pupil).
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+from waveblocks import mask, psf, scores
+from waveblocks import truth as t
+
+import jaxwave as jw
+
+EXPERIMENTS = {"psf": psf, "mask": mask}
+GOALS = {  # of the median, by experiment and ensemble
+    ("psf", "noiseless"): {"image_nmse": 1e-6, "field_nmse": 1e-3, "intensity_nmse": 1e-4},
+    ("psf", "noise"): {"image_nmse": 1e-6, "field_nmse": 2e-4, "intensity_nmse": 2e-4},
+    ("psf", "aberrated"): {"image_nmse": 5e-8, "field_nmse": 5e-3, "intensity_nmse": 2e-3},
+    ("mask", "noiseless"): {"image_nmse": 1e-5, "mask_nmse": 1e-2},
+    ("mask", "noise"): {"image_nmse": 1e-5, "mask_nmse": 1e-2},
+}
+
+
+def arguments(words: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("experiment", choices=EXPERIMENTS)
+    parser.add_argument("--truths", type=int, default=5, help="how many random microscopes")
+    parser.add_argument("--ensemble", choices=["noiseless", "noise", "aberrated"])
+    parser.add_argument("--baseline", type=int, default=1, help="fitted free-form too")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--out", type=Path, default=Path("results") / "waveblocks")
+    options = parser.parse_args(words)
+    if options.truths < 1 or options.baseline < 0 or options.seed < 0:
+        parser.error("--truths counts from 1, --baseline and --seed from 0")
+    options.ensemble = options.ensemble or "noiseless"
+    return options
+
+
+def main(words: list[str] | None = None) -> dict:
+    """Runs an experiment and returns what is in `result.json`."""
+    options = arguments(words)
+    jw.tune_cpu()
+    shape, spacing = (t.OBJECT, t.OBJECT), t.PIXEL / t.MAG
+    target = np.asarray(jw.usaf_1951(shape, spacing=spacing, groups=(7, 8, 9)), float)
+    experiment = EXPERIMENTS[options.experiment]
+    found = []
+    for k in tqdm(range(options.truths), desc=options.experiment, unit=" truths"):
+        one = experiment.one(k, options.seed, target, options.ensemble, k < options.baseline)
+        found.append(one if k == 0 else {n: v for n, v in one.items() if "fields" not in n})
+    ours = scores.summary([one["ours"] for one in found])
+    free_form = scores.summary([one["free_form"] for one in found if "free_form" in one])
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
+    result = {
+        **ours,
+        "free_form": free_form,
+        "settings": settings,
+        "truths": [one["ours"] for one in found],
+    }
+    scores.write(options.out, result)
+    experiment.draw(found[0]).savefig(options.out / f"{options.experiment}.png")
+    scores.print_table(options.experiment, ours, free_form)
+    for name, goal in GOALS[options.experiment, options.ensemble].items():
+        assert ours[name]["median"] < goal, f"the median {name} is {ours[name]['median']:.2g}"
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""How right a fit is, the table that is printed, and `result.json`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+PAPER = {  # mean and deviation that Page and Favaro report; the depth before and after
+    "psf": {"image_nmse": (9.34e-3, 6.95e-3), "field_nmse": (1.5, 0.43)},
+    "mask": {"image_nmse": (6.30e-2, 2.1e-3), "mask_nmse": (0.51, 0.42)},
+    "depth-psf": {"depth_error_um": (2.8, None), "depth_error_before_um": (19.21, None)},
+    "depth-mask": {"depth_error_um": (0.67, None), "depth_error_before_um": (5.70, None)},
+}
+
+Scores = dict[str, float]
+
+
+def nmse(got: np.ndarray, need: np.ndarray) -> float:
+    """Squared error over the square of what is needed."""
+    return float((np.abs(got - need) ** 2).sum() / (np.abs(need) ** 2).sum())
+
+
+def aligned_nmse(got: np.ndarray, need: np.ndarray) -> float:
+    """The same after the best complex factor, since no image tells phase and exposure."""
+    return nmse(np.vdot(got, need) / np.vdot(got, got) * got, need)
+
+
+def piston(phase: np.ndarray) -> float:
+    """Mean phase on the circle [rad]."""
+    return float(np.angle(np.exp(1j * phase).mean()))
+
+
+def phase_nmse(got: np.ndarray, need: np.ndarray) -> float:
+    """Of phases without their means and modulo a turn, since no image tells these."""
+    differs = np.exp(1j * (got - need))
+    differs = np.angle(differs * np.exp(-1j * np.angle(differs.mean())))
+    return float((differs**2).sum() / ((need - need.mean()) ** 2).sum())
+
+
+def summary(scores: list[Scores]) -> dict:
+    """Mean, deviation, median and largest value of every score."""
+    table = {}
+    for name in scores[0] if scores else ():
+        values = np.array([one[name] for one in scores])
+        how = {"mean": values.mean(), "std": values.std(), "median": np.median(values)}
+        table[name] = {k: float(v) for k, v in how.items()} | {"max": float(values.max())}
+    return table
+
+
+def print_table(experiment: str, ours: dict, free_form: dict) -> None:
+    """The paper, the free-form baseline and ours, side by side."""
+    paper = PAPER[experiment]
+    print(f"\n{'':22s}{'paper':>22s}{'free-form baseline':>24s}{'ours':>24s}{'largest':>11s}")
+    for name, found in ours.items():
+        cells = [_cell(*paper[name]) if name in paper else "-"]
+        for table in (free_form, ours):
+            cells.append(_cell(table[name]["mean"], table[name]["std"]) if name in table else "-")
+        print(f"{name:22s}{cells[0]:>22s}{cells[1]:>24s}{cells[2]:>24s}{found['max']:11.2g}")
+
+
+def _cell(mean: float, deviation: float | None) -> str:
+    return f"{mean:.3g}" + ("" if deviation is None else f" ± {deviation:.2g}")
+
+
+def write(folder: Path, result: dict) -> None:
+    """Writes `result.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
+    (folder / "result.json").write_text(text, encoding="utf-8")
