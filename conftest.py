@@ -18,9 +18,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a reloaded program lists t
 
 # Half the time of the suite is the compiler's. The older emitters of fusions compile twice as fast
 # as those that jaxlib 0.11 no longer lets one choose; LLVM's level 1 gives the digits of level 2.
+# A program compiled in one piece costs a sixth less than in 32, which are for idle cores.
 _FLAGS = ["--xla_backend_optimization_level=1"]
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
-    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+    _FLAGS += ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
 os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
 
 # A shell starts background jobs with Ctrl-C ignored, and what they start inherits that: programs

@@ -16,6 +16,13 @@ def x64():
         yield
 
 
+def pytest_collection_finish():
+    """What was imported lives to the end; the collector need not search it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _bounded_memory():
     """Thousands of compiled programs fill gigabytes; the cache on disk brings them back."""
