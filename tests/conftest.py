@@ -2,6 +2,7 @@
 
 import gc
 import resource
+from pathlib import Path
 
 import jax
 import pytest
@@ -14,6 +15,20 @@ def x64():
     """Double precision inside one test; restored afterwards."""
     with jax.enable_x64(True):
         yield
+
+
+def pytest_addoption(parser):
+    parser.addini("slow_list", "a file that tests/write_slow.py wrote", default="tests/slow.txt")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """What the list of a measured run calls slow; a file without names marks nothing."""
+    path = Path(config.rootpath, config.getini("slow_list"))
+    slow = set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
+    for item in items:
+        if item.nodeid in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish():

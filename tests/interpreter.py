@@ -256,6 +256,12 @@ def scanned(out, *x, jaxpr, length, reverse, num_consts, num_carry, **_):
 # -- the interpreter -----------------------------------------------------------------------
 
 
+def plain(x: Any) -> Any:
+    """An array of numpy; random keys have no numbers and stay JAX's."""
+    keys = isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.extended)
+    return x if keys else np.asarray(x)
+
+
 def by_jax(eqn: Any, values: list) -> Any:
     return eqn.primitive.bind(*map(jax.numpy.asarray, values), **eqn.params)
 
@@ -267,7 +273,7 @@ def run(closed: Any, inputs: Any) -> list:
     numbers |= dict(zip(jaxpr.invars, inputs, strict=True))
 
     def read(v):
-        return np.asarray(v.val if isinstance(v, Literal) else numbers[v])
+        return plain(v.val if isinstance(v, Literal) else numbers[v])
 
     for eqn in jaxpr.eqns:
         values = [read(v) for v in eqn.invars]
@@ -279,9 +285,10 @@ def run(closed: Any, inputs: Any) -> list:
         if not isinstance(result, list | tuple):
             result = [result]
         for v, value in zip(eqn.outvars, result, strict=True):
-            value = np.asarray(value)
+            value = plain(value)
             assert value.shape == v.aval.shape, (eqn, value.shape)
-            numbers[v] = value.astype(v.aval.dtype, copy=False)
+            is_array = isinstance(value, np.ndarray)
+            numbers[v] = value.astype(v.aval.dtype, copy=False) if is_array else value
     return [read(v) for v in jaxpr.outvars]
 
 
@@ -291,7 +298,7 @@ def interpreted(function: Callable) -> Callable:
 
     def compute(*arguments: Any) -> Any:
         leaves, structure = jax.tree.flatten(arguments)
-        leaves = [np.asarray(jax.numpy.asarray(leaf)) for leaf in leaves]
+        leaves = [plain(jax.numpy.asarray(leaf)) for leaf in leaves]
         key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in programs:
             programs[key] = jax.make_jaxpr(function, return_shape=True)(

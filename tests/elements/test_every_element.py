@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from interpreter import interpreted
 
 import jaxwave as jw
 from jaxwave import elements as el
@@ -327,15 +328,12 @@ def test_compiled_once_and_differentiated_as_the_function(name):
     names = list(el.parameters(element))
     assert set(row.numbers) <= set(names)
 
-    # Both have one name and the same inputs and outputs: the cache knows the second program.
-    @jax.jit
-    def gradient(state, *inputs):
+    @interpreted
+    def of_element(state, *inputs):
         traces.append(1)
         return slopes(lambda s: total(nnx.merge(graph, s)(*inputs)), state)
 
-    of_element = gradient
-
-    @jax.jit
+    @interpreted
     def gradient(numbers, *inputs):
         function = getattr(el, name)._function
         return slopes(lambda v: total(function(*inputs, **v, **row.static)), numbers)
@@ -405,7 +403,7 @@ def test_all_of_this_in_tree_mode():
     folder = Path(__file__).parent
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(folder)]
     run = subprocess.run(
-        [*command, "-m", "not slow"],
+        [*command, "-m", "not slow", "-o", "slow_list="],
         cwd=folder.parents[1],
         env={**os.environ, **TREE_MODE},
         capture_output=True,

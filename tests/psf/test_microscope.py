@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from interpreter import interpreted
 from psf.polar import Aperture, off
 from psf.quadrature import Round
 from reference import error
@@ -137,7 +138,7 @@ def test_the_data_sheet_is_traced(options, x64):
     """Without samples a pixel and nodes: values and derivatives by every number of it."""
     sheet = dict(na=1.1, wavelength=0.6, pitch=6.5, magnification=60.0, n=1.33, z=0.2, y=0.05)
 
-    @jax.jit
+    @interpreted
     @jax.value_and_grad
     def light(sheet):
         p = dict(sheet)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from interpreter import interpreted
 from psf.polar import Aperture, off, window
 
 from jaxwave import psf
@@ -145,7 +146,7 @@ def test_gradients_by_everything_without_a_number_of_nodes(kind, x64):
     """Every leaf of objective, window, pupil and polarization is traced, in focus and out of it."""
     weight = np.random.default_rng(0).normal(size=(2, 4, 5))
 
-    @jax.jit
+    @interpreted
     @jax.value_and_grad
     def both(leaves):
         o, to, pupil, e = jax.tree.unflatten(structure, leaves)
