@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from interpreter import interpreted
 from psf.polar import off
 from reference import error
 
@@ -100,7 +99,7 @@ def test_the_gradient_is_that_of_differences(x64):
         pixel=0.12, na=1.2, dipoles=np.random.default_rng(1).normal(size=(5, 3)),
     )  # fmt: skip
 
-    @interpreted
+    @jax.jit
     @jax.value_and_grad
     def both(p):
         scope = psf.Microscope(p["na"], 0.6, (14, 19), p["pixel"], n=1.33)
