@@ -14,7 +14,6 @@ import os
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
-import jax
 import numpy as np
 import torch
 from timing import cpu_times, relative_error, report
@@ -51,7 +50,7 @@ def main() -> None:
     volume = random.random((DEPTHS, SHAPE, SHAPE)).astype(np.float32)
     image = random.random((SHAPE, SHAPE)).astype(np.float32)
     projector = Projector(LightFieldPSF(values, z=[-25.0, 0.0, 25.0], pixel=0.5), (SHAPE, SHAPE))
-    project, backproject = jax.jit(projector.project), jax.jit(projector.backproject)
+    project, backproject = projector.project, projector.backproject  # compiled programs
     kernels, voxels = torch.from_numpy(values), torch.from_numpy(volume).requires_grad_()
     seen = torch.from_numpy(image)
     need = waveblocks(voxels, kernels).detach()

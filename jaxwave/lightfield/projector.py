@@ -380,11 +380,11 @@ def _adjoint(axes: tuple[_Axis, _Axis], transfer: Array, image: Array) -> Array:
     spectrum = _analyze(axes, image[:, None])[:, 0]  # (frames, places, frequencies)
     if count == 1:
         return _synthesize(axes, (jnp.conj(transfer)[None] * spectrum)[:, :, None])
-    vector = spectrum.transpose(2, 1, 0)
-    both = jnp.concatenate([vector.real, vector.imag], -1)
-    a, b = (jnp.einsum("foi,fot->fit", t, both, precision="highest") for t in transfer)
-    real, imag = a[..., :frames] + b[..., frames:], a[..., frames:] - b[..., :frames]
-    found = lax.complex(real, imag).transpose(2, 1, 0)
+    vector = spectrum.transpose(2, 0, 1)  # as rows: XLA is slow with the transposed matrix
+    both = jnp.concatenate([vector.real, vector.imag], 1)
+    a, b = (jnp.einsum("fto,foi->fti", both, t, precision="highest") for t in transfer)
+    real, imag = a[:, :frames] + b[:, frames:], a[:, frames:] - b[:, :frames]
+    found = lax.complex(real, imag).transpose(1, 2, 0)
     return _synthesize(axes, found.reshape(frames, -1, count, found.shape[-1]))
 
 
