@@ -291,7 +291,7 @@ def _laguerre_gauss(shape: tuple[int, int], p: int, charge: int, *parameters: Ar
         ratio = z * wavelength / (jnp.pi * n * waist**2)
         width = waist * jnp.sqrt(1 + ratio**2)
         walk = z * wavelength / (numerics.TAU * n)
-        y, x = grid.coordinates(shape, pair)
+        y, x = grid.sample_coordinates(shape, pair)
         y, x = (y - y0 - ky * walk) / width, (x - x0 - kx * walk) / width
         square = y**2 + x**2
         norm = math.exp(0.5 * (math.lgamma(p + 1) - math.lgamma(p + abs(charge) + 1)))
@@ -387,7 +387,7 @@ def _bessel_beam(shape: tuple[int, int], charge: int, *parameters: Array) -> Fie
     inverse = 1 / waist[0] if waist else jnp.zeros_like(kr)
 
     def one(pair, k, inverse, y0, x0):  # type: ignore[no-untyped-def]
-        y, x = grid.coordinates(shape, pair)
+        y, x = grid.sample_coordinates(shape, pair)
         y, x = y - y0, x - x0
         radius = numerics.safe_sqrt(y**2 + x**2)
         lit = radius > 0

@@ -80,7 +80,7 @@ def _rough(
 ) -> Array:
     """White noise through the root of the spectrum, whose mean power is made one."""
     noise = jnp.fft.fft2(jax.random.normal(key, shape, spacing.dtype))
-    fy, fx = grid.frequencies(shape, spacing, centered=False)
+    fy, fx = grid.sample_frequencies(shape, spacing, centered=False)
     square = (fy**2 + fx**2) * correlation[..., None, None] ** 2
     spectrum = jnp.exp(-0.5 * (jnp.pi**2) * square)
     power = jnp.mean(spectrum**2, axis=(-2, -1), keepdims=True)
@@ -139,7 +139,7 @@ def engineered_diffuser(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _even(shape: tuple[int, int], steps: int, key: Array, spacing: Array, edge: Array) -> Array:
-    fy, fx = grid.frequencies(shape, spacing, centered=False)
+    fy, fx = grid.sample_frequencies(shape, spacing, centered=False)
     disk = jnp.where(fy**2 + fx**2 <= edge**2, 1.0, 0.0).astype(spacing.dtype)
     u = cis(jax.random.uniform(key, shape, spacing.dtype))
 

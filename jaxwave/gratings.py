@@ -36,7 +36,7 @@ def _prepare(
 def _lines(
     shape: tuple[int, int], spacing: Array, period: Array, phi: Array, shift: Array
 ) -> tuple[Array, Array]:
-    y, x = grid.coordinates(shape, spacing)
+    y, x = grid.sample_coordinates(shape, spacing)
     period, c, s, shift = (a[..., None, None] for a in (period, jnp.cos(phi), jnp.sin(phi), shift))
     width = jnp.abs(c) * spacing[..., 1, None, None] + jnp.abs(s) * spacing[..., 0, None, None]
     return (x * c + y * s - shift) / period, width / period

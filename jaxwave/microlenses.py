@@ -176,7 +176,7 @@ def _lenslets(
 
     The choice of the center has no derivative, and needs none: where it changes, both are right.
     """
-    y, x = grid.coordinates(shape, spacing)
+    y, x = grid.sample_coordinates(shape, spacing)
     y, x = y - y0, x - x0
     c, s = jnp.cos(phi), jnp.sin(phi)
     u, v = c * x + s * y, c * y - s * x  # along and across the array's own x

@@ -164,7 +164,7 @@ def gaussian_influence(
 def _bumps(
     shape: tuple[int, int], pair: Array, centers: Array, pitch: Array, coupling: Array, peak: Array
 ) -> Array:
-    rows, columns = (a[..., None, :, :] for a in grid.coordinates(shape, pair))
+    rows, columns = (a[..., None, :, :] for a in grid.sample_coordinates(shape, pair))
     places = centers[..., None, None]
     pitch, coupling, peak = (a[..., None, None, None] for a in (pitch, coupling, peak))
     square = (rows - places[..., 0, :, :]) ** 2 + (columns - places[..., 1, :, :]) ** 2

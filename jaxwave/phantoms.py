@@ -2,6 +2,10 @@
 
 Pictures have values from zero to one; multiply them by a transmission, a brightness or a
 difference of indices. Volumes are ``(z, y, x)``.
+
+A phantom is what the light meets, not a part of the bench, so there are no elements of phantoms:
+it goes into one, as the transmission of an AmplitudeMask, the indices of a ThinSample or a
+Multislice, the object of a Microscope, and is learned there.
 """
 
 from typing import Any

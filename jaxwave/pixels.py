@@ -122,7 +122,7 @@ def _turned_mean(
 ) -> Array:
     """In the pixels' frame a sample is a turned rectangle that lies on 2 x 2 pixels at most."""
     cos, sin = jnp.cos(angle), jnp.sin(angle)
-    rows, columns = grid.coordinates(shape, spacing)
+    rows, columns = grid.sample_coordinates(shape, spacing)
     rows, columns = rows - y, columns - x
     center = (cos * rows - sin * columns, sin * rows + cos * columns)
     corners = coverage.rectangle(spacing, -angle, jnp.zeros_like(y), jnp.zeros_like(x))

@@ -288,7 +288,7 @@ def q_plate(
 def _q_plate(
     field: VectorField, order: int, retardance: Array, angle: Array, y: Array, x: Array
 ) -> VectorField:
-    rows, columns = grid.coordinates(field.shape, field.spacing)
+    rows, columns = grid.sample_coordinates(field.shape, field.spacing)
     turn = _azimuth(columns - x, rows - y)
     turn = (turn if order >= 0 else turn.conj()) ** abs(order)
     double = cis(2 * angle / numerics.TAU) * turn

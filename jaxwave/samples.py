@@ -212,7 +212,7 @@ def _birefringent(
 
 def _kernel(field: Field, z: Array, n: Array) -> Array:
     """Transfer function of a short distance in FFT order, without the carrier."""
-    fy, fx = grid.frequencies(field.shape, field.spacing, centered=False)
+    fy, fx = grid.sample_frequencies(field.shape, field.spacing, centered=False)
     square = fy**2 + fx**2
     z, n, wavelength = (a[..., None, None] for a in (z, n, field.wavelength))
     k = n / wavelength
@@ -346,7 +346,7 @@ def scattering_slices(
 @numerics.program("shape")
 def _scattering(key: Array, shape: tuple[int, int, int], values: dict[str, Array]) -> Array:
     pair = values["spacing"]
-    fy, fx = grid.frequencies(shape[1:], pair, centered=False)
+    fy, fx = grid.sample_frequencies(shape[1:], pair, centered=False)
     # White noise with the root of the correlation's spectrum, of unit variance.
     shape_of = jnp.exp(-((numerics.TAU * values["grain"]) ** 2) * (fy**2 + fx**2) / 4)
     shape_of = shape_of / jnp.sqrt(jnp.mean(shape_of**2))

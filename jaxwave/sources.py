@@ -160,7 +160,7 @@ def _spherical_turns(shape: tuple[int, int], *parameters: Array) -> Array:
 def _spherical_waves(shape: tuple[int, int], *parameters: Array) -> Array:
     def wave(z: Array, wavelength: Array, n: Array, pair: Array, y0: Array, x0: Array) -> Array:
         turns = _spherical_turns(shape, z, wavelength, n, pair[0], pair[1], y0, x0)
-        y, x = grid.coordinates(shape, pair)
+        y, x = grid.sample_coordinates(shape, pair)
         return cis(turns) / _distance(z, y - y0, x - x0)
 
     return numerics.map_batch(wave, parameters[0].shape, *parameters)
@@ -279,7 +279,7 @@ def _defocus_turns(shape: tuple[int, int], *parameters: Array) -> Array:
 
 def _objective_waves(shape: tuple[int, int], *parameters: Array) -> Array:
     def wave(z, wavelength, n, pair, y0, x0, f, na):  # type: ignore[no-untyped-def]
-        hy, hx = grid.coordinates(shape, pair)
+        hy, hx = grid.sample_coordinates(shape, pair)
         square = ((hy / f) ** 2 + (hx / f) ** 2) / n**2
         inside = square < 1
         cosine = jnp.sqrt(jnp.where(inside, 1 - square, 1))

@@ -421,7 +421,7 @@ def refracting_surface(
 def _sags(
     shape: tuple[int, int], spacing: Array, radius: Array, conic: Array, coefficients: tuple
 ) -> Array:
-    y, x = grid.coordinates(shape, spacing)
+    y, x = grid.sample_coordinates(shape, spacing)
     radius, conic = radius[..., None, None], conic[..., None, None]
     coefficients = tuple(jnp.asarray(a)[..., None, None] for a in coefficients)
     return asphere_sag(y, x, radius, conic=conic, coefficients=coefficients)

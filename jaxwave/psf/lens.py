@@ -378,7 +378,7 @@ def _far_field(
     v = {name: jnp.asarray(a, real) for name, a in v.items()}
     p = jnp.asarray(p, jnp.result_type(real, jnp.complex64))
     pair = grid.spacing_pair(v["spacing"])
-    hy, hx = grid.coordinates(shape, pair)
+    hy, hx = grid.sample_coordinates(shape, pair)
     layers, na, wavelength = o.layers, o.na, o.wavelength
     stop = grid.disk_coverage(shape, pair, v["f"] * na)
     y, x = hy / (v["f"] * na), hx / (v["f"] * na)
