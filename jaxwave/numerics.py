@@ -31,14 +31,15 @@ def program(*static: str) -> Callable[[_Body], _Body]:
     A public function first checks its arguments where they are concrete, in numpy, and then hands
     them to one function decorated with this. Called eagerly, that is one program, compiled once
     for all values, where every operation would otherwise be a program of its own. Inside a
-    ``jax.jit`` of the caller it dissolves into the caller's program (``inline``), and is traced
-    once for many callers. In its body all numbers are traced, so checks, warnings and constants
-    that need known numbers stay outside. Name the arguments that are shapes and choices in
-    ``static``.
+    ``jax.jit`` of the caller the compiler makes it part of the caller's program, and it is traced
+    once for many callers. It is not ``inline``: an eager ``jax.grad`` would run every operation of
+    its pull-back as a program of its own. In its body all numbers are traced, so checks, warnings
+    and constants that need known numbers stay outside. Name the arguments that are shapes and
+    choices in ``static``.
     """
 
     def decorate(body: _Body) -> _Body:
-        return cast(_Body, jax.jit(body, static_argnames=static, inline=True))
+        return cast(_Body, jax.jit(body, static_argnames=static))
 
     return decorate
 

@@ -107,3 +107,28 @@ def test_map_batch_is_a_loop():
     np.testing.assert_array_equal(got[0], x.sum(-1))
     np.testing.assert_array_equal(got[1], 2 * x)
     np.testing.assert_array_equal(numerics.vectorize(jnp.sum, (2, 3))(x), x.sum(-1))
+
+
+def test_an_eager_gradient_of_a_program_is_two_programs():
+    """One forward, one back; not one for each operation of the pull-back."""
+
+    @numerics.program()
+    def body(x, y):
+        return jnp.sin(x) * y**3 / (1 + x * x) + jnp.exp(-x * y) * jnp.sqrt(y)
+
+    jax.grad(lambda x: x * 1.0)(1.0)  # what the seed of a gradient compiles
+    counted = [0]
+
+    def count(event, *_, **__):
+        counted[0] += "backend_compile" in event
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    try:
+        slope = jax.grad(body)(1.3, 0.7)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(count)
+    h = 1e-3
+    assert float(slope) == pytest.approx(
+        float(body(1.3 + h, 0.7) - body(1.3 - h, 0.7)) / (2 * h), rel=1e-3
+    )
+    assert counted[0] <= 3
