@@ -4,27 +4,36 @@
 
 makes 100 random microscopes with an independent model (`examples/waveblocks/truth.py`), finds each
 from three images of a USAF target, and prints the paper's numbers, those of a free-form field that
-Adam learns, and ours. The folder holds `result.json` and a picture. Experiments: psf (4.1.1), and
-mask (4.2.1: a phase mask in the pupil).
+Adam learns, and ours. The folder holds `result.json` and a picture. Experiments: psf (4.1.1),
+mask (4.2.1: a phase mask in the pupil), depth-psf and depth-mask (4.1.2, 4.2.2: the depth of images
+by an aberrated, noisy microscope, and by one with a modulator that has a zero order).
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-from waveblocks import mask, psf, scores
+from waveblocks import depth, mask, psf, scores
 from waveblocks import truth as t
 
 import jaxwave as jw
 
-EXPERIMENTS = {"psf": psf, "mask": mask}
+EXPERIMENTS = {
+    "psf": (psf.one, psf.draw),
+    "mask": (mask.one, mask.draw),
+    "depth-psf": (depth.one, depth.draw),
+    "depth-mask": (partial(depth.one, modulator=True), depth.draw),
+}
 GOALS = {  # of the median, by experiment and ensemble
     ("psf", "noiseless"): {"image_nmse": 1e-6, "field_nmse": 1e-3, "intensity_nmse": 1e-4},
     ("psf", "noise"): {"image_nmse": 1e-6, "field_nmse": 2e-4, "intensity_nmse": 2e-4},
     ("psf", "aberrated"): {"image_nmse": 5e-8, "field_nmse": 5e-3, "intensity_nmse": 2e-3},
     ("mask", "noiseless"): {"image_nmse": 1e-5, "mask_nmse": 1e-2},
     ("mask", "noise"): {"image_nmse": 1e-5, "mask_nmse": 1e-2},
+    ("depth-psf", "noise"): {"depth_error_um": 0.2},
+    ("depth-mask", "noise"): {"depth_error_um": 0.2},
 }
 
 
@@ -40,7 +49,10 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.truths < 1 or options.baseline < 0 or options.seed < 0:
         parser.error("--truths counts from 1, --baseline and --seed from 0")
-    options.ensemble = options.ensemble or "noiseless"
+    default = "noise" if options.experiment.startswith("depth") else "noiseless"
+    options.ensemble = options.ensemble or default
+    if (options.experiment, options.ensemble) not in GOALS:
+        parser.error(f"{options.experiment} has no ensemble {options.ensemble}")
     return options
 
 
@@ -50,10 +62,10 @@ def main(words: list[str] | None = None) -> dict:
     jw.tune_cpu()
     shape, spacing = (t.OBJECT, t.OBJECT), t.PIXEL / t.MAG
     target = np.asarray(jw.usaf_1951(shape, spacing=spacing, groups=(7, 8, 9)), float)
-    experiment = EXPERIMENTS[options.experiment]
+    one_truth, draw = EXPERIMENTS[options.experiment]
     found = []
     for k in tqdm(range(options.truths), desc=options.experiment, unit=" truths"):
-        one = experiment.one(k, options.seed, target, options.ensemble, k < options.baseline)
+        one = one_truth(k, options.seed, target, options.ensemble, k < options.baseline)
         found.append(one if k == 0 else {n: v for n, v in one.items() if "fields" not in n})
     ours = scores.summary([one["ours"] for one in found])
     free_form = scores.summary([one["free_form"] for one in found if "free_form" in one])
@@ -65,7 +77,7 @@ def main(words: list[str] | None = None) -> dict:
         "truths": [one["ours"] for one in found],
     }
     scores.write(options.out, result)
-    experiment.draw(found[0]).savefig(options.out / f"{options.experiment}.png")
+    draw(found[0]).savefig(options.out / f"{options.experiment}.png")
     scores.print_table(options.experiment, ours, free_form)
     for name, goal in GOALS[options.experiment, options.ensemble].items():
         assert ours[name]["median"] < goal, f"the median {name} is {ours[name]['median']:.2g}"

@@ -131,7 +131,7 @@ def draw(photons: np.ndarray, shown: dict[str, np.ndarray], p: dict) -> Figure:
     """Two of the images, the table, and the blaze before and after on the true device."""
     figure = Figure(figsize=(11, 3.2), dpi=120, layout="constrained")
     axes = figure.subplots(1, 4)
-    for ax, k, name in ((axes[0], 0, "flat"), (axes[1], 3, "bars of 4 pixels")):
+    for ax, k, name in ((axes[0], 0, "flat"), (axes[1], 2, "bars of 4 pixels")):
         ax.imshow(photons[k] ** 0.3, cmap="inferno")
         ax.set_title(f"camera, {name}", fontsize=8)
         ax.set_axis_off()

@@ -14,7 +14,7 @@ from waveblocks import truth as t
 
 SQUARES = cal.least_squares(m.residuals)
 MODES = {"low": 0.1, "high": 0.1, "more": 0.1}
-SCALES = {"shift": 1.0, "stretch": 0.01, "defocus": 0.1, "light": 0.01, **MODES}
+SCALES = {"shift": 1.0, "stretch": 0.01, "defocus": 0.1, "light": 0.01, "zero": 0.1, **MODES}
 METHOD = {"optimizer": cal.levenberg_marquardt(), "scales": SCALES}
 FREE = {"optimizer": cal.lbfgs(), "scales": {"free": 0.3, "gain": 0.03}, "report_every": 20}
 BASIC = ["shift", "stretch", "defocus", "light"]
@@ -125,6 +125,14 @@ def fit_mask(data: m.Numbers, target: np.ndarray, key: jax.Array) -> m.Numbers:
             break
     best = min(fits, key=lambda fit: fit.loss)
     return best.model
+
+
+def fit_told_mask(data: m.Numbers, told: np.ndarray) -> m.Numbers:
+    """A modulator that shows what it was told, its zero order, and the errors of the optics."""
+    start = {**m.start(), "free": jnp.asarray(told, jnp.float32)}
+    learn = partial(cal.calibrate, loss=SQUARES, data=data, steps=16, report_every=1, **METHOD)
+    rough = learn(start, learn=[*PHASE, "zero"], tolerance=0.02)
+    return learn(rough.model, learn=[*PHASE, "high", "zero"], tolerance=0.01).model
 
 
 def fit_free_form(images: np.ndarray, target: np.ndarray, steps: int = 600) -> jax.Array:

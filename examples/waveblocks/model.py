@@ -37,6 +37,7 @@ def start() -> Numbers:
         "more": jnp.zeros(0),
         "free": jnp.zeros((BOX, BOX)),
         "gain": jnp.zeros((BOX, BOX)),  # logarithm
+        "zero": jnp.zeros(2),  # light that a modulator leaves alone, real and imaginary
     }
 
 
@@ -69,7 +70,9 @@ def pupil(p: Numbers, setup: Numbers) -> jax.Array:
     stretch = jnp.exp(p["stretch"])
     step = stretch / (GRID * t.PIXEL * t.CUTOFF)
     rim = jw.circular_aperture(_ones(step), 1.0).u.real
-    wave = rim * jnp.exp(p["gain"]) * cis(turns(p, setup))
+    whole = turns(p, setup)
+    unmodulated = jax.lax.complex(*p["zero"]) * cis(whole - p["free"] / (2 * np.pi))
+    wave = rim * (jnp.exp(p["gain"]) * cis(whole) + unmodulated)
     power = jnp.sum(wave.real**2 + wave.imag**2)
     return wave * (GRID * jnp.exp(p["light"] / 2) / jnp.sqrt(power))
 
@@ -121,12 +124,12 @@ def ideal_field() -> jax.Array:
     return jnp.stack([u.real, u.imag])
 
 
-def free_form_setup(target: np.ndarray) -> Numbers:
+def free_form_setup(target: np.ndarray, depths: tuple[float, ...] = t.DEPTHS) -> Numbers:
     """Propagation on the camera's own window, and the target's spectrum."""
     f = np.fft.fftfreq(t.IMAGE, t.PIXEL)
     square = f[:, None] ** 2 + f**2
     wave = -square / (1 / t.WAVELENGTH + np.sqrt(t.WAVELENGTH**-2 - square))
-    turns = t.MAG**2 * np.asarray(t.DEPTHS)[:, None, None] * wave
+    turns = t.MAG**2 * np.asarray(depths)[:, None, None] * wave
     size = jw.numerics.fast_len(t.OBJECT)
     drawn = np.fft.rfft2(target, (size, size))
     return {
