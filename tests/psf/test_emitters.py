@@ -100,20 +100,20 @@ def test_the_gradient_is_that_of_differences(x64):
     )  # fmt: skip
 
     @jax.jit
-    @jax.value_and_grad
-    def both(p):
+    def value(p):
         scope = psf.Microscope(p["na"], 0.6, (14, 19), p["pixel"], n=1.33)
         frame = psf.emitters_image(
             scope, p["places"], p["photons"], coefficients=p["c"], modes=ABERRATION["modes"],
-            sigma=p["sigma"], dipoles=p["dipoles"], size=13,
+            sigma=p["sigma"], dipoles=p["dipoles"], size=7,
         )  # fmt: skip
         return jnp.sum(frame * weight)
 
     p = {k: jnp.asarray(v) for k, v in p.items()}
-    gradient, rng = both(p)[1], np.random.default_rng(2)
-    for name, value in p.items():
-        along = rng.normal(size=value.shape)
-        low, high = (both(p | {name: value + s * along})[0] for s in (-1e-6, 1e-6))
+    # Its gradient is thrice the work: one call of it, differences by the value alone.
+    gradient, rng = jax.jit(jax.grad(value))(p), np.random.default_rng(2)
+    for name, number in p.items():
+        along = rng.normal(size=number.shape)
+        low, high = (value(p | {name: number + s * along}) for s in (-1e-6, 1e-6))
         need = float(high - low) / 2e-6
         assert float(jnp.sum(gradient[name] * along)) == pytest.approx(need, rel=1e-5, abs=1e-6), (
             name
