@@ -274,3 +274,16 @@ def test_history_of_reports_and_of_negative_values():
     ax = jp.plot_history([1.0, -1.0, -2.0], heldout=[0.5], heldout_steps=[2]).axes[0]
     assert ax.get_yscale() == "linear"
     assert jp.plot_history([1.0, 2.0], heldout=[np.nan, np.nan]).axes[0].lines
+
+
+def test_a_calibration_says_one_rms_and_the_held_out_score_has_its_own_axis():
+    stack = bead()
+    parts = {"pupil": pupil(), "coefficients": 0.01 * np.arange(6), "modes": MODES}
+    history = {"loss": [1.0, 0.5], "heldout": [0.2, 0.1], "wavelength": 0.5, "rms": 0.0412}
+    figure = jp.plot_calibration(stack, stack, VOXEL, **parts, **history)
+    titles = [ax.get_title(loc=side) for ax in figure.axes for side in ("left", "center", "right")]
+    assert [text for text in titles if "rms" in text] == ["phase, rms 41.2 nm"]
+    labels = [ax.get_ylabel() for ax in figure.axes]
+    assert "loss" in labels and "held-out NMSE" in labels
+    with pytest.raises(ValueError, match="pass `wavelength` with it"):
+        jp.plot_calibration(stack, stack, VOXEL, **parts, loss=[1.0], rms=0.04)

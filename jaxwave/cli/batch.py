@@ -157,7 +157,8 @@ def _means(
     write_table(folder / "zernikes.csv", one.result["zernikes"])
     pitch = max(min(0.6, 10.6 / len(modes)), 0.15)
     sds = 1e-3 * np.array([row["sd_nm"] for row in one.result["zernikes"]])
-    bars = fits.draw_zernikes("summary", one.fit.values["zernike_um"], modes, sds, pitch=pitch)
+    values = one.fit.values["zernike_um"]
+    bars = fits.draw_zernikes("summary", values, modes, sds, pitch=pitch, title="Zernike modes")
     picture = charts.picture(bars, "mean Zernike coefficients and their scatter")
     note = (
         f"Mean over {count(len(same), 'good bead')}; the bars are the standard deviation from "

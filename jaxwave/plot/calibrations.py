@@ -24,6 +24,7 @@ def plot_calibration(
     wavelength: float | str | None = None,
     mask: Any = None,
     pupil_spacing: float | None = None,
+    rms: float | None = None,
     sqrt: bool = True,
     label: str = "counts",
     path: str | os.PathLike | None = None,
@@ -44,11 +45,14 @@ def plot_calibration(
         modes: The modes as pairs (n, m).
         errors: Standard errors of the coefficients, ``(modes,)`` [µm].
         loss: Loss at every step, ``(steps,)``.
-        heldout: Held-out loss, ``(steps,)``, or ``(reports,)`` with their steps.
+        heldout: Held-out NMSE, ``(steps,)``, or ``(reports,)`` with their steps; it has an axis
+            of its own.
         heldout_steps: Steps of the held-out values, ``(reports,)``.
         wavelength: Vacuum wavelength [µm]; if given, the phase is shown as optical path [nm].
         mask: True inside the pupil's aperture, ``(y, x)``.
         pupil_spacing: Sample spacing of the pupil [pupil radii].
+        rms: Rms wavefront error [µm], the only one on the page; by default that of the pupil
+            inside the mask, weighted by the amplitude. It needs a wavelength.
         sqrt: Compares the square roots of the images.
         label: Name and unit of the values.
         path: File to save to (png, pdf or svg).
@@ -57,7 +61,8 @@ def plot_calibration(
         The matplotlib Figure.
 
     Raises:
-        ValueError: If a part does not have the shape that its own function needs.
+        ValueError: If a part does not have the shape that its own function needs, or the rms comes
+            without a wavelength.
         ImportError: If matplotlib is not installed.
 
     Example:
@@ -75,11 +80,15 @@ def plot_calibration(
     comparison = stacks.draw_comparison(
         where, data, model, spacing, sqrt=sqrt, label=label, longest=_PAGE - 2.2
     )
+    if rms is not None and wavelength is None:
+        raise ValueError(f"{where}: `rms` is an optical path; pass `wavelength` with it.")
     plane = fields.draw_pupil(
-        where, pupil, spacing=pupil_spacing, mask=mask, wavelength=wavelength, panel=1.9
+        where, pupil, spacing=pupil_spacing, mask=mask, wavelength=wavelength, panel=1.9, rms=rms
     )
     size = (_PAGE - plane.width - 2.0, 1.9)
-    history = fits.draw_history(where, loss, heldout, heldout_steps, size=size)
+    history = fits.draw_history(where, loss, heldout, heldout_steps, size=size, apart=True)
     pitch = min(0.6, (_PAGE - 0.75) / max(len(modes), 1))
-    bars = fits.draw_zernikes(where, coefficients, modes, errors, pitch=max(pitch, 0.15))
+    bars = fits.draw_zernikes(
+        where, coefficients, modes, errors, pitch=max(pitch, 0.15), title="Zernike modes"
+    )
     return _canvas.render(where, [[comparison], [plane, history], [bars]], path)

@@ -126,7 +126,8 @@ def plot_pupil(
 
     .. math:: P(\rho) = A(\rho)\, e^{i\phi(\rho)}
 
-    Valid for one scalar pupil. The mean phase is subtracted, because it has no meaning. A phase
+    Valid for one scalar pupil. The mean phase is subtracted, because it has no meaning; the rms is
+    weighted by the amplitude, as everywhere: phase without light does not matter. A phase
     that stays within a half turn is shown on a symmetric scale, any other wrapped on a cyclic one.
 
     Args:
@@ -164,8 +165,12 @@ def draw_pupil(
     mask: Any = None,
     wavelength: Any = None,
     panel: float = _PANEL,
+    rms: float | None = None,
 ) -> _canvas.Drawing:
-    """Checks a pupil and prepares its drawing; ``panel`` is the width of an image in inches."""
+    """Checks a pupil and prepares its drawing; ``panel`` is the width of an image in inches.
+
+    An ``rms`` [µm] that was computed elsewhere stands in the title in place of the drawing's own.
+    """
     p = np.asarray(pupil)
     if p.ndim != 2:
         raise ValueError(f"{where}: `pupil` must be (y, x), got the shape {p.shape}.")
@@ -178,7 +183,7 @@ def draw_pupil(
         raise ValueError(f"{where}: `pupil` must let light through, got zeros only.")
     weight = np.where(inside, amplitude, 0)
     phase = np.angle(p * np.conj(np.sum(weight * p)))
-    rms = math.sqrt(float(np.sum(weight**2 * phase**2) / np.sum(weight**2)))
+    spread = math.sqrt(float(np.sum(weight * phase**2) / np.sum(weight)))
     largest = float(np.max(np.abs(phase[inside])))
     unit, factor, label = "rad", 1.0, "phase [rad]"
     if wavelength is not None:
@@ -188,7 +193,8 @@ def draw_pupil(
     limit = max(largest, 1e-3) * factor if small else math.pi * factor
     colors = {"cmap": _canvas.SIGNED if small else _canvas.PHASE, "vmin": -limit, "vmax": limit}
     strong = {"cmap": "viridis", "vmin": 0, "vmax": float(amplitude[inside].max())}
-    text = f"phase, rms {rms * factor:.{3 if unit == 'rad' else 1}f} {unit}"
+    shown = spread * factor if rms is None else 1e3 * rms
+    text = f"phase, rms {shown:.{3 if unit == 'rad' else 1}f} {unit}"
     dark = ~inside
     panels = (
         (np.ma.masked_where(dark, amplitude), strong, "amplitude", "amplitude"),

@@ -65,8 +65,13 @@ def draw_zernikes(
     errors: Any = None,
     *,
     pitch: float = 0.19,
+    title: str | None = None,
 ) -> _canvas.Drawing:
-    """Checks coefficients and prepares the drawing of their bars, ``pitch`` inches apart."""
+    """Checks coefficients and prepares the drawing of their bars, ``pitch`` inches apart.
+
+    The title is the rms of these modes unless another one is given: beside a pupil with free maps,
+    which has an rms of its own.
+    """
     values = 1e3 * _vector(where, "coefficients", coefficients)
     sigma = None if errors is None else 1e3 * _vector(where, "errors", errors)
     pairs = [(int(n), int(m)) for n, m in modes]
@@ -95,7 +100,7 @@ def draw_zernikes(
         ax.set_ylabel("optical path [nm]", fontsize=_canvas.TEXT, color=_canvas.INK)
         for side in ("top", "right", "bottom"):
             ax.spines[side].set_visible(False)
-        _canvas.title(ax, f"rms wavefront error {rms:.1f} nm")
+        _canvas.title(ax, title or f"rms wavefront error {rms:.1f} nm")
 
     return _canvas.Drawing(width + 0.75, bottom + 1.85, draw)
 

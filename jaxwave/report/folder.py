@@ -19,7 +19,7 @@ from jaxwave.beads.model import restored
 from jaxwave.io.results import versions
 from jaxwave.report.page import inside, shown, write_report
 from jaxwave.report.quality import calibrated_psf, psf_quality, raw_quality
-from jaxwave.report.result import bead_summary, prepare
+from jaxwave.report.result import bead_summary, prepare, wavefront_quality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,5 +281,6 @@ def _picture(fit: BeadFit, data: np.ndarray, spacing: tuple[float, ...], path: P
         heldout=fit.history["heldout"],
         heldout_steps=fit.history["report_steps"],
         wavelength=fit.model.wavelength,
+        rms=wavefront_quality(fit)[0],
         path=path,
     )

@@ -169,7 +169,7 @@ def write_report(
             _head(title, result),
             _warning(result),
             _images(fit, data, z),
-            _pupil(fit),
+            _pupil(fit, result),
             _modes(fit, result),
             _performance(fit, data, quality, result.get("raw", {})),
             _parameters(result),
@@ -247,7 +247,7 @@ def shown(fit: BeadFit, data: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(data), fit.image, data)
 
 
-def _pupil(fit: BeadFit) -> str:
+def _pupil(fit: BeadFit, result: Mapping[str, Any]) -> str:
     wavelength = fit.model.wavelength
     plane = fields.draw_pupil(
         "write_report",
@@ -256,6 +256,7 @@ def _pupil(fit: BeadFit) -> str:
         mask=inside(fit),
         wavelength=wavelength,
         panel=2.0,
+        rms=1e-3 * result["rms_wavefront_nm"],
     )
     history = fits.draw_history(
         "write_report",
@@ -285,7 +286,9 @@ def inside(fit: BeadFit) -> np.ndarray:
 def _modes(fit: BeadFit, result: Mapping[str, Any]) -> str:
     values, errors = fit.values["zernike_um"], fit.errors["zernike_um"]
     pitch = max(min(0.6, 10.6 / max(len(values), 1)), 0.15)
-    bars = fits.draw_zernikes("write_report", values, fit.model.modes, errors, pitch=pitch)
+    bars = fits.draw_zernikes(
+        "write_report", values, fit.model.modes, errors, pitch=pitch, title="Zernike modes"
+    )
     picture = charts.picture(bars, "Zernike coefficients with their errors")
     largest = max((abs(row["opd_nm"]) for row in result["zernikes"]), default=1.0) or 1.0
     rows = [
