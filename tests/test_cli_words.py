@@ -8,12 +8,16 @@ import time
 import types
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from jaxwave import io as jio
+from jaxwave import psf
 from jaxwave.cli import batch, cache, options, progress, terminal
+from jaxwave.cli import calibrate as calibrate_command
 from jaxwave.cli.main import main
+from jaxwave.cli.settings import gather
 
 ROOT = Path(__file__).parents[1]
 OPTICS = ["--na", "0.8", "--wavelength", "500 nm"]
@@ -285,3 +289,32 @@ def test_what_jax_was_told_wins(tmp_path, monkeypatch):
     assert set(told) <= {"jax_compilation_cache_max_size"}
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "jaxwave" / "compiled")
     assert os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--t-g", "160 um"], "--t-g matters only with the coverslip's index"),
+        (["--n-g", "1.52", "--t-g", "0"], "--t-g must be positive"),
+        (["--n-i-design", "-1"], "--n-i-design must be positive"),
+        (["--t-i-design", "200 um"], "pass --n-i-design"),
+    ],
+)
+def test_what_the_objective_is_made_for_is_checked(tmp_path, capsys, words, text):
+    stack = tmp_path / "a.tif"
+    stack.write_bytes(b"no image")
+    given = ["calibrate", str(stack), "--na", "1.2", "--n", "1.33", "--wavelength", "520 nm"]
+    assert main([*given, "-o", str(tmp_path / "out"), *words]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_design_and_actual_values_reach_the_model():
+    given = {"na": 1.2, "n": 1.33, "wavelength": "0.52", "n_g": 1.523, "t_g": "150 um"}
+    settings = gather(options.CALIBRATE, {**given, "t_g_design": "170 um", "n_i_design": 1.333})
+    layers = calibrate_command._objective(settings).layers
+    need = psf.coverslip_layers(
+        n_s=1.33, n_g=1.523, n_i=1.33, t_g=150.0, t_g_design=170.0, n_i_design=1.333
+    )
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool(a == b), layers, need))
+    alone = gather(options.CALIBRATE, {**given, "t_g": None, "t_g_design": "175 um"})
+    assert float(calibrate_command._objective(alone).layers.t_g[0]) == 175.0

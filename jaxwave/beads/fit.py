@@ -30,10 +30,14 @@ from jaxwave.beads.model import (
     physical,
 )
 from jaxwave.beads.noise import Camera, noise_variance
+from jaxwave.beads.ties import Tie, ties_of
+from jaxwave.beads.ties import sentence as tied
 from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate
 from jaxwave.calibration.optimizers import lbfgs
-from jaxwave.calibration.uncertainty import standard_errors
+from jaxwave.calibration.uncertainty import GroupedErrors, grouped_errors
+from jaxwave.zernike import zernike_name
 
+_SHOWN = 8  # modes of a printed fit
 _REPORT = 10  # steps between two reports
 _MOST_LEFT_OUT = 0.2  # of the peak's pixels
 _CORE = 0.15  # of the highest light: the bead itself, without its rings
@@ -69,6 +73,9 @@ class BeadFit:
         history: Loss after every step, held-out NMSE at every report and its step, ``(...)`` [1].
         seconds: Wall time [s].
         reason: Why the minimization ended.
+        bootstrap: Errors by the names of ``errors`` as drawing the planes anew gives them, a
+            check of the bars.
+        ties: What the stack hardly tells apart, the worst first.
 
     Raises:
         TypeError: If a part is missing.
@@ -96,6 +103,21 @@ class BeadFit:
     history: dict[str, np.ndarray]
     seconds: float
     reason: str
+    bootstrap: dict[str, Any] = dataclasses.field(default_factory=dict)
+    ties: tuple[Tie, ...] = ()
+
+    def __str__(self) -> str:
+        """Scores, modes with their error bars, and what cannot be told apart."""
+        rows = zip(
+            self.model.modes, self.values["zernike_um"], self.errors["zernike_um"], strict=True
+        )
+        large = sorted(rows, key=lambda row: -abs(row[1]))[:_SHOWN]
+        lines = [
+            f"{zernike_name(*mode)} {mode}: {1e3 * v:.2f} ± {1e3 * e:.2f} nm"
+            for mode, v, e in large
+        ]
+        head = f"held-out NMSE {self.scores.get('heldout_per_plane_gain', np.nan):.4f}"
+        return "\n".join([head, *lines, *filter(None, [tied(self.ties)])])
 
 
 def fit_bead(
@@ -388,8 +410,11 @@ def _scores(pieces: Pieces, summary: dict[str, np.ndarray], problem: dict) -> di
 
 def _errors(
     pieces: Pieces, parameters: Parameters, problem: dict, freeze: Sequence[str]
-) -> Parameters:
-    """Standard errors of the scaled parameters; infinite where they cannot be had."""
+) -> tuple[Parameters, Parameters, tuple[Tie, ...]]:
+    """Standard errors of the scaled parameters, those of a bootstrap over planes, and the ties.
+
+    The errors are infinite where they cannot be had.
+    """
     known = (*MAPS, *freeze, "maps")
     named: dict[str, Any] = {k: v for k, v in parameters.items() if k not in known}
     rest = {k: v for k, v in parameters.items() if k in known}
@@ -402,13 +427,16 @@ def _errors(
             prior[f"further_{name}"] = step / np.sqrt(rough)
     plane = np.repeat(np.arange(len(pieces.fitted)), int(np.prod(pieces.model.shape)))
     try:
-        errors, _ = standard_errors(
+        found = grouped_errors(
             pieces.residuals_beside, named, rest, problem, prior=prior, groups=plane
         )
-    except ValueError as error:  # the fit itself is good
+        ties = ties_of(pieces.model, found.covariance, named)
+    except (ValueError, np.linalg.LinAlgError) as error:  # the fit itself is good
         _check.warn("fit_bead", f"there are no error bars: {error}")
-        errors = {k: np.full(np.shape(v), np.inf) for k, v in named.items()}
-    return {**{k: np.zeros(np.shape(v)) for k, v in rest.items()}, **errors}
+        unknown = {k: np.full(np.shape(v), np.inf) for k, v in named.items()}
+        found, ties = GroupedErrors(unknown, np.zeros((0, 0)), unknown), ()
+    exact = {k: np.zeros(np.shape(v)) for k, v in rest.items()}
+    return {**exact, **found.errors}, {**exact, **found.bootstrap}, ties
 
 
 def _result(
@@ -416,7 +444,7 @@ def _result(
 ) -> BeadFit:
     model = pieces.model
     parameters = {name: np.asarray(value) for name, value in run.model.items()}
-    errors = _errors(pieces, parameters, problem, freeze)
+    errors, bootstrap, ties = _errors(pieces, parameters, problem, freeze)
     summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
     parameters.pop("maps")
     values = physical(model, parameters)
@@ -439,6 +467,8 @@ def _result(
         history=run.history,
         seconds=run.seconds,
         reason=run.reason,
+        bootstrap=_physical_errors(values, bootstrap),
+        ties=ties,
     )
 
 

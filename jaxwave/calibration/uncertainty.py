@@ -14,6 +14,14 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.calibration._curvature import (
+    birge,
+    by_group,
+    covariance_of,
+    information_of,
+    pull_variance,
+    scaled,
+)
 from jaxwave.calibration._tree import real_vector
 from jaxwave.calibration.calibrate import least_squares
 from jaxwave.calibration.priors import Prior
@@ -101,7 +109,7 @@ class Uncertainty:
         Returns:
             The combinations with the ratio of the changes that cancel each other.
         """
-        unit, size = _unit(self.information)
+        unit, size = scaled(self.information)
         values, vectors = np.linalg.eigh(unit)
         found = [Combination((self.names[k],), (1.0,), math.inf) for k in np.flatnonzero(size == 0)]
         for value, vector in zip(values, vectors.T, strict=True):
@@ -199,13 +207,13 @@ def uncertainty(
             f"uncertainty: `residuals` must return (model - data)/noise of every sample, got one "
             f"number for {vector.size} parameters. Pass the residuals, not the loss."
         )
-    information, nothing = _information(jacobian), _NOTHING[jacobian.dtype.itemsize]
+    information, nothing = information_of(jacobian), _NOTHING[jacobian.dtype.itemsize]
     total = information
     if priors:
         rows = PriorRows(vector.layout, tuple(named_priors(vector, priors).items()))
-        total = information + _information(_linearize(rows, vector.flat, vector.scales)[0])
-    factor = _birge(jacobian, r) if scale is None else float(scale)
-    covariance = factor**2 * _covariance(total, nothing)
+        total = information + information_of(_linearize(rows, vector.flat, vector.scales)[0])
+    factor = birge(jacobian, r) if scale is None else float(scale)
+    covariance = factor**2 * covariance_of(total, nothing)
     names, values = labels(vector)
     return Uncertainty(
         names=names,
@@ -267,17 +275,69 @@ def standard_errors(
     """
     flat, unravel = ravel_pytree(parameters)
     jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
-    information = _information(jacobian)
+    information = information_of(jacobian)
     if prior is not None:
         width = np.asarray(ravel_pytree(prior)[0], np.float64)
         information = information + np.diag(1 / width**2)
     _require_resolved(information, parameters)
-    factor = _birge(jacobian, r) if scale is None else scale
-    covariance = factor**2 * _covariance(information, 0.0)
+    factor = birge(jacobian, r) if scale is None else scale
+    covariance = factor**2 * covariance_of(information, 0.0)
     variance = np.diag(covariance)
     if groups is not None:
         variance = np.maximum(variance, _scatter(jacobian, r, information, np.asarray(groups)))
     return unravel(jnp.asarray(np.sqrt(variance), flat.dtype)), covariance
+
+
+class GroupedErrors(NamedTuple):
+    """Standard errors by the curvature or the scatter of groups, and by resampling the groups."""
+
+    errors: Any
+    covariance: np.ndarray
+    bootstrap: Any
+
+
+def grouped_errors(
+    residuals: Callable[..., Array],
+    parameters: Any,
+    *data: Any,
+    prior: Any,
+    groups: ArrayLike,
+    draws: int = 200,
+) -> GroupedErrors:
+    r"""The errors of :func:`standard_errors` with groups, and a bootstrap over the groups.
+
+    .. math:: \delta_b = \Bigl(\sum_k w_{bk} H_k + S^{-2}\Bigr)^{-1} \sum_k (w_{bk} - 1)\, g_k
+
+    is the step from the minimum to that of a fit in which the group k counts w times, drawn with
+    replacement; its standard deviation over the draws is the error. One step of Gauss and Newton,
+    exact for residuals that are linear over an error bar; the draws are always the same.
+
+    Args:
+        residuals: As for :func:`standard_errors`, of any shape.
+        parameters: The parameters at the minimum, a pytree.
+        data: Further arguments of ``residuals``.
+        prior: Widths of the Gaussian priors, a pytree like ``parameters``.
+        groups: Number of the group of every residual, ``(residuals,)``.
+        draws: How many sets of groups are drawn.
+    """
+    flat, unravel = ravel_pytree(parameters)
+    jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
+    own, pulls = by_group(jacobian, r, np.asarray(groups))
+    width = np.asarray(ravel_pytree(prior)[0], np.float64)
+    rest = np.diag(1 / width**2)
+    information = own.sum(axis=0) + rest
+    _require_resolved(information, parameters)
+    covariance = birge(jacobian, r) ** 2 * covariance_of(information, 0.0)
+    variance = np.maximum(np.diag(covariance), pull_variance(pulls, information))
+    count = np.random.default_rng(0).multinomial(len(own), np.full(len(own), 1 / len(own)), draws)
+    steps = [
+        np.linalg.solve(np.tensordot(w, own, 1) + rest, (w - 1.0) @ pulls)
+        for w in count.astype(np.float64)
+    ]
+    errors, resampled = (
+        unravel(jnp.asarray(v, flat.dtype)) for v in (np.sqrt(variance), np.std(steps, axis=0))
+    )
+    return GroupedErrors(errors, covariance, resampled)
 
 
 def information(
@@ -291,7 +351,7 @@ def information(
     jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
     rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
     used = int(np.count_nonzero((values != 0) | np.any(rows != 0, axis=0)))
-    return _information(jacobian), rows.astype(np.float64) @ values, float(values @ values), used
+    return information_of(jacobian), rows.astype(np.float64) @ values, float(values @ values), used
 
 
 # -- residuals of a vector of parameters ---------------------------------------------------
@@ -349,64 +409,17 @@ def _linearize(residuals: Callable[..., Any], flat: Array, numbers: Any) -> tupl
     return jacobian[: flat.size], r
 
 
-# -- linear algebra, in double precision ---------------------------------------------------
-
-
-def _information(jacobian: Array) -> np.ndarray:
-    """J J^T, summed in float64: what is nearly degenerate would drown in float32."""
-    rows = np.asarray(jacobian)
-    total = np.zeros((len(rows), len(rows)))
-    for start in range(0, rows.shape[1], 2**16):
-        block = rows[:, start : start + 2**16].astype(np.float64)
-        total += block @ block.T
-    return total
+# -- what is wrong with the numbers ------------------------------------------------------
 
 
 def _scatter(jacobian: Array, r: Array, information: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Variances by the scatter of the pulls of groups of residuals (a sandwich estimate)."""
-    rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
-    if groups.shape != values.shape:
-        raise ValueError(
-            f"standard_errors: `groups` must have one number for each of the {values.size} "
-            f"residuals, got the shape {groups.shape}."
-        )
-    names = np.unique(groups)
-    pulls = np.stack([rows[:, groups == k].astype(np.float64) @ values[groups == k] for k in names])
-    pulls = pulls - pulls.mean(axis=0)  # the priors' pull is shared by all
-    moved = _covariance(information, 0.0) @ pulls.T
-    return np.sum(moved**2, axis=1) * len(names) / max(len(names) - 1, 1)
-
-
-def _birge(jacobian: Array, r: Array) -> float:
-    """sqrt(chi²/degrees of freedom), one at least; masked residuals do not count."""
-    rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
-    used = int(np.count_nonzero((values != 0) | np.any(rows != 0, axis=0)))
-    return math.sqrt(max(1.0, float(np.sum(values**2)) / max(used - len(rows), 1)))
-
-
-def _unit(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The information in units where its diagonal is one, and those units."""
-    size = np.sqrt(np.diag(information))
-    safe = np.where(size > 0, size, 1)
-    return information / np.outer(safe, safe) + np.diag(np.where(size > 0, 0.0, 1.0)), size
-
-
-def _covariance(information: np.ndarray, nothing: float) -> np.ndarray:
-    """The inverse; infinite variances for what takes part in a direction without information."""
-    unit, size = _unit(information)
-    values, vectors = np.linalg.eigh(unit)
-    known = values > nothing
-    inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
-    safe = np.where(size > 0, size, 1)
-    covariance = inverse / np.outer(safe, safe)
-    open_ = (size == 0) | np.any(np.abs(vectors[:, ~known]) > 1e-3, axis=1)
-    covariance[np.diag_indices_from(covariance)] += np.where(open_, np.inf, 0.0)
-    return covariance
+    return pull_variance(by_group(jacobian, r, groups)[1], information)
 
 
 def _require_resolved(information: np.ndarray, parameters: Any) -> None:
     names = _tree_names(parameters)
-    unit, size = _unit(information)
+    unit, size = scaled(information)
     if np.any(size == 0) or not np.all(np.isfinite(size)):
         bad = [name for name, s in zip(names, size, strict=True) if not s > 0]
         raise ValueError(

@@ -252,10 +252,11 @@ def _tasks(
 def _objective(settings: Settings) -> psf.Objective:
     """The objective, with the layers that it looks through if the sample's index is another."""
     seen: dict[str, Any] = {"n": settings["n"]}
-    if settings["n_s"] is not None:
-        n = settings["n"]
-        layers = psf.coverslip_layers(n_s=settings["n_s"], n_g=n, n_i=n, t_s=settings["t_s"])
-        seen = {"layers": layers}
+    given = {k: settings[k] for k in checks.LAYERS if settings[k] is not None}
+    if given:
+        thick = {"t_g": given.get("t_g_design", 170.0), "t_s": settings["t_s"]}
+        index = {"n_s": settings["n"], "n_g": settings["n"], "n_i": settings["n"]}
+        seen = {"layers": psf.coverslip_layers(**{**thick, **index, **given})}
     return psf.Objective(na=settings["na"], wavelength=settings["wavelength"], **seen)
 
 
@@ -283,7 +284,8 @@ def _require_near_planes(settings: Settings, dz: float) -> None:
 
 
 def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
-    units = {"wavelength": " µm", "bead": " µm", "t_s": " µm", "radius": " µm"}
+    lengths = ("wavelength", "bead", "t_s", "t_g", "t_g_design", "t_i_design", "radius")
+    units = dict.fromkeys(lengths, " µm")
     names = (
         "na",
         "n",
@@ -299,8 +301,10 @@ def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
         "blur",
         "drift",
     )
+    layers = [k for k in checks.LAYERS if settings[k] is not None and k != "n_s"]
     own = {
-        name: f"{settings[name]}{units.get(name, '')}, {settings.origin(name)}" for name in names
+        name: f"{settings[name]}{units.get(name, '')}, {settings.origin(name)}"
+        for name in (*names, *layers)
     }
     notes = {f"note {k}": text for k, text in enumerate(window.notes, 1)}
     source = {"file": f"{window.path}, sha256 {window.sha256}", "type": window.file_dtype}

@@ -186,11 +186,22 @@ def _complete(settings: Settings) -> None:
     _exist(settings["files"])
 
 
+# What stands between the bead and the objective, or what the objective is made for.
+LAYERS = ("n_s", "n_g", "t_g", "n_g_design", "t_g_design", "n_i_design", "t_i_design")
+
+
 def _sample(settings: Settings) -> None:
     if settings["n_s"] is None and settings["t_s"]:
         raise UsageError("--t-s matters only behind an interface; pass --n-s with it.")
-    if settings["n_s"] is not None and not 0 < settings["n_s"] < math.inf:
-        raise UsageError(f"--n-s must be positive, got {settings['n_s']:g}.")
+    for name in LAYERS:
+        value, flag = settings[name], name.replace("_", "-")
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"--{flag} must be positive, got {value:g}.")
+        if value is not None and name in ("t_g", "n_g_design", "t_g_design"):
+            if settings["n_g"] is None:
+                raise UsageError(f"--{flag} matters only with the coverslip's index; pass --n-g.")
+    if settings["t_i_design"] is not None and settings["n_i_design"] is None:
+        raise UsageError("--t-i-design matters only in another immersion; pass --n-i-design.")
 
 
 def _optics(settings: Settings) -> None:

@@ -16,6 +16,38 @@ _MODEL = Option(
     "microscope",
 )
 
+_COVERSLIP = (
+    Option("n_g", "number", "refractive index of the coverslip, if not n", group="coverslip"),
+    Option(
+        "t_g", "length", "thickness of the coverslip; by default the design's", group="coverslip"
+    ),
+    Option(
+        "n_g_design",
+        "number",
+        "index of the coverslip that the objective is made for; by default n_g",
+        group="coverslip",
+    ),
+    Option(
+        "t_g_design",
+        "length",
+        "thickness of the coverslip that the objective is made for, or its collar set to; by "
+        "default 170 um",
+        group="coverslip",
+    ),
+    Option(
+        "n_i_design",
+        "number",
+        "index of the immersion that the objective is made for; by default n",
+        group="coverslip",
+    ),
+    Option(
+        "t_i_design",
+        "length",
+        "thickness of that immersion (working distance); by default 100 um",
+        group="coverslip",
+    ),
+)
+
 CALIBRATE = (
     Option("files", "paths", "stacks of beads"),
     Option("out", "path", "folder for the results", "results", group="options", show="FOLDER"),
@@ -72,6 +104,7 @@ CALIBRATE = (
     Option("bead", "length", "diameter of the beads; 0 is a point", 0.0, group="beads"),
     Option("n_s", "number", "refractive index of the sample, if not n", group="beads"),
     Option("t_s", "length", "depth of the beads behind the coverslip", 0.0, group="beads"),
+    *_COVERSLIP,
     Option("most", "integer", "fit at most so many beads of a file", group="beads"),
     Option(
         "camera_offset",

@@ -16,6 +16,7 @@ from jaxwave import io, plot
 from jaxwave._files import atomic, replacing_files
 from jaxwave.beads import BeadFit
 from jaxwave.beads.model import restored
+from jaxwave.beads.ties import Tie
 from jaxwave.io.results import versions
 from jaxwave.report.page import inside, shown, write_report
 from jaxwave.report.quality import calibrated_psf, psf_quality, raw_quality
@@ -263,6 +264,7 @@ def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
         history=part("history_"),
         seconds=result["fit_seconds"],
         reason=result["stopped"],
+        ties=tuple(Tie(tuple(t["names"]), t["correlation"]) for t in result.get("ties", ())),
     )
 
 

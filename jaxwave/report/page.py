@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxwave import grid
 from jaxwave._files import atomic
 from jaxwave.beads import BeadFit, noise_variance
+from jaxwave.beads.ties import Tie, sentence
 from jaxwave.plot import fields, fits, stacks
 from jaxwave.report import charts, verdict
 from jaxwave.report.quality import PsfQuality
@@ -417,13 +418,18 @@ def _parameters(result: Mapping[str, Any]) -> str:
         "fitted NMSE": result["fitted_nmse"],
         "NMSE that the noise alone leaves": result.get("noise_floor_nmse"),
         "chi-squared for each degree of freedom": result.get("reduced_chi_squared"),
+        "errors of the modes by drawing the planes anew, over the bars (1 is as good, median)": (
+            result.get("bootstrap_over_error")
+        ),
     }
     rows += [(name, number(score, 4)) for name, score in scores.items()]
     if result["scores"].get("photons") is not None:
         rows.append(
             ("photons through the pupil in a plane", number(result["scores"]["photons"], 4))
         )
-    return section("Fitted numbers", table(("parameter", "value ± error"), rows))
+    said = sentence(Tie(tuple(t["names"]), t["correlation"]) for t in result.get("ties", ()))
+    note = f'<p class="soft">{escape(said)}</p>' * bool(said)
+    return section("Fitted numbers", table(("parameter", "value ± error"), rows) + note)
 
 
 def _flat(name: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -92,6 +92,15 @@ def wavefront_quality(fit: BeadFit) -> tuple[float, float]:
     return float(rms), float(np.abs(np.sum(weight * wave)) ** 2)
 
 
+def bootstrap_ratio(fit: BeadFit) -> float:
+    """Errors of the modes by drawing the planes anew, over the bars: the median; NaN if unknown."""
+    bars, drawn = (np.asarray(e.get("zernike_um", np.nan)) for e in (fit.errors, fit.bootstrap))
+    good = np.isfinite(bars) & np.isfinite(drawn) & (bars > 0)
+    if drawn.shape != bars.shape or not np.any(good):
+        return float("nan")
+    return float(np.median(drawn[good] / bars[good]))
+
+
 def bead_summary(fit: BeadFit) -> dict[str, Any]:
     r"""Everything worth knowing about a bead's fit, with the units in the names.
 
@@ -140,6 +149,8 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
         "reduced_chi_squared": fit.scores.get("reduced_chi_squared"),
         "parameters": {k: v for k, v in fit.values.items() if k != "zernike_um"},
         "errors": {k: v for k, v in fit.errors.items() if k != "zernike_um"},
+        "bootstrap_over_error": bootstrap_ratio(fit),
+        "ties": [{"names": list(tie.names), "correlation": tie.correlation} for tie in fit.ties],
         "zernikes": modes,
         "rms_wavefront_nm": 1e3 * rms,
         "strehl_ratio": strehl,
