@@ -54,7 +54,15 @@ code { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 .warning { border-left: 4px solid var(--bad); }
 .bar { display: inline-block; height: 9px; background: var(--blue); border-radius: 2px; }
 details summary { cursor: pointer; color: var(--blue); margin-bottom: 10px; }
-@media print { body { background: #fff; } section, .card { break-inside: avoid; } }
+@page { size: A4; margin: 8mm; }
+@media print { html { zoom: 0.5; }
+  body { background: #fff; font-size: 13px; line-height: 1.35; }
+  main { padding: 0; max-width: none; }
+  section, .card { break-inside: avoid; padding: 8px 14px; margin-top: 8px; }
+  h2 { margin-bottom: 6px; } th, td { padding-top: 2px; padding-bottom: 2px; }
+  .cards { margin-top: 8px; gap: 8px; grid-template-columns: repeat(6, 1fr); }
+  figcaption { max-width: 300px; }
+  .modes table { font-size: 11px; } .modes td, .modes th { padding-top: 0; padding-bottom: 0; } }
 """
 
 
