@@ -57,6 +57,8 @@ def mean_bead(beads: Sequence[SavedBead]) -> SavedBead:
         errors={name: value / np.sqrt(len(fits)) for name, value in spread.items()},
         pupil_amplitude=np.asarray(amplitude),
         pupil_opd=np.asarray(opd),
+        bootstrap={},  # those of one bead
+        ties=(),
     )
     rows = bead_summary(fit)["zernikes"]
     rows = [

@@ -229,7 +229,7 @@ def test_a_fit_without_error_bars_is_kept(monkeypatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ValueError("standard_errors: the data cannot tell a, b apart.")
 
-    monkeypatch.setattr(bead_fit, "standard_errors", refuse)
+    monkeypatch.setattr(bead_fit, "grouped_errors", refuse)
     data, _ = _synthetic()
     with pytest.warns(JaxwaveWarning, match="no error bars: .* cannot tell a, b apart"):
         fit = fit_bead(data, Z, SMALL, steps=(10, 0))
