@@ -21,7 +21,7 @@ LONG = {
     MAIN_JOB: "a program with a command line, for any stack",
     "10_torch_unet_phase_mask.py": "a network, its training twice, and the picture of both",
     "11_torch_denoiser_calibration.py": "a network's training, a fit with and without it",
-    "21_slm_zero_order.py": "a device in numpy beside the fitted one",
+    "22_slm_zero_order.py": "a device in numpy beside the fitted one",
 }
 
 QUICK = {  # minutes otherwise; the number that it asserts is another one

@@ -169,7 +169,7 @@ def main() -> None:
     model = jax.jit(image)(p, full["blaze"])[CAMERA // 2, CAMERA // 2]
     told = float(model) / float(jax.jit(image)(p, levels[0])[CAMERA // 2, CAMERA // 2])
     Path("results").mkdir(exist_ok=True)
-    draw(photons, shown, p).savefig("results/21_slm_zero_order.png")
+    draw(photons, shown, p).savefig("results/22_slm_zero_order.png")
     before, after = zero["blaze"], zero["corrected"]
     print(f"zero order of the blaze {before:.2g} (told {told:.2g}), corrected {after:.2g} of flat")
     assert error.max() < 0.01 and bent < 0.01
