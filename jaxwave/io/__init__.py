@@ -12,6 +12,7 @@ from jaxwave.io.levels import (
     write_levels,
     write_phase_table,
 )
+from jaxwave.io.psf import read_psf
 from jaxwave.io.reader import read_stack
 from jaxwave.io.results import load_arrays, save_arrays, write_json, write_result
 from jaxwave.io.stack import Stack
@@ -22,6 +23,7 @@ __all__ = [
     "load_arrays",
     "read_levels",
     "read_phase_table",
+    "read_psf",
     "read_stack",
     "save_arrays",
     "write_json",

@@ -22,8 +22,8 @@ def _choose(where: str, path: Path, shapes: dict[str, tuple[int, ...]], name: st
         if name in shapes:
             return name
         raise ValueError(f"{where}: {path.name!r} holds no array {name!r}; it holds {listed}.")
-    if len(stacks) == 1:
-        return stacks[0]
+    if len(stacks) == 1 or len(shapes) == 1:
+        return (stacks or list(shapes))[0]
     if "data" in stacks:
         return "data"
     raise ValueError(
@@ -40,7 +40,7 @@ def read_hdf5(ask: Request, path: Path) -> Raw:
         with h5py.File(path, "r") as file:
             if "DataSetInfo" in file and "DataSet" in file:
                 return _imaris(ask, path, file)
-            sets = {key: file[key] for key in _datasets(h5py, file)}
+            sets = {key: file[key] for key in _datasets(ask, h5py, file)}
             key = _choose(where, path, {k: v.shape for k, v in sets.items()}, ask.name)
             found = sets[key]
             array, notes = _values(ask, path, key, found)
@@ -61,7 +61,7 @@ def read_hdf5(ask: Request, path: Path) -> Raw:
 def _values(ask: Request, path: Path, key: str, found: Any) -> tuple[np.ndarray, list[str]]:
     """The numbers of a dataset that lies in this file as a whole."""
     where = ask.where
-    if found.dtype.kind not in "fiub":
+    if not ask.takes(found.dtype):
         raise ValueError(f"{where}: {key!r} of {path.name!r} must hold real numbers.")
     if found.external or found.is_virtual:
         raise ValueError(
@@ -192,12 +192,12 @@ def _imaris(ask: Request, path: Path, file: Any) -> Raw:
     return Raw(array, "TCZYX", lengths, notes)
 
 
-def _datasets(h5py: Any, file: Any) -> list[str]:
+def _datasets(ask: Request, h5py: Any, file: Any) -> list[str]:
     """Names of the datasets inside the file itself."""
     names: list[str] = []
 
     def visit(name: str, thing: Any) -> None:
-        if isinstance(thing, h5py.Dataset) and thing.dtype.kind in "fiub" and thing.ndim >= 2:
+        if isinstance(thing, h5py.Dataset) and ask.takes(thing.dtype) and thing.ndim >= 2:
             names.append(name)
 
     file.visititems(visit)  # follows neither soft nor external links
@@ -205,7 +205,7 @@ def _datasets(h5py: Any, file: Any) -> list[str]:
 
 
 def read_matlab(ask: Request, path: Path) -> Raw:
-    """Reads a MATLAB file before version 7.3: arrays of real numbers only, never objects."""
+    """Reads a MATLAB file before version 7.3: arrays of numbers only, never objects."""
     where = ask.where
     try:
         found = _matlab.read(where, path, ask.max_bytes)
@@ -213,10 +213,12 @@ def read_matlab(ask: Request, path: Path) -> Raw:
         if str(error).startswith(where):
             raise
         raise ValueError(f"{where}: {path.name!r} is damaged: {error}. Copy it again.") from None
+    if not ask.fields:
+        found = {k: None if one is None or one.imaginary else one for k, one in found.items()}
     if ask.name in found and found[ask.name] is None:
         raise ValueError(
-            f"{where}: {ask.name!r} of {path.name!r} is a MATLAB object or struct, which is not "
-            "read. Save the numbers as a plain array of real numbers."
+            f"{where}: {ask.name!r} of {path.name!r} is complex, or a MATLAB object or struct, "
+            "which is not read. Save the numbers as a plain array of real numbers."
         )
     arrays = {name: one for name, one in found.items() if one is not None}
     shapes = {name: one.shape for name, one in arrays.items()}

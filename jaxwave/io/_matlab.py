@@ -1,4 +1,4 @@
-"""MATLAB files of version 5 to 7: plain arrays of real numbers, nothing else.
+"""MATLAB files of version 5 to 7: plain arrays of numbers, nothing else.
 
 scipy's reader crashes on damaged files (a segmentation fault in its compiled part) and inflates
 without a limit, so that the few structures of a numeric array are read here, each with its size
@@ -33,13 +33,20 @@ class Variable:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    stored: str
-    data: memoryview
+    stored: tuple[str, ...]
+    data: tuple[memoryview, ...]
+
+    @property
+    def imaginary(self) -> bool:
+        """Whether the numbers are complex: the file holds real and imaginary parts apart."""
+        return len(self.data) == 2
 
     def values(self) -> np.ndarray:
         """The numbers."""
-        flat = np.frombuffer(self.data, self.stored)
-        return flat.astype(self.dtype).reshape(self.shape, order="F")
+        pairs = zip(self.data, self.stored, strict=True)
+        parts = [np.frombuffer(data, stored).astype(self.dtype) for data, stored in pairs]
+        flat = parts[0] + 1j * parts[1] if self.imaginary else parts[0]
+        return flat.reshape(self.shape, order="F")
 
 
 class _Bytes:
@@ -67,7 +74,7 @@ class _Bytes:
 
 
 def read(where: str, path: Path, max_bytes: float) -> dict[str, Variable | None]:
-    """The arrays of a file by name; None where one is not of real numbers.
+    """The arrays of a file by name; None where one is not of numbers.
 
     Raises:
         ValueError: If the file is damaged, or an array is larger than the limit.
@@ -90,7 +97,7 @@ def read(where: str, path: Path, max_bytes: float) -> dict[str, Variable | None]
         name, one = _variable(content, order)
         found[name] = one
         if one is not None:
-            total += math.prod(one.shape) * np.dtype(one.dtype).itemsize
+            total += math.prod(one.shape) * np.dtype(one.dtype).itemsize * len(one.data)
             _files.fits(where, path.name, total, max_bytes)
     return found
 
@@ -116,7 +123,7 @@ def _inflated(
 
 
 def _variable(content: memoryview, order: str) -> tuple[str, Variable | None]:
-    """The name of an array, and the array unless it is no plain one of real numbers."""
+    """The name of an array, and the array unless it is no plain one of numbers."""
     left = _Bytes(content, order)
     _, flags = left.element()
     (word,) = struct.unpack(f"{order}I", flags[:4].tobytes().ljust(4, b"\0"))
@@ -124,15 +131,22 @@ def _variable(content: memoryview, order: str) -> tuple[str, Variable | None]:
     _, sizes = left.element()
     _, name = left.element()
     text = name.tobytes().decode("ascii", "replace")
-    if kind not in _CLASSES or word & _COMPLEX:
+    if kind not in _CLASSES:
         return text, None
     shape = tuple(int(n) for n in np.frombuffer(sizes[: len(sizes) // 4 * 4], f"{order}i4"))
     if not 2 <= len(shape) <= _MOST_AXES or min(shape) < 0:
         raise ValueError(f"an array declares the shape {shape}")
+    parts = [_part(left, shape, order) for _ in range(2 if word & _COMPLEX else 1)]
+    stored, data = zip(*parts, strict=True)
+    return text, Variable(text, shape, _CLASSES[kind], stored, data)
+
+
+def _part(left: _Bytes, shape: tuple[int, ...], order: str) -> tuple[str, memoryview]:
+    """Type and bytes of the next values, real or imaginary parts."""
     stored, data = left.element()
     if stored not in _NUMBERS:
         raise ValueError(f"an array is stored as type {stored}")
     wanted = math.prod(shape) * np.dtype(_NUMBERS[stored]).itemsize
     if wanted != len(data):
         raise ValueError(f"an array of the shape {shape} has {len(data)} of {wanted} bytes")
-    return text, Variable(text, shape, _CLASSES[kind], order + _NUMBERS[stored], data)
+    return order + _NUMBERS[stored], data

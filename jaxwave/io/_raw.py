@@ -33,6 +33,7 @@ class Request:
         name: The array that is meant, or None.
         select: Entries by letter; a reader takes away what it has chosen itself.
         missing: ``"error"``, ``"trim"`` or ``"fill"``.
+        fields: Whether complex numbers are taken, and single images.
     """
 
     where: str
@@ -41,6 +42,12 @@ class Request:
     name: str | None = None
     select: dict[str, int] = dataclasses.field(default_factory=dict)
     missing: str = "error"
+    fields: bool = False
+
+    def takes(self, dtype: np.dtype) -> bool:
+        """Tells whether an array of this kind of numbers may be meant."""
+        parts = dtype.names is not None and len(dtype.names) == 2
+        return dtype.kind in "fiub" or (self.fields and (dtype.kind == "c" or parts))
 
     def position(
         self,

@@ -78,11 +78,12 @@ def _from_zip(ask: Request, path: Path) -> Raw:
         raise ValueError(
             f"{ask.where}: {path.name!r} is damaged ({error}). Copy it again."
         ) from None
-    return _from_npz(ask.where, path, ask.max_bytes, ask.name)
+    return _from_npz(ask, path)
 
 
-def _from_npz(where: str, path: Path, max_bytes: float, name: str | None) -> Raw:
-    arrays = _npy.read_npz(where, path, max_bytes)
+def _from_npz(ask: Request, path: Path) -> Raw:
+    where, name = ask.where, ask.name
+    arrays = _npy.read_npz(where, path, ask.max_bytes)
     stacks = {key: array for key, array in arrays.items() if array.ndim >= 2}
     if name is not None and name not in stacks:
         raise ValueError(
