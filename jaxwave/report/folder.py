@@ -218,6 +218,8 @@ _NUMBERS = (
     "scores",
     "parameters",
     "errors",
+    "bootstrap",
+    "bootstrap_over_error",
     "zernikes",
     "rms_wavefront_nm",
     "strehl_ratio",
@@ -264,6 +266,7 @@ def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
         history=part("history_"),
         seconds=result["fit_seconds"],
         reason=result["stopped"],
+        bootstrap={k: np.asarray(v) for k, v in result.get("bootstrap", {}).items()},
         ties=tuple(Tie(tuple(t["names"]), t["correlation"]) for t in result.get("ties", ())),
     )
 

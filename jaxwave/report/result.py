@@ -149,6 +149,7 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
         "reduced_chi_squared": fit.scores.get("reduced_chi_squared"),
         "parameters": {k: v for k, v in fit.values.items() if k != "zernike_um"},
         "errors": {k: v for k, v in fit.errors.items() if k != "zernike_um"},
+        "bootstrap": fit.bootstrap,
         "bootstrap_over_error": bootstrap_ratio(fit),
         "ties": [{"names": list(tie.names), "correlation": tie.correlation} for tie in fit.ties],
         "zernikes": modes,
