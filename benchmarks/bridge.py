@@ -109,29 +109,21 @@ def silent(fn: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Callable[[
 
 def tiny(rounds: int) -> None:
     """Overhead: a loss of two 8x8 complex tensors."""
-
-    def ours(x: Any, w: Any) -> Any:
-        y = x * w + x
-        return jnp.sum(jnp.real(y) ** 2 + jnp.imag(y) ** 2)
-
-    def theirs(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        y = x * w + x
-        return (y.real**2 + y.imag**2).sum()
-
     x, w = (torch.randn(8, 8, dtype=torch.complex64, requires_grad=True) for _ in range(2))
-    bridge, fused, jitted = wrap(ours), wrap(ours, residuals="fused"), jax.jit(ours)
+    bridge, fused = wrap(tiny_jax), wrap(tiny_jax, residuals="fused")
+    jitted = jax.jit(tiny_jax)
     fns: dict[str, Any] = {
         "bridge": bridge,
         "bridge, fused": fused,
-        "pure torch": theirs,
+        "pure torch": tiny_torch,
         "jax2torch, repaired, jitted": repaired_jax2torch(jitted),
-        "jax2torch, repaired": repaired_jax2torch(ours),
+        "jax2torch, repaired": repaired_jax2torch(tiny_jax),
         "torch-jax-interop, jitted": interop(jitted),
     }
     runs = {name: step(fn, x, w) for name, fn in fns.items() if fn is not None}
     goals = {"pure torch": "<= 2.5", "jax2torch, repaired, jitted": "<= 0.2"}
     table("tiny function, forward + backward", cpu_times(runs, rounds, 50), "bridge", goals)
-    custom = torch.library.custom_op("bench::loss", theirs_op, mutates_args=())
+    custom = torch.library.custom_op("bench::loss", tiny_torch, mutates_args=())
     nograd = {name: silent(fns[name], x, w) for name in ("bridge", "pure torch")}
     nograd["the same as a torch.library op"] = silent(custom, x, w)
     nograd["one torch op (sin)"] = silent(lambda x, w: torch.sin(x), x, w)
@@ -139,8 +131,14 @@ def tiny(rounds: int) -> None:
     table("tiny function, forward under no_grad", cpu_times(nograd, rounds, 50), "bridge", goals)
 
 
-def theirs_op(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """The tiny function, as the body of a custom torch op."""
+def tiny_jax(x: Any, w: Any) -> Any:
+    """The tiny function in JAX."""
+    y = x * w + x
+    return jnp.sum(jnp.real(y) ** 2 + jnp.imag(y) ** 2)
+
+
+def tiny_torch(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """The tiny function in torch."""
     y = x * w + x
     return (y.real**2 + y.imag**2).sum()
 

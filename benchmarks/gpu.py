@@ -7,9 +7,7 @@ psf_generator 0.1.0 is measured where it is installed.
 """
 
 import argparse
-import contextlib
 import importlib.util
-import io
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from bridge import step, tiny_jax, tiny_torch
+from psf_cartesian import peer
 
 import jaxwave as jw
 from jaxwave import psf
@@ -73,29 +73,6 @@ def propagation(n: int, rounds: int) -> None:
     show(f"angular_spectrum, {n} x {n}", wall_times(calls, rounds), "jaxwave")
 
 
-def psf_generator(planes: int, n: int) -> Callable[[], object]:
-    from psf_generator.propagators import VectorialCartesianPropagator
-
-    def call() -> object:
-        with contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
-            model = VectorialCartesianPropagator(
-                n_pix_pupil=n,
-                n_pix_psf=201,
-                wavelength=632,
-                na=1.3,
-                pix_size=20,
-                defocus_step=60,
-                n_defocus=planes,
-                n_i=1.5,
-                n_i0=1.5,
-                zernike_coefficients=torch.zeros(9),
-                device="cuda",
-            )
-            return (model.compute_focus_field().abs() ** 2).sum(1)
-
-    return call
-
-
 def spots(planes: int, rounds: int) -> None:
     """The obvious calls: a stack of an aberrated microscope, jitted and eager."""
     z = jnp.linspace(-0.03 * planes, 0.03 * planes, planes)
@@ -111,44 +88,24 @@ def spots(planes: int, rounds: int) -> None:
         "jaxwave, value_and_grad": lambda: slope(c),
     }
     if importlib.util.find_spec("psf_generator"):
-        calls["psf_generator, N = 257, GPU"] = psf_generator(planes, 257)
+        calls["psf_generator, N = 257, GPU"] = peer(257, planes, device="cuda")
     show(f"PSF of {planes} planes of 201 x 201", wall_times(calls, rounds), "jaxwave, jit")
-
-
-def step(fn: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Callable[[], None]:
-    """One forward and backward pass."""
-
-    def run() -> None:
-        for x in inputs:
-            x.grad = None
-        fn(*inputs).backward()
-
-    return run
 
 
 def tiny(rounds: int) -> None:
     """Overhead of a call."""
-
-    def ours(x: Any, w: Any) -> Any:
-        y = x * w + x
-        return jnp.sum(jnp.real(y) ** 2 + jnp.imag(y) ** 2)
-
-    def theirs(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        y = x * w + x
-        return (y.real**2 + y.imag**2).sum()
-
     xs = [
         torch.randn(8, 8, dtype=torch.complex64, device="cuda", requires_grad=True)
         for _ in range(2)
     ]
     arrays = [jnp.asarray(x.detach().cpu().numpy()) for x in xs]
-    native = jax.jit(jax.value_and_grad(ours, argnums=(0, 1)))
+    native = jax.jit(jax.value_and_grad(tiny_jax, argnums=(0, 1)))
     native_out: Callable[[], object] = lambda: native(*arrays)  # noqa: E731
-    bridge, fused = wrap(ours), wrap(ours, residuals="fused")
+    bridge, fused = wrap(tiny_jax), wrap(tiny_jax, residuals="fused")
     calls: Calls = {
         "bridge": step(bridge, *xs),
         "bridge, fused": step(fused, *xs),
-        "pure torch": step(theirs, *xs),
+        "pure torch": step(tiny_torch, *xs),
         "pure JAX value_and_grad": native_out,
     }
     show("tiny function, forward and backward", wall_times(calls, rounds, 20), "bridge")

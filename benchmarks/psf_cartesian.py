@@ -41,7 +41,7 @@ def smooth(c, z, optics):  # type: ignore[no-untyped-def]
     return psf.focus_intensity(*described(optics, z), pupil, nodes=NODES)
 
 
-def peer(samples: int, planes: int, learn: bool = False):  # type: ignore[no-untyped-def]
+def peer(samples: int, planes: int, learn: bool = False, device: str = "cpu"):  # type: ignore[no-untyped-def]
     from psf_generator.propagators import VectorialCartesianPropagator
 
     def call() -> object:
@@ -58,6 +58,7 @@ def peer(samples: int, planes: int, learn: bool = False):  # type: ignore[no-unt
                 n_i=1.5,
                 n_i0=1.5,
                 zernike_coefficients=c,
+                device=device,
             )
             u = model.compute_focus_field()
             image = (u.abs() ** 2).sum(1)

@@ -13,7 +13,7 @@ from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.field import scalar_field
 from jaxwave.lightfield.array import LensArray
 from jaxwave.lightfield.camera import record, samples_per_pixel, sheet
-from jaxwave.lightfield.projector import LightFieldPSF, depths
+from jaxwave.lightfield.projector import LightFieldPSF, depths, pixels
 from jaxwave.psf import Objective, Window, emitter_field, scalar_focus
 from jaxwave.psf.objective import JonesPupil, ZernikePupil
 
@@ -249,13 +249,7 @@ def check_microscope(where: str, one: Any) -> None:
         raise TypeError(f"{where}: `array` must be a LensArray, got {type(one.array).__name__}.")
     _check.choice(where, "emitter", one.emitter, EMITTERS)
     _check.positive(where, "magnification", one.magnification)
-    pitch = _check.length(where, "camera_pitch", one.camera_pitch)
-    _check.positive(where, "camera_pitch", pitch, unit="µm")
-    if np.shape(pitch) not in ((), (2,)):
-        raise ValueError(
-            f"{where}: `camera_pitch` must be one number or (2,) as (y, x), got the shape "
-            f"{np.shape(pitch)}."
-        )
+    pitch = pixels(where, "camera_pitch", one.camera_pitch)
     distance = _check.length(where, "camera_distance", one.camera_distance)
     if distance is not None:
         _check.positive(where, "camera_distance", distance, unit="µm")
@@ -268,7 +262,7 @@ def check_microscope(where: str, one: Any) -> None:
     settle(
         one,
         magnification=number(where, "magnification", one.magnification),
-        camera_pitch=number(where, "camera_pitch", pitch),
+        camera_pitch=pitch,
         camera_distance=distance,
     )
 

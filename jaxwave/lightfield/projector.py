@@ -74,14 +74,7 @@ class LightFieldPSF:
                 f"{where}: `z` must have one depth for each of the {np.shape(values)[0]} planes of "
                 f"`values`, got the shape {np.shape(z)}."
             )
-        pixel = _check.length(where, "pixel", self.pixel)
-        _check.positive(where, "pixel", pixel, unit="µm")
-        if np.shape(pixel) not in ((), (2,)):
-            raise ValueError(
-                f"{where}: `pixel` must be one number or (2,) as (dy, dx), got the shape "
-                f"{np.shape(pixel)}."
-            )
-        settle(self, values=values, z=z, pixel=number(where, "pixel", pixel))
+        settle(self, values=values, z=z, pixel=pixels(where, "pixel", self.pixel))
 
     @property
     def period(self) -> tuple[int, int]:
@@ -96,6 +89,18 @@ class LightFieldPSF:
     def __repr__(self) -> str:
         planes = np.shape(self.values)[0]
         return f"LightFieldPSF({planes} depths, period {self.period}, shape {self.shape})"
+
+
+def pixels(where: str, name: str, value: Any) -> Any:
+    """Width of a camera's pixels [µm], one number or (dy, dx), checked."""
+    value = _check.length(where, name, value)
+    _check.positive(where, name, value, unit="µm")
+    if np.shape(value) not in ((), (2,)):
+        raise ValueError(
+            f"{where}: `{name}` must be one number or (2,) as (y, x), got the shape "
+            f"{np.shape(value)}."
+        )
+    return number(where, name, value)
 
 
 def depths(where: str, z: Any) -> Any:
