@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxwave.lightfield import FourierMicroscope, LensArray, LightFieldMicroscope
-from jaxwave.psf import Objective, ZernikePupil
+from jaxwave.lightfield.microscope import emitted
+from jaxwave.psf import Objective, Window, ZernikePupil, emitter_image
 
 NA, WAVE, M, PITCH, F, PIXEL = 0.35, 0.53, 20.0, 60.0, 1500.0, 12.0
 OBJECTIVE = Objective(NA, WAVE, n=1.33)
@@ -217,3 +218,15 @@ def test_a_pupil_in_the_fourier_plane_and_its_gradient():
         np.testing.assert_allclose(slope, need, rtol=1e-5)
     with pytest.raises(TypeError, match="function of"):
         fourier().psf([0.0], pupil=np.ones((9, 9)))
+
+
+@pytest.mark.parametrize("modes", [None, ([0.07, -0.04], [(3, 1), (2, -2)])], ids=["clear", "coma"])
+def test_the_parts_of_a_rotating_dipole_make_its_image(modes):
+    """Incoherent parts, each with its weight, against the model that never sees them."""
+    objective = Objective(1.1, WAVE, n=1.33)
+    window = Window((21, 18), (0.09, 0.11), z=[-0.4, 0.7])
+    pupil = None if modes is None else ZernikePupil(np.array(modes[0]), modes[1])
+    parts, weights = emitted(objective, window, pupil, "rotating")
+    image = np.einsum("zpyx,p->zyx", np.abs(parts) ** 2, weights)
+    need = np.asarray(emitter_image(objective, window, pupil))
+    assert np.linalg.norm(image - need) < 1e-5 * np.linalg.norm(need)
