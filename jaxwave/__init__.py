@@ -11,6 +11,7 @@ from types import ModuleType
 from jaxwave import units
 from jaxwave._check import JaxwaveWarning
 from jaxwave._environment import check_jaxlib as _check_jaxlib
+from jaxwave._version import __version__ as __version__
 from jaxwave.apertures import (
     annular_aperture,
     circular_aperture,
@@ -124,8 +125,6 @@ from jaxwave.zernike import (
     zernike_polynomials,
     zernike_radial,
 )
-
-__version__ = "0.1.0"
 
 __all__ = [
     # Fields

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any, BinaryIO, Self
@@ -18,6 +17,7 @@ import jax
 import numpy as np
 
 from jaxwave import _check, _files, _npy
+from jaxwave._version import __version__
 
 CURRENT, PREVIOUS, LOCK = "state.npz", "state.previous.npz", "run.lock"
 _FORMAT = 1
@@ -268,11 +268,7 @@ def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    try:
-        own = metadata.version("jaxwave")
-    except metadata.PackageNotFoundError:
-        own = "not installed"
-    return {"jaxwave": own, "jax": jax.__version__}
+    return {"jaxwave": __version__, "jax": jax.__version__}
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
@@ -14,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from jaxwave import _check, _files, _npy, psf
+from jaxwave._version import __version__
 from jaxwave.elements import labels, names
 from jaxwave.elements.element import Element, Fixed
 from jaxwave.elements.system import System
@@ -63,7 +63,7 @@ def save_model(path: str | os.PathLike, model: Element | System) -> Path:
     content: dict[str, Any] = {
         "format": _FORMAT,
         "version": _VERSION,
-        "jaxwave": importlib.metadata.version("jaxwave"),
+        "jaxwave": __version__,
         "model": writer.module(model, ()),
     }
     old = _beside(path)

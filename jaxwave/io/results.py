@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _files, _npy
+from jaxwave._version import __version__
 
 _CHECKSUM = "sha256"
 
@@ -80,8 +81,8 @@ def write_json(path: str | os.PathLike, value: Any) -> Path:
 
 def versions() -> dict[str, str]:
     """Versions of Python, jaxwave and what it computes with."""
-    found = {"python": platform.python_version()}
-    for name in ("jaxwave", "jax", "numpy", "flax", "optax"):
+    found = {"python": platform.python_version(), "jaxwave": __version__}
+    for name in ("jax", "numpy", "flax", "optax"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
