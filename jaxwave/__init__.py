@@ -299,7 +299,10 @@ __all__ = [
 
 # Parts with more needs than jax and numpy: `import jaxwave as jw; jw.io.read_stack(...)` loads them
 # when they are first used.
-_LAZY = ("beads", "calibration", "elements", "io", "lightfield", "plot", "psf", "report", "special")
+_LAZY = (
+    *("beads", "calibration", "cameras", "elements", "heights", "io", "lightfield", "plot", "psf"),
+    *("report", "special"),
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -29,12 +29,12 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     "physics": (
         "sampling sources beams coherence collins propagation far planes lenses surfaces gratings "
         "diffusers microlenses pixels apertures masks slm mirrors polarization polarizers zernike "
-        "materials samples phantoms condenser measure imaging sensors psf/ losses",
+        "materials samples phantoms condenser measure imaging sensors heights/ psf/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),
     "calibration": ("sweep calibration/", {"flax", "optax", "tqdm", "blackjax"}),
-    "applications": ("beads/ lightfield/", set()),
+    "applications": ("beads/ cameras/ lightfield/", set()),
     "edges": (
         "io/ plot/ report/ cli/ __main__",
         {"tifffile", "matplotlib", "tqdm", "scipy", "h5py", "zarr", "nd2", "imagecodecs"},

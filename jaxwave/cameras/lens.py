@@ -1,0 +1,378 @@
+r"""Point-spread functions at the sensor behind a stop with thin plates.
+
+The light of a point goes through the stop at the place r and on to a place near the chief ray's
+point on the sensor. Both paths, less their value on the chief ray, are
+
+.. math:: W = \frac{r^2}{2}\left(\frac1{L} + \frac1{D} - \frac1{f}\right)
+    - \sum_i \frac{q_i^2}{2 L_i (S_i + L_i)^2},\qquad q_i = r^2 - 2\,\mathbf r\cdot\mathbf p_i
+
+with the lengths L and D of the chief ray behind and in front of the stop; its linear part vanishes,
+since both points lie on the chief ray. The three large parabolas are one number, found in float64
+where it is known, so only what is left of them is sampled. The sum over r is a matrix Fourier
+transform straight to points in the sensor's pixels, the same for every wavelength.
+"""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxwave import _check, grid, numerics, sampling
+from jaxwave._noun import Number, noun, number, settle, static
+from jaxwave.fourier import contract
+from jaxwave.heights.shapes import largest
+from jaxwave.numerics import cis
+
+
+@noun
+class Lens:
+    r"""The lens of a camera: a round stop, a thin lens and thin plates in it, the sensor behind.
+
+    .. math:: P(\mathbf x) = \frac{1}{\lambda^2 L^2 \sum A^2}\int_\text{pixel}
+        \left|\sum_{\mathbf r} A\,e^{2\pi i (W + \mathrm{OPD} - \mathbf x\cdot\mathbf r/L)/\lambda}
+        \right|^2 d^2x
+
+    Valid for a thin stack of plates in the stop and pixels near the chief ray's: a few degrees of
+    field, where the sensor's points differ in direction by less than the stop's light. Every number
+    is a leaf.
+
+    Args:
+        shape: Samples of the stop (ny, nx).
+        spacing: Their spacing, one number or (dy, dx), ``(2,)`` [µm].
+        z: From the stop to the sensor, scalar [µm].
+        pitch: Pixels of the sensor, one number or (dy, dx), ``(2,)`` [µm].
+        window: Pixels of a PSF (my, mx).
+        f: Focal length of a thin lens beside the plates, scalar or one for each wavelength
+            ``(wavelengths,)`` [µm]; None for no lens. It images a distant axial point without
+            aberrations.
+        radius: Radius of the stop, scalar [µm]; by default the largest disk
+            on the samples.
+        points: Points in a pixel along each axis; by default as many as the finest fringe needs.
+
+    Raises:
+        ValueError: If a number is not positive.
+        TypeError: If a shape is not of integers.
+
+    Example:
+        >>> lens = Lens((64, 64), 4.0, z="5 mm", pitch=4.0, window=(33, 33), f="5 mm")
+        >>> psf = lens.psfs(None, [np.inf], [0.55])
+        >>> psf.shape, round(float(psf.sum()), 2)
+        ((1, 1, 33, 33), 0.99)
+
+    References:
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.4; R. Soummer et al., Opt. Express
+        15, 15935 (2007).
+    """
+
+    shape: tuple[int, int] = static()
+    spacing: Number
+    z: Number
+    pitch: Number
+    window: tuple[int, int] = static()
+    f: Number = None
+    radius: Number = None
+    points: int | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        where = "Lens"
+        values = {}
+        for name in ("spacing", "z", "pitch", "f", "radius"):
+            value = _check.length(where, name, getattr(self, name))
+            if value is None:
+                values[name] = None
+                continue
+            rule = _check.nonzero if name == "f" else _check.positive
+            rule(where, name, value, unit="µm")
+            values[name] = number(where, name, value)
+        if self.points is not None:
+            _check.integer(where, "points", self.points, 1, 16)
+        shapes = {k: _check.grid_shape(where, getattr(self, k), name=k) for k in _SHAPES}
+        settle(self, **values, **shapes)
+
+    def psfs(
+        self,
+        opd: Any,
+        distances: ArrayLike,
+        wavelengths: ArrayLike,
+        *,
+        angles: ArrayLike | None = None,
+        undiffracted: ArrayLike = 0.0,
+    ) -> Array:
+        """Shares of the stop's light in the pixels of the sensor, for points at all distances.
+
+        Args:
+            opd: Path of the plates at each wavelength, ``(wavelengths, y, x)`` or ``(y, x)`` [µm];
+                or what has a method ``opd(wavelengths)`` of it, such as the elements of height
+                maps; or None.
+            distances: From the points to the stop, ``(depths,)`` [µm]; ``np.inf`` for far away.
+            wavelengths: Vacuum wavelengths, ``(wavelengths,)`` [µm].
+            angles: Field angles (y, x) of the points, ``(2,)`` or ``(fields, 2)`` [rad]; None for
+                the axis. A point at +x is imaged at -x; the middle of the window follows it.
+            undiffracted: Share of the light that the plates do not act on, scalar [none].
+
+        Returns:
+            The PSFs, ``(depths, wavelengths, y, x)``, or with angles of shape ``(fields, 2)``
+            ``(fields, depths, wavelengths, y, x)``. Their sum is one less the :func:`haze`.
+
+        Raises:
+            ValueError: If a distance is no distance or the path does not fit.
+            TypeError: If the path is complex.
+        """
+        where = "Lens.psfs"
+        distances, wavelengths = self._points(where, distances, wavelengths)
+        path = self._path(where, opd, wavelengths)
+        field, many = _angles(where, angles)
+        _check.between(where, "undiffracted", undiffracted, 0, 1)
+        self._look(where, path, distances, wavelengths)
+        count = self.points or self._count(where, wavelengths)
+        leaves = self._numbers(distances, wavelengths, field)
+        plan = (self.shape, self.window, count)
+        result = _psfs(plan, path, leaves)
+        if not (_check.is_concrete(undiffracted) and np.all(np.asarray(undiffracted) == 0)):
+            share = jnp.asarray(undiffracted, result.dtype)
+            result = (1 - share) * result + share * _psfs(plan, None, leaves)
+        return result if many else result[0]
+
+    def _points(self, where: str, distances: Any, wavelengths: Any) -> tuple[Any, Any]:
+        """Distances and wavelengths, each a row."""
+        distances = _check.length(where, "distances", distances)
+        if np.ndim(distances) != 1:
+            raise ValueError(
+                f"{where}: `distances` must be a row, (depths,), got the shape "
+                f"{np.shape(distances)}."
+            )
+        wavelengths = _check.wavelength(where, wavelengths)
+        if np.ndim(wavelengths) != 1:
+            raise ValueError(
+                f"{where}: `wavelengths` must be a row, (wavelengths,), got the shape "
+                f"{np.shape(wavelengths)}."
+            )
+        if _check.is_concrete(distances):
+            values = np.asarray(distances, np.float64)
+            low = self._rim() if _check.is_concrete(self.spacing, self.radius) else 0.0
+            bad = ~(values > low)
+            if np.any(bad):
+                raise ValueError(
+                    f"{where}: `distances` are in micrometers and must be longer than the stop's "
+                    f"radius of {low:g} µm, got {values[bad][0]:g}. Meters are 1e6 µm, and a "
+                    "distance of D diopters is 1e6 / D."
+                )
+        real = jnp.result_type(float)
+        known = [number(where, "", v) for v in (distances, wavelengths)]
+        return known[0], numerics.number(known[1], real)
+
+    def _path(self, where: str, opd: Any, wavelengths: Any) -> Array | None:
+        if opd is None:
+            return None
+        if hasattr(opd, "opd"):
+            opd = opd.opd(wavelengths)
+        opd = _check.real_array(where, "opd", opd, fix="Pass a path in µm, not a transmission.")
+        if opd.ndim not in (2, 3) or opd.shape[-2:] != self.shape:
+            raise ValueError(
+                f"{where}: `opd` must be (wavelengths, y, x) on the stop's {self.shape} samples, "
+                f"got the shape {opd.shape}."
+            )
+        _check.broadcast(where, opd=opd.shape[:-2], wavelengths=np.shape(wavelengths))
+        return opd
+
+    def _rim(self) -> float:
+        if self.radius is not None:
+            return float(np.asarray(self.radius))
+        return float(largest(None, self.shape, np.asarray(self.spacing), np))
+
+    def _count(self, where: str, wavelengths: Any) -> int:
+        """Gauss points in a pixel: the finest fringe is D / (wavelength z) cycles."""
+        if not _check.is_concrete(self.spacing, self.z, self.pitch, self.radius, wavelengths):
+            raise TypeError(f"{where}: pass Lens `points` where the lens's numbers are traced.")
+        short = float(np.min(np.asarray(wavelengths)))
+        cycles = 2 * self._rim() / (short * float(np.max(np.asarray(self.z))))
+        cycles *= float(np.max(np.asarray(self.pitch)))
+        return min(16, math.ceil(2 * cycles - 1e-6) + 1)
+
+    def _numbers(self, distances: Any, wavelengths: Any, field: Any) -> dict[str, Array]:
+        """Everything that is traced; the sum of the parabolas in float64 where it is known."""
+        real = jnp.result_type(float)
+        xp: Any = np
+        if not _check.is_concrete(self.z, self.f, distances, field):
+            xp = jnp
+        tangent = xp.tan(xp.asarray(field))
+        secant = xp.sqrt(1 + xp.sum(tangent**2, axis=-1))[:, None, None]  # (fields, 1, 1)
+        reciprocal = 1 / xp.asarray(distances)[:, None]
+        bend = (1 / xp.asarray(self.z) + reciprocal) / secant
+        power = xp.zeros(1) if self.f is None else xp.reshape(1 / xp.asarray(self.f), (-1,))
+        size = power.shape[0]
+        if size not in (1, np.shape(wavelengths)[0]):
+            raise ValueError(
+                f"Lens.psfs: `f` must be one number or one for each of the "
+                f"{np.shape(wavelengths)[0]} wavelengths, got {size}."
+            )
+        numbers = {
+            "bend": bend - power,
+            "power": power,
+            "reciprocal": reciprocal[:, 0],
+            "tangent": tangent,
+            "z": self.z,
+            "wavelengths": wavelengths,
+        }
+        pair = grid.pair("Lens", "spacing", self.spacing, real)
+        radius = largest(self.radius, self.shape, pair, np if isinstance(pair, np.ndarray) else jnp)
+        numbers |= {"spacing": pair, "radius": radius}
+        numbers["pitch"] = grid.pair("Lens", "pitch", self.pitch, real)
+        return {k: numerics.number(v, real) for k, v in numbers.items()}
+
+    def _look(self, where: str, path: Array | None, distances: Any, wavelengths: Any) -> None:
+        """Warns of a window with replicas and of a path that is too steep for the samples."""
+        if not _check.is_concrete(self.spacing, self.z, self.pitch, wavelengths):
+            return
+        pair = np.broadcast_to(np.asarray(self.spacing, np.float64), (2,))
+        pitch = np.broadcast_to(np.asarray(self.pitch, np.float64), (2,))
+        short, z = float(np.min(np.asarray(wavelengths))), float(np.asarray(self.z))
+        edge = [m * p / (2 * short * z) for m, p in zip(self.window, pitch, strict=True)]
+        sampling.warn_frequency(where, "the window's edge", self.shape, pair, edge)
+        if not _check.is_concrete(distances, self.f, self.radius):
+            return
+        power = 0.0 if self.f is None else 1 / np.asarray(self.f, np.float64)
+        bend = np.max(np.abs(1 / z + 1 / np.asarray(distances, np.float64)[:, None] - power))
+        steep = bend * self._rim() / short
+        if path is None:
+            sampling.warn_frequency(where, "the defocus", self.shape, pair, (steep, steep))
+
+
+_SHAPES = ("shape", "window")
+
+
+def _angles(where: str, angles: Any) -> tuple[Any, bool]:
+    """Field angles as (fields, 2), and whether there are several."""
+    if angles is None:
+        return np.zeros((1, 2)), False
+    if np.ndim(angles) not in (1, 2) or np.shape(angles)[-1] != 2:
+        raise ValueError(
+            f"{where}: `angles` must be (2,) or (fields, 2) as (y, x), got the shape "
+            f"{np.shape(angles)}."
+        )
+    _check.between(where, "angles", angles, -1.5, 1.5, fix="Angles are in radians.")
+    angles = number(where, "angles", angles)
+    return (angles if angles.ndim == 2 else angles[None]), np.ndim(angles) == 2
+
+
+# -- the sum ---------------------------------------------------------------------------------
+
+
+@numerics.program("plan")
+def _psfs(plan: tuple, path: Array | None, p: dict[str, Array]) -> Array:
+    shape, window, count = plan
+    # Behind the barrier the compiler cannot fold whole maps and kernels into constants.
+    p = lax.optimization_barrier(p)
+    stop = grid.disk_coverage(shape, p["spacing"], p["radius"])
+    turns = _paths(shape, p) / p["wavelengths"][:, None, None]
+    if path is not None:
+        turns = turns + path / p["wavelengths"][:, None, None]
+    u = stop * cis(turns)  # (fields, depths, wavelengths, y, x)
+    u = _transform(u, *_kernels(shape, window, count, p))
+    dy, dx = p["spacing"]
+    square = jnp.real(u) ** 2 + jnp.imag(u) ** 2
+    weights = np.outer(*(np.polynomial.legendre.leggauss(count)[1] / 2,) * 2)
+    square = square.reshape(*u.shape[:-2], window[0], count, window[1], count)
+    total = jnp.einsum("...yixj,ij->...yx", square, weights.astype(square.dtype),
+                       precision="highest")  # fmt: skip
+    change, far = _directions(p)
+    scale = dy * dx * jnp.prod(p["pitch"]) / jnp.sum(stop**2)
+    scale = scale * jnp.prod(change, axis=-1) / far**2  # (fields,)
+    return total * (scale[:, None, None] / p["wavelengths"] ** 2)[..., None, None]
+
+
+def _directions(p: dict[str, Array]) -> tuple[Array, Array]:
+    """Change of the direction with the place, ``(fields, 2)``, and length of the chief ray."""
+    secant = jnp.sqrt(1 + jnp.sum(p["tangent"] ** 2, axis=-1))
+    return 1 - (p["tangent"] / secant[:, None]) ** 2, p["z"] * secant
+
+
+def _paths(shape: tuple[int, int], p: dict[str, Array]) -> Array:
+    """The path W, ``(fields, depths, wavelengths or 1, y, x)``."""
+    y, x = grid.sample_coordinates(shape, p["spacing"])
+    square = y**2 + x**2
+    ty, tx = (p["tangent"][:, k, None, None, None, None] for k in (0, 1))
+    secant = jnp.sqrt(1 + ty**2 + tx**2)
+    sine = (ty * y + tx * x) / secant  # of the chief ray, times r
+    z, near = p["z"], p["reciprocal"][:, None, None, None]
+    # Beyond the parabola: of the light behind the stop, in front of it, and of the thin lens.
+    behind = _beyond(square + 2 * z * secant * sine, 1 / (z * secant))
+    before = _beyond_far(square, sine, near / secant)
+    power = p["power"][:, None, None]
+    return 0.5 * p["bend"][..., None, None] * square + behind + before - _beyond(square, power)
+
+
+def _beyond(q: Array, c: Array) -> Array:
+    """(sqrt(1 + q c^2) - 1) / c - q c / 2, with the sign of c."""
+    return -(q**2) * c**3 / (2 * (jnp.sqrt(1 + q * c**2) + 1) ** 2)
+
+
+def _beyond_far(square: Array, sine: Array, c: Array) -> Array:
+    """The same of q = r^2 - 2 r.p, where p = sine / c may be far away."""
+    q = square * c - 2 * sine  # times c
+    return -(q**2) * c / (2 * (jnp.sqrt(1 + q * c) + 1) ** 2)
+
+
+def _kernels(
+    shape: tuple[int, int], window: tuple[int, int], count: int, p: dict[str, Array]
+) -> list[Array]:
+    """Matrices ``(fields, wavelengths, samples, points)`` of the two axes."""
+    nodes = np.polynomial.legendre.leggauss(count)[0] / 2
+    change, far = _directions(p)
+    result = []
+    for axis in (0, 1):
+        pixels = (grid.indices(window[axis])[:, None] + nodes).reshape(-1)
+        place = grid.indices(shape[axis]).astype(p["z"].dtype) * p["spacing"][axis]
+        scale = change[:, axis] / far
+        at = pixels.astype(place.dtype) * p["pitch"][axis] * scale[:, None]
+        turns = place[:, None] * at[:, None, None, :] / p["wavelengths"][:, None, None]
+        result.append(cis(-turns))
+    return result
+
+
+def _transform(u: Array, left: Array, right: Array) -> Array:
+    """Sums over both axes, ``(fields, depths, wavelengths, y, x)``."""
+    fields, colors = u.shape[0], u.shape[2]
+    rows = []
+    for i in range(fields):
+        parts = []
+        for k in range(colors):
+            part = contract(u[i, :, k], right[i, k])  # (depths, ny, mx)
+            part = contract(jnp.swapaxes(part, -1, -2), left[i, k])
+            parts.append(jnp.swapaxes(part, -1, -2))
+        rows.append(jnp.stack(parts, axis=1))
+    return jnp.stack(rows)
+
+
+# -- light that misses the window --------------------------------------------------------------
+
+
+def haze(psfs: ArrayLike) -> Array:
+    r"""Share of a point's light that misses the window of its PSF and veils the whole image.
+
+    .. math:: \eta = 1 - \sum_{yx} P_{yx}
+
+    Valid for PSFs that are shares of the light through the stop, as those of :class:`Lens` are.
+
+    Args:
+        psfs: PSFs, ``(..., y, x)`` [none].
+
+    Returns:
+        The shares, ``(...)``.
+
+    Raises:
+        TypeError: If the PSFs are complex.
+        ValueError: If there are fewer than two axes.
+
+    Example:
+        >>> round(float(haze(jnp.full((2, 2), 0.2))), 3)
+        0.2
+
+    References:
+        V. Sitzmann et al., ACM Trans. Graph. 37, 114 (2018), normalize the window instead.
+    """
+    _check.at_least("haze", "psfs", psfs, 2, "(..., y, x)")
+    return 1 - jnp.sum(_check.real_array("haze", "psfs", psfs), axis=(-2, -1))
