@@ -158,7 +158,7 @@ def test_features_and_roughness():
     second = second + (wide[1:-1, 2:] - 2 * bowl + wide[1:-1, :-2]) / 9
     assert second[3, 3] == pytest.approx(0.5)
     for power in (1, 2):
-        got = float(heights.roughness(bowl, spacing=(2.0, 3.0), power=power))
+        got = float(heights.roughness(bowl, spacing=(2.0, 3.0), norm=power))
         assert got == pytest.approx(np.mean(abs(second) ** power), rel=1e-5)
     noisy = np.asarray(heights.height_error(jax.random.key(0), np.ones((64, 64)), tolerance=0.02))
     assert np.std(noisy) == pytest.approx(0.02 / np.sqrt(3), rel=0.03)

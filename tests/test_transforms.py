@@ -22,7 +22,7 @@ import pytest
 from interpreter import interpreted
 
 import jaxwave as jw
-from jaxwave import psf
+from jaxwave import cameras, heights, psf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -712,6 +712,83 @@ TABLE = {
         ),
         {"a": light(1), "d": 0.1, "sigma": 0.08, "pixel": 0.11, "photons": 100.0, "b": 2.0},
         batched=False,
+    ),
+    "heights plate": Row(
+        lambda p, s: (
+            heights.opd(p["h"], p["m"], wavelength=p["w"], medium=p["n"]),
+            heights.wrap(p["h"], p["depth"]),
+            heights.levels(p["h"], 3, p["depth"], blend=0.4),
+            heights.wave_height(p["m"], wavelength=p["w"], medium=p["n"]),
+        ),
+        {"h": noise(1), "m": 1.5, "w": 0.53, "n": 1.1, "depth": 0.7},
+        batched=False,
+        programs=12,  # four functions
+    ),
+    "heights fabrication": Row(
+        lambda p, s: (
+            heights.roughness(p["h"], spacing=p["d"]),
+            heights.minimum_feature(p["h"], 1.3, spacing=0.5),
+        ),
+        {"h": noise(1), "d": D},
+        batched=False,
+        programs=4,
+    ),
+    "heights shapes": Row(
+        lambda p, s: (
+            heights.blocks(s, p["b"], block=2),
+            heights.fourier(s, p["f"]),
+            heights.spline(s, p["s"]),
+            heights.rank_one(p["s"][:, 0], p["s"][0]),
+        ),
+        {
+            "b": lambda s: noise(1)(tuple((n + 1) // 2 for n in s)),
+            "f": lambda s: noise(2)(tuple(min(n, 3) for n in s)),
+            "s": lambda s: noise(3)((3, 4)),
+        },
+        batched=False,
+        programs=9,
+    ),
+    "heights disks": Row(
+        lambda p, s: (
+            heights.zernike(s, p["c"], [(2, 0), (3, 1)], spacing=p["d"], radius=p["r"]),
+            heights.rings(s, p["v"], spacing=p["d"], radius=p["r"]),
+            heights.polar(s, p["q"], spacing=p["d"], radius=p["r"]),
+            heights.cubic(s, p["h"], spacing=p["d"], angle=p["a"]),
+        ),
+        {
+            "c": np.array([0.3, -0.2]),
+            "v": np.array([0.3, 0.1, 0.5]),
+            "q": lambda s: noise(3)((3, 5)),
+        }
+        | {"d": D, "r": 1.67, "h": 0.3, "a": 0.4},
+        batched=False,
+        programs=8,
+    ),
+    "heights lenses": Row(
+        lambda p, s: (
+            heights.lens(s, p["f"], p["n"], spacing=p["d"], wavelength=p["w"]),
+            heights.multi_focal(
+                s, jnp.stack([p["f"], 1.3 * p["f"]]), p["n"], spacing=p["d"], wavelength=p["w"]
+            ),
+            heights.multi_color(
+                s, p["f"], p["n"], spacing=p["d"], wavelength=jnp.stack([p["w"], 1.2 * p["w"]])
+            ),
+            heights.diffracted_rotation(
+                s, p["f"], p["n"], spacing=p["d"], wavelength=jnp.stack([p["w"], 1.2 * p["w"]])
+            ),
+        ),
+        {"f": 29.0, "n": 1.5, "d": D, "w": 0.53},
+        batched=False,
+        programs=24,
+    ),
+    "cameras.Lens": Row(
+        lambda p, s: cameras.Lens(
+            s, p["d"], p["z"], p["pitch"], (3, 2), f=p["f"], radius=p["r"], points=2
+        ).psfs(p["opd"], jnp.stack([p["far"]]), jnp.stack([p["w"]]), angles=p["a"]),
+        {"d": 8 * D, "z": 900.0, "pitch": 7.0, "f": 870.0, "r": 11.3, "opd": noise(1)}
+        | {"far": 9e4, "w": 0.53, "a": np.array([0.03, -0.02])},
+        batched=False,
+        programs=24,  # the numbers of the lens come from tracers
     ),
     "Field.properties": Row(
         lambda p, s: (

@@ -60,7 +60,7 @@ class Lens:
         >>> lens = Lens((64, 64), 4.0, z="5 mm", pitch=4.0, window=(33, 33), f="5 mm")
         >>> psf = lens.psfs(None, [np.inf], [0.55])
         >>> psf.shape, round(float(psf.sum()), 2)
-        ((1, 1, 33, 33), 0.99)
+        ((1, 1, 33, 33), 0.98)
 
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.4; R. Soummer et al., Opt. Express
@@ -179,9 +179,11 @@ class Lens:
         return opd
 
     def _rim(self) -> float:
-        if self.radius is not None:
-            return float(np.asarray(self.radius))
-        return float(largest(None, self.shape, np.asarray(self.spacing), np))
+        """Radius of the stop, at most that of the corner of the samples."""
+        pair = np.broadcast_to(np.asarray(self.spacing), (2,))
+        radius = None if self.radius is None else np.asarray(self.radius)
+        corner = np.hypot(*(pair * self.shape)) / 2
+        return float(min(largest(radius, self.shape, pair, np), corner))
 
     def _count(self, where: str, wavelengths: Any) -> int:
         """Gauss points in a pixel: the finest fringe is D / (wavelength z) cycles."""

@@ -171,7 +171,7 @@ def _disk(sides: list[int], pair: np.ndarray, radius: float, fine: int = 16) -> 
     return share / share.sum()
 
 
-def roughness(height: ArrayLike, *, spacing: ArrayLike | str, power: int = 2) -> Array:
+def roughness(height: ArrayLike, *, spacing: ArrayLike | str, norm: int = 2) -> Array:
     r"""Mean curvature of a relief, to be added to a loss.
 
     .. math:: \rho_p = \left\langle |\nabla^2 h|^p \right\rangle
@@ -182,14 +182,14 @@ def roughness(height: ArrayLike, *, spacing: ArrayLike | str, power: int = 2) ->
     Args:
         height: Heights, ``(..., y, x)`` [µm].
         spacing: Sample spacing, one number or (dy, dx), ``(2,)`` [µm].
-        power: 1 for the mean modulus (few kinks), 2 for the mean square (smooth).
+        norm: 1 for the mean modulus (few kinks), 2 for the mean square (smooth).
 
     Returns:
         The mean over y and x, ``(...)`` [µm⁻¹ or µm⁻²].
 
     Raises:
         TypeError: If the heights are complex.
-        ValueError: If the power is neither 1 nor 2.
+        ValueError: If the norm is neither 1 nor 2.
 
     Example:
         >>> float(roughness(jnp.zeros((8, 8)), spacing=2.0))
@@ -199,16 +199,16 @@ def roughness(height: ArrayLike, *, spacing: ArrayLike | str, power: int = 2) ->
         V. Sitzmann et al., ACM Trans. Graph. 37, 114 (2018), Sec. 4.
     """
     where = "roughness"
-    _check.integer(where, "power", power, 1, 2)
+    _check.integer(where, "norm", norm, 1, 2)
     _check.at_least(where, "height", height, 2, "(..., y, x)")
     height = _check.real_array(where, "height", height)
     spacing = _check.length(where, "spacing", spacing)
     _check.positive(where, "spacing", spacing, unit="µm")
-    return _curvature(height, grid.spacing_pair(spacing, height.dtype), power)
+    return _curvature(height, grid.spacing_pair(spacing, height.dtype), norm)
 
 
-@numerics.program("power")
-def _curvature(height: Array, pair: Array, power: int) -> Array:
+@numerics.program("norm")
+def _curvature(height: Array, pair: Array, norm: int) -> Array:
     total = jnp.zeros_like(height)
     for axis in (-2, -1):
         margins = [(0, 0)] * height.ndim
@@ -216,4 +216,4 @@ def _curvature(height: Array, pair: Array, power: int) -> Array:
         wide, n = jnp.pad(height, margins, mode="edge"), height.shape[axis]
         before, behind = (lax.slice_in_dim(wide, k, k + n, axis=height.ndim + axis) for k in (0, 2))
         total = total + (before - 2 * height + behind) / pair[..., axis, None, None] ** 2
-    return jnp.mean(jnp.abs(total) ** power, axis=(-2, -1))
+    return jnp.mean(jnp.abs(total) ** norm, axis=(-2, -1))

@@ -4,14 +4,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, numerics, sampling
 from jaxwave.heights.plate import folded, step
-from jaxwave.heights.shapes import known_radius, largest
+from jaxwave.heights.shapes import azimuth, known_radius, largest
 from jaxwave.materials import Material
-from jaxwave.numerics import TAU
 
 
 def _checked(where: str, shape: Any, spacing: Any, f: Any, order: Any) -> tuple[Any, Array, Array]:
@@ -46,12 +45,6 @@ def _relief(
     path = -square / (jnp.sqrt(f**2 + square) + jnp.abs(f)) * jnp.sign(f)
     height = path / rise
     return height if order is None else folded(height, order * wave / rise)
-
-
-def _azimuth(shape: tuple[int, int], pair: Array) -> Array:
-    """Azimuth from +x toward +y, from 0 to 1."""
-    y, x = grid.sample_coordinates(shape, lax.stop_gradient(pair))
-    return jnp.mod(jnp.arctan2(y, x) / TAU, 1.0)
 
 
 def lens(
@@ -185,7 +178,7 @@ def _sectors(
     order: int | None,
     sectors: int,
 ) -> Array:
-    number = jnp.floor(sectors * _azimuth(shape, pair)).astype(int)
+    number = jnp.floor(sectors * azimuth(shape, pair)).astype(int)
     return _relief(shape, pair, jnp.asarray(f)[number % f.shape[0]], wave, rise, order)
 
 
@@ -320,5 +313,5 @@ def diffracted_rotation(
 
 @numerics.program("shape", "wings")
 def _winding(pair: Array, ends: Array, shape: tuple[int, int], wings: int) -> Array:
-    part = jnp.mod(wings * _azimuth(shape, pair), 1.0)
+    part = jnp.mod(wings * azimuth(shape, pair), 1.0)
     return ends[0] + (ends[1] - ends[0]) * part

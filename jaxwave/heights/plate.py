@@ -63,7 +63,7 @@ def opd(
     Example:
         >>> path = opd(jnp.ones((4, 5)), "fused silica", wavelength=[0.46, 0.64])
         >>> path.shape, round(float(path[0, 0, 0]), 4)
-        ((2, 4, 5), 0.4647)
+        ((2, 4, 5), 0.4648)
 
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.1; V. Sitzmann et al., "End-to-end

@@ -31,6 +31,13 @@ def largest(radius: Array | None, shape: tuple[int, int], pair: Array, xp: Any =
     return cast(Array, xp.min(pair * half, axis=-1))
 
 
+def azimuth(shape: tuple[int, int], pair: Array) -> Array:
+    """Azimuth from +x toward +y, from 0 to 1 [turns]; zero without a slope on the axis."""
+    y, x = grid.sample_coordinates(shape, pair)
+    turns = jnp.arctan2(y, jnp.where((y == 0) & (x == 0), 1, x)) / TAU
+    return jnp.where(turns < 0, turns + 1, turns)
+
+
 def _prepare(
     where: str, shape: Any, name: str, values: Any, rank: int, layout: str
 ) -> tuple[tuple[int, int], Array]:
@@ -306,8 +313,7 @@ def polar(
 def _polar(values: Array, pair: Array, radius: Array | None, shape: tuple[int, int]) -> Array:
     rows, columns = values.shape[-2:]
     r = _place(shape, pair, radius, rows)
-    y, x = grid.sample_coordinates(shape, lax.stop_gradient(pair))
-    phi = jnp.mod(jnp.arctan2(y, x) / TAU, 1.0) * columns
+    phi = azimuth(shape, pair) * columns
     low, turn = (jnp.floor(lax.stop_gradient(a)).astype(int) for a in (r, phi))
     total = jnp.zeros((*values.shape[:-2], *shape), values.dtype)
     spokes = _cubic_weights((phi - turn).astype(values.dtype))
