@@ -349,6 +349,26 @@ def two_words(plain: Callable[..., Array]) -> Callable[..., Callable[..., Array]
 # -- batches -------------------------------------------------------------------------------
 
 
+def map_rows(function: Callable[..., Any], rows: Any, most: int) -> Any:
+    """``lax.map`` over the first axis with ``most`` rows at once, or a few less: one loop.
+
+    `lax.map` compiles a second copy of the function for a last batch of another size. Here all
+    batches are equally large, and the last row fills the last batch up.
+    """
+    count = len(jax.tree.leaves(rows)[0])
+    if count <= most:
+        return jax.vmap(function)(rows)
+    batches = -(-count // most)
+    size = -(-count // batches)
+    rest = batches * size - count
+    if rest:
+        rows = jax.tree.map(
+            lambda a: jnp.concatenate([a, jnp.broadcast_to(a[-1:], (rest, *a.shape[1:]))]), rows
+        )
+    result = lax.map(function, rows, batch_size=size)
+    return jax.tree.map(lambda a: a[:count], result) if rest else result
+
+
 def map_batch(function: Callable[..., Any], batch: tuple[int, ...], *arguments: Any) -> Any:
     """Applies a function of unbatched arguments over the leading axes ``batch`` in a loop.
 

@@ -132,3 +132,18 @@ def test_an_eager_gradient_of_a_program_is_two_programs():
         float(body(1.3 + h, 0.7) - body(1.3 - h, 0.7)) / (2 * h), rel=1e-3
     )
     assert counted[0] <= 3
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 7, 9])
+def test_rows_in_whole_batches_are_a_loop(most):
+    """All rows, whatever is left over, and one copy of the function in the program."""
+    rows = dict(a=np.arange(14.0).reshape(7, 2), k=np.arange(7))
+
+    def one(row):
+        return jnp.sin(row["a"]) * row["k"], row["k"] + 1
+
+    made = jax.make_jaxpr(lambda r: numerics.map_rows(one, r, most))(rows)
+    assert str(made).count("= sin ") == 1
+    values, counts = numerics.map_rows(one, rows, most)
+    np.testing.assert_allclose(values, np.sin(rows["a"]) * rows["k"][:, None], rtol=1e-6, atol=1e-7)
+    assert counts.tolist() == [1, 2, 3, 4, 5, 6, 7]

@@ -9,7 +9,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 
 
 def fisher_information(
@@ -198,7 +198,7 @@ def localization_bound(
 
     if position.ndim == 1:
         return bound(position)
-    flat = jax.lax.map(bound, position.reshape(-1, 3), batch_size=4)
+    flat = numerics.map_rows(bound, position.reshape(-1, 3), 4)
     return jax.tree.map(lambda a: a.reshape(position.shape[:-1]), flat)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.calibrate import least_squares
 from jaxwave.elements.element import Fixed
@@ -82,9 +82,7 @@ class Joint(nnx.Module):
         def one(x: tuple[dict, Any]) -> Any:
             return function(self._merged(x[0]), x[1])
 
-        if self.count <= batch_size:
-            return jax.vmap(one)((own, data))
-        return jax.lax.map(one, (own, data), batch_size=batch_size)
+        return numerics.map_rows(one, (own, data), batch_size)
 
     def _merged(self, own: dict[str, Array]) -> Any:
         shared = {name: v[...] for name, v in self.shared.items()}

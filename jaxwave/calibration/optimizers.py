@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 from jaxwave.calibration._wolfe import line_search
 
 Function = Callable[[Array], Array]
@@ -272,7 +272,7 @@ def _dense(rows: Function, flat: Array) -> tuple[Array, Array, Callable]:
 
     rest = rows(flat)
     # A loop over a few columns at a time: all at once would hold every image of every column.
-    columns = jax.lax.map(column, jnp.eye(flat.size, dtype=flat.dtype), batch_size=4)
+    columns = numerics.map_rows(column, jnp.eye(flat.size, dtype=flat.dtype), 4)
     gradient = jnp.matmul(columns, rest, precision="highest")
     normal = jnp.matmul(columns, columns.T, precision="highest")
     diagonal = jnp.diagonal(normal)

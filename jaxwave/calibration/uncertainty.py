@@ -13,7 +13,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 from jaxwave.calibration._curvature import (
     birge,
     by_group,
@@ -32,7 +32,6 @@ from jaxwave.elements.labels import unit_of
 # from zero; by the bytes of the Jacobian's type.
 _MOST_LINES = 24  # of a printed table
 _NOTHING = {4: 1e-10, 8: 1e-13}
-_BATCH = 4
 
 
 class Combination(NamedTuple):
@@ -402,11 +401,8 @@ def rows_of(residuals: Callable[..., Any]) -> Callable[..., Any]:
 def _linearize(residuals: Callable[..., Any], flat: Array, numbers: Any) -> tuple[Array, Array]:
     """The Jacobian, ``(count, residuals)``, and the residuals."""
     r, push = jax.linearize(lambda p: real_vector(residuals(p, numbers)), flat)
-    # Columns in a loop: a wide jacfwd would hold every plane of every column at once. Whole
-    # batches only, because a last one of another size would be a second loop to compile.
-    directions = jnp.eye(-(-flat.size // _BATCH) * _BATCH, flat.size, dtype=flat.dtype)
-    jacobian = jax.lax.map(push, directions, batch_size=_BATCH)
-    return jacobian[: flat.size], r
+    # Columns in a loop: a wide jacfwd would hold every plane of every column at once.
+    return numerics.map_rows(push, jnp.eye(flat.size, dtype=flat.dtype), 4), r
 
 
 # -- what is wrong with the numbers ------------------------------------------------------

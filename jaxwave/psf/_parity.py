@@ -375,5 +375,5 @@ def planes(function: Callable[[Array], Array], z: Array, work: int) -> Array:
     elif batch == 1:
         result = lax.map(function, flat)
     else:
-        result = lax.map(function, flat, batch_size=batch)
+        result = numerics.map_rows(function, flat, batch)
     return jax.tree.map(lambda a: a.reshape(*z.shape, *a.shape[1:]), result)

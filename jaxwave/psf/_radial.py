@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxwave import grid
+from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis
 from jaxwave.psf.layers import complex_root, defocus_path, gibson_lanni_path, roots
 from jaxwave.psf.objective import Objective, RadialPupil
@@ -392,7 +392,7 @@ def _folded(plan: Plan, v: Numbers) -> Array:
     if table.shape[0] * pixels <= _MOST_AT_ONCE:
         return planes(table)
     step = max(1, _MOST_AT_ONCE // (8 * pixels))
-    return lax.map(lambda one: planes(one[None])[0], table, batch_size=step)
+    return numerics.map_rows(lambda one: planes(one[None])[0], table, step)
 
 
 def _chebyshev_rows(count: int, w: Array) -> Array:
@@ -434,7 +434,7 @@ def _free(plan: Plan, v: Numbers) -> Array:
         return jnp.stack(pictures, axis=1)
 
     step = max(1, _MOST_CONSTANTS // (8 * nx * (count + columns * planes)))
-    rows = lax.map(row, ys, batch_size=min(step, ny)) if ny > 1 else row(ys[0])[None]
+    rows = numerics.map_rows(row, ys, step) if ny > 1 else row(ys[0])[None]
     return jnp.moveaxis(rows, 0, -2)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
 from jaxwave.psf import _bounds, focusing
 from jaxwave.psf._solve import blur_of, solve
 from jaxwave.psf.camera import cosine_series
@@ -228,7 +228,7 @@ def _program(
     brightness = jnp.broadcast_to(photons * area, (len(positions),))
     light = brightness[:, None] * _orientations(dipoles, len(positions), real)
     emitters = (t, fraction[:, 0], fraction[:, 1], light)
-    windows = lax.map(jax.checkpoint(window), emitters, batch_size=min(BATCH, len(positions)))
+    windows = numerics.map_rows(jax.checkpoint(window), emitters, BATCH)
     middle = np.array([n // 2 - plan.size // 2 for n in plan.frame], np.int32)
     return _placed(plan, windows, corners + middle) + background
 
@@ -279,7 +279,7 @@ def _placed_backward(plan: _Plan, corners: Array, rate: Array) -> tuple[Array, N
     def seen(corner: Array) -> Array:
         return lax.dynamic_slice(wide, _inside(plan, corner), (w, w))
 
-    return lax.map(seen, corners, batch_size=min(BATCH, len(corners))), None
+    return numerics.map_rows(seen, corners, BATCH), None
 
 
 _placed.defvjp(_placed_forward, _placed_backward)
