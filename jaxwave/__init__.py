@@ -112,6 +112,7 @@ from jaxwave.surfaces import (
     refracting_surface,
     seidel_opd,
 )
+from jaxwave.sweeps import Memory, Sweep, memory, sweep
 from jaxwave.zernike import (
     rms_wavefront,
     zernike_index,
@@ -291,6 +292,11 @@ __all__ = [
     # Numerics
     "cis",
     "fast_len",
+    # Sweeps
+    "sweep",
+    "Sweep",
+    "memory",
+    "Memory",
     # Units, warnings, settings
     "units",
     "JaxwaveWarning",

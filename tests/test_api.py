@@ -41,6 +41,7 @@ TOOLS = [
     "jaxwave.Sampling",
     "jaxwave.tune_cpu",
     "jaxwave.stack",
+    *(f"jaxwave.{name}" for name in ("sweep", "Sweep", "memory", "Memory")),
     *(f"jaxwave.{part}.*" for part in "elements calibration beads io plot report cli".split()),
 ]
 OF_PHYSICS = {"equation", "validity", "references"}
@@ -68,6 +69,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("keyword_only_options", "jaxwave.zernike_opd"): "coefficients and modes, then the point",
     ("keyword_only_options", "jaxwave.calibration.calibrate"): "a model, a loss, then the data",
     ("key_first", "jaxwave.calibration.calibrate"): "an option: only minibatches are random",
+    ("key_first", "jaxwave.sweep"): "an option: only random sets need one",
     ("key_first", "jaxwave.beads.fit_stacks"): "an option: only further starts are random",
     ("keyword_only_options", "jaxwave.calibration.sample_posterior"): "the key, and what is fitted",
     ("keyword_only_options", "jaxwave.beads.bead_stack"): "parameters of one model",

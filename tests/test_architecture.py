@@ -22,7 +22,7 @@ BRIDGE = ROOT / "torch_bridge"
 # the packages that it may import besides the standard library, jax and numpy.
 LAYERS: dict[str, tuple[str, set[str]]] = {
     "foundations": (
-        "units _check _noun _files _npy _environment _version numerics special grid coverage "
+        "units _check _code _noun _files _npy _environment _version numerics special grid coverage "
         "fourier field edit compute",
         {"jaxlib"},
     ),
@@ -33,7 +33,8 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         set(),
     ),
     "elements": ("elements/", {"flax"}),
-    "calibration": ("sweep calibration/", {"flax", "optax", "tqdm", "blackjax"}),
+    "calibration": ("calibration/", {"flax", "optax", "tqdm", "blackjax"}),
+    "sweeps": ("sweeps/", {"scipy", "tqdm", "xarray", "pandas"}),
     "applications": ("beads/ cameras/ lightfield/", set()),
     "edges": (
         "io/ plot/ report/ cli/ __main__",

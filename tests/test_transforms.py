@@ -819,6 +819,7 @@ EXEMPT = {
     "units": "a module of constants",
     "JaxwaveWarning": "a class",
     "tune_cpu": "a setting of the process",
+    **dict.fromkeys(["sweep", "Sweep", "memory", "Memory"], "tools: tests/sweeps"),
     "camera": "random and rounded: test_sensors has its statistics and gradients",
     "random_diffuser": "random: test_bench_parts has its statistics",
     "engineered_diffuser": "random: test_bench_parts has its statistics",

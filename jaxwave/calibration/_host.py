@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxwave import _check
-from jaxwave.calibration._key import describe
+from jaxwave._code import describe
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.engine import (
     MOST_REJECTED,

@@ -16,8 +16,8 @@ import numpy as np
 from jax import Array
 
 from jaxwave import _check, _files, _npy
+from jaxwave._code import code_digest, describe
 from jaxwave.calibration import _host
-from jaxwave.calibration._key import code_digest, describe
 from jaxwave.calibration._tree import real_vector, split
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import as_method

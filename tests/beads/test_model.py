@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave import psf
+from jaxwave import _code, psf
 from jaxwave.beads import model as bead_model
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import (
@@ -170,7 +170,7 @@ def test_equal_models_are_one_and_come_back_from_a_file() -> None:
     other = dataclasses.replace(made[0], objective=dataclasses.replace(made[0].objective, na=1.1))
     assert made[0] == made[1] and hash(made[0]) == hash(made[1]) and made[0] != other
     assert _key.key(made[0]) == _key.key(made[1]) != _key.key(other)
-    assert _key.describe(made[0]) == _key.describe(made[1]) != _key.describe(other)
+    assert _code.describe(made[0]) == _code.describe(made[1]) != _code.describe(other)
     text = json.dumps(bead_model.described(made[0]))
     assert bead_model.restored(json.loads(text)) == made[0]
 

@@ -1,0 +1,149 @@
+"""One compiled program for all chunks of a sweep: an outer loop, small batches inside."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxwave._files import size_text
+from jaxwave.sweeps.memory import NOMINAL, Memory, of_compiled, operations, working_set
+from jaxwave.sweeps.points import WHERE, Points
+from jaxwave.sweeps.target import Target
+
+_CACHE = 4 * 2**20  # bytes that a batch may touch at a time on a CPU
+_GPU = 256 * 2**20  # the same where wide batches are what makes a device busy
+_MOST_BATCH = 256
+_SECONDS = 1.0  # of one chunk, on a nominal processor
+_CHUNK_BYTES = 32 * 2**20  # results of one chunk
+_MOST_CHUNK = 2**16
+_AXIS = "settings"
+_NEED_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How many settings go at once, and what they give.
+
+    Args:
+        batch: Settings side by side.
+        chunk: Settings of one call of the program, and of one file.
+        result: Shapes of the results of one setting.
+    """
+
+    batch: int
+    chunk: int
+    result: Any
+
+
+def plan(target: Target, points: Points, *, max_bytes: float, batch: int | None) -> Plan:
+    """Chooses the sizes from shapes alone, so that every process chooses the same."""
+    row = points.row(0)
+    try:
+        jaxpr, result = jax.make_jaxpr(target.call, return_shape=True)(target.numbers, row)
+    except (TypeError, IndexError) as error:
+        first = str(error).splitlines()[0]
+        if not isinstance(error, _NEED_VALUES) and "concrete" not in first:
+            raise
+        raise TypeError(
+            f"{WHERE}: {target.name}() needs the value of a setting where it makes shapes or "
+            f"decisions, so it cannot be compiled for all settings at once ({first}). Sweep other "
+            "names, and write a Python loop over this one."
+        ) from None
+    _require_arrays(target, result)
+    devices = jax.local_device_count()
+    scratch = max(working_set(jaxpr.jaxpr), 1)
+    made = max(_size(result), 1)
+    if max(scratch, made) > max_bytes:
+        raise ValueError(
+            f"{WHERE}: one setting of {target.name}() needs {size_text(max(scratch, made))}, more "
+            f"than the limit of {size_text(max_bytes)}. Pass a larger `max_bytes`."
+        )
+    if batch is None:
+        cache = _CACHE if jax.default_backend() == "cpu" else _GPU
+        batch = max(int(min(_MOST_BATCH, cache // scratch, max_bytes // (4 * scratch))), 1)
+        batch = 2 ** int(math.log2(batch))
+    seconds = sum(n / NOMINAL[kind] for kind, n in operations(jaxpr.jaxpr).items())
+    most = min(
+        _MOST_CHUNK, _CHUNK_BYTES // made, _SECONDS / max(seconds, 1e-9), max_bytes / 4 / made
+    )
+    # Never one device without work, nor a batch that is mostly padding.
+    most = max(int(most), batch * devices)
+    chunks = math.ceil(points.count / most)
+    share = math.ceil(points.count / chunks / devices)  # settings of one device and chunk
+    batch = math.ceil(share / math.ceil(share / batch))
+    return Plan(batch, batch * math.ceil(share / batch) * devices, result)
+
+
+def _require_arrays(target: Target, result: Any) -> None:
+    leaves = jax.tree_util.tree_leaves(result)
+    if not leaves:
+        raise TypeError(f"{WHERE}: {target.name}() returns no arrays, so there is nothing to keep.")
+
+
+def _size(tree: Any) -> int:
+    leaves = jax.tree_util.tree_leaves(tree)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+
+
+class Program:
+    """The compiled chunk: rows of settings in, results and whether they are finite out."""
+
+    def __init__(self, target: Target, points: Points, plan: Plan) -> None:
+        self._numbers = (target.numbers, dict(points.fixed))
+        self.size, batch = plan.chunk, plan.batch
+        devices = jax.local_devices()
+
+        def one(numbers: Any, row: Mapping[str, Any]) -> tuple[Any, jax.Array]:
+            value = target.call(numbers[0], {**row, **numbers[1]})
+            value = jax.tree.map(jnp.asarray, value)
+            return value, _is_finite(value)
+
+        def chunk(numbers: Any, rows: Mapping[str, Any]) -> tuple[Any, jax.Array]:
+            return jax.lax.map(lambda row: one(numbers, row), rows, batch_size=batch)
+
+        if len(devices) > 1:
+            mesh = Mesh(np.array(devices), (_AXIS,))
+            here, everywhere = PartitionSpec(_AXIS), PartitionSpec()
+            chunk = jax.shard_map(
+                chunk, mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False
+            )
+        rows = self._pad(points.rows(0, 1))
+        traced = jax.jit(chunk).trace(self._numbers, rows)
+        self._jaxpr = traced.jaxpr.jaxpr
+        self._compiled = traced.lower().compile()
+
+    def __call__(self, rows: Mapping[str, np.ndarray]) -> tuple[Any, jax.Array]:
+        """Starts a chunk; the last one is padded with its last setting."""
+        return self._compiled(self._numbers, self._pad(rows))
+
+    def _pad(self, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        padded = {}
+        for name, v in rows.items():
+            v = v.astype(jax.dtypes.canonicalize_dtype(v.dtype))
+            padded[name] = np.concatenate(
+                [v, np.broadcast_to(v[-1:], (self.size - len(v), *v.shape[1:]))]
+            )
+        return padded
+
+    @property
+    def memory(self) -> Memory:
+        """What a chunk needs."""
+        return of_compiled(self._jaxpr, self._compiled, 0.0)
+
+
+def _is_finite(value: Any) -> jax.Array:
+    leaves = [x for x in jax.tree.leaves(value) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    whole = jnp.asarray(True)
+    for leaf in leaves:
+        whole &= jnp.all(jnp.isfinite(leaf))
+    return whole
