@@ -296,7 +296,7 @@ def _joined(sums: dict[str, Reduction], a: Any, b: Any) -> Any:
 
 
 def _folder(path: Any, goal: Target, spots: Points, sizes: Plan, reduce: Any) -> Folder:
-    content = (goal.identity, dataclasses.astuple(spots), reduce, bool(jax.config.jax_enable_x64))
+    content = (goal.identity, dataclasses.astuple(spots), reduce, str(jnp.result_type(float)))
     shapes = jax.tree.map(lambda a: f"{a.dtype}{a.shape}", sizes.result)
     text = f"{goal.name} over {', '.join(spots.values)}, {spots.count} settings"
     header = {
