@@ -16,6 +16,7 @@ from jaxwave import _check
 from jaxwave._code import fingerprint
 from jaxwave._files import size_text
 from jaxwave.sweeps import failing
+from jaxwave.sweeps.claims import Worker
 from jaxwave.sweeps.points import WHERE, Points
 from jaxwave.sweeps.points import points as read_points
 from jaxwave.sweeps.program import Plan, Program, plan
@@ -50,7 +51,8 @@ def sweep(
     ``failures`` holds the reason. Devices of the process share each chunk.
 
     With ``folder`` every chunk is written when it is done, under a name that is a checksum of
-    settings and code. The same line, run again after a crash, goes on where it stopped.
+    settings and code. The same line, run again after a crash, goes on where it stopped; run in many
+    processes at once, on one machine or on many, it shares the work, and each gets all results.
 
     Args:
         function: A function of named numbers and arrays, or a model, whose parameters are named as
@@ -149,6 +151,10 @@ class Job:
     def chunks(self) -> int:
         """How many chunks there are."""
         return math.ceil(self.points.count / self.sizes.chunk)
+
+    def count(self, chunk: int) -> int:
+        """How many settings a chunk holds."""
+        return min(self.sizes.chunk, self.points.count - chunk * self.sizes.chunk)
 
     @property
     def structure(self) -> Any:
@@ -249,23 +255,30 @@ def _parts(
     job: Job, store: Folder | None, report: "_Report"
 ) -> Iterator[tuple[int, Any, dict[int, str]]]:
     """All chunks in order, computed or read."""
-    with report:
-        if store is None:
+    if store is None:
+        with report:
             for chunk in range(job.chunks):
                 tree, failures = job.compute(chunk)
-                report.add(min(job.sizes.chunk, job.points.count - chunk * job.sizes.chunk))
+                report.add(job.count(chunk))
                 yield chunk, tree, failures
-            return
-        structure = job.structure
-        for chunk in range(job.chunks):
-            count = min(job.sizes.chunk, job.points.count - chunk * job.sizes.chunk)
-            if store.has(chunk):
-                report.add(count, computed=False)
-                continue
-            store.save(chunk, *job.compute(chunk))
-            report.add(count)
+        return
+    _compute(job, store, report)
+    structure = job.structure
     for chunk in range(job.chunks):
         yield chunk, *store.load(chunk, structure)
+
+
+def _compute(job: Job, store: Folder, report: "_Report") -> None:
+    """Computes what is not there yet, together with every other process on the folder."""
+    with report, Worker(store.path, job.chunks, store.has) as worker:
+        known = 0
+        for chunk in worker:
+            others = store.done() - known
+            report.add(others * job.sizes.chunk, computed=False)
+            store.save(chunk, *job.compute(chunk))
+            report.add(job.count(chunk))
+            known += others + 1
+        report.end()
 
 
 def _gathered(
@@ -367,7 +380,10 @@ class _Report(contextlib.AbstractContextManager):
             self._bar = tqdm(total=count, unit=" settings", dynamic_ncols=True)
 
     def add(self, count: int, *, computed: bool = True) -> None:
-        """Counts settings that are done; those of an earlier run say nothing about speed."""
+        """Counts settings that are done; those of other processes say nothing about speed."""
+        count = min(count, self._count - self._done)
+        if count == 0:
+            return
         self._done += count
         self._computed += count * computed
         if self._bar is not None:
@@ -378,6 +394,11 @@ class _Report(contextlib.AbstractContextManager):
             rate = self._computed / max(time.monotonic() - self._start, 1e-9)
             left = (self._count - self._done) / rate if rate else math.inf
             self._call(self._done, self._count, rate, left)
+
+    def end(self) -> None:
+        """Counts what others have done since."""
+        if self._done < self._count:
+            self.add(self._count - self._done, computed=False)
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

@@ -1,7 +1,9 @@
 """Where results go: into memory, or chunk by chunk into a folder that nothing can corrupt."""
 
 import json
+import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ import jax
 import numpy as np
 
 from jaxwave import _files, _npy
+from jaxwave.sweeps import claims
 from jaxwave.sweeps.points import WHERE
 
-HEADER, CHUNKS, SETTINGS = "sweep.json", "chunks", "settings.npz"
+HEADER, CHUNKS = "sweep.json", "chunks"
 _FORMAT = 1
 _FAILURES = "failures"  # the array that holds messages, as JSON
 
@@ -30,16 +33,13 @@ class Folder:
     """
 
     def __init__(self, path: str | os.PathLike, name: str, digest: str, header: Mapping) -> None:
-        path = Path(path)
-        self.path = path
-        if not (path / HEADER).exists():
+        self.path = Path(path)
+        if not (self.path / HEADER).exists():
             word = "".join(c if c.isalnum() or c in "_-." else "_" for c in name).strip("._")
-            self.path = path / f"{word or 'sweep'}-{digest[:16]}"
+            self.path /= f"{word or 'sweep'}-{digest[:16]}"
         try:
-            (self.path / CHUNKS).mkdir(parents=True, exist_ok=True)
-            if not (self.path / HEADER).exists():
-                text = json.dumps({"format": _FORMAT, "digest": digest, **header}, indent=1)
-                _write_once(self.path / HEADER, text.encode())
+            if not self.path.exists():
+                self._make({"format": _FORMAT, "digest": digest, **header})
             self.header = json.loads((self.path / HEADER).read_text())
         except json.JSONDecodeError:
             raise ValueError(
@@ -58,6 +58,24 @@ class Folder:
                 "differ. Choose another `folder`."
             )
 
+    def _make(self, header: Mapping[str, Any]) -> None:
+        """The folder appears whole; of many processes that make it, one succeeds."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = _files.temporary(self.path)
+        new.mkdir()
+        try:
+            (new / CHUNKS).mkdir()
+            claims.prepare(new, math.ceil(header["settings"] / header["chunk"]))
+            (new / HEADER).write_text(json.dumps(header, indent=1))
+            try:
+                os.rename(new, self.path)
+            except OSError:
+                if not (self.path / HEADER).exists():
+                    raise
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        _files.sync_folder(self.path.parent)
+
     def file(self, chunk: int) -> Path:
         """Name of the file of a chunk."""
         return self.path / CHUNKS / f"{chunk:08d}.npz"
@@ -65,6 +83,10 @@ class Folder:
     def has(self, chunk: int) -> bool:
         """Tells whether a chunk is done."""
         return self.file(chunk).exists()
+
+    def done(self) -> int:
+        """How many chunks are done."""
+        return sum(name.endswith(".npz") for name in os.listdir(self.path / CHUNKS))
 
     def save(self, chunk: int, tree: Any, failures: Mapping[int, str]) -> None:
         """Writes a chunk."""
@@ -74,10 +96,9 @@ class Folder:
         try:
             _files.atomic(WHERE, self.file(chunk), lambda s: _npy.write_npz(s, arrays))
         except OSError as error:
-            done = len([*(self.path / CHUNKS).glob("*.npz")])
             raise type(error)(
                 error.errno,
-                f"{error.strerror}. The {done} chunks before it are safe in {str(self.path)!r}: "
+                f"{error.strerror}. {self.done()} chunks are safe in {str(self.path)!r}: "
                 "make room, and run the same line again to go on",
             ) from None
 
@@ -88,23 +109,3 @@ class Folder:
         leaves = [arrays[str(k)] for k in range(len(arrays))]
         tree = jax.tree.unflatten(structure, leaves)
         return tree, {int(k): v for k, v in failures.items()}
-
-
-def _write_once(path: Path, data: bytes) -> None:
-    """Writes a file if none is there: of many processes, the first one decides."""
-    new = _files.temporary(path)
-    try:
-        with new.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            if not path.exists():
-                os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
-    _files.sync_folder(path.parent)

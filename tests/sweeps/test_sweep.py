@@ -305,7 +305,7 @@ def test_full_disk(tmp_path, small_chunks, monkeypatch):
         true(stream, arrays)
 
     monkeypatch.setattr(_npy, "write_npz", write)
-    with pytest.raises(OSError, match="The 2 chunks before it are safe"):
+    with pytest.raises(OSError, match="2 chunks are safe"):
         jw.sweep(simulate, {"a": A, "b": B}, folder=tmp_path)
     monkeypatch.setattr(_npy, "write_npz", true)
     assert not [*tmp_path.rglob("*.tmp")]
