@@ -7,6 +7,7 @@ from three images of a USAF target, and prints the paper's numbers, those of a f
 Adam learns, and ours. The folder holds `result.json` and a picture. Experiments: psf (4.1.1),
 mask (4.2.1: a phase mask in the pupil), depth-psf and depth-mask (4.1.2, 4.2.2: the depth of images
 by an aberrated, noisy microscope, and by one with a modulator that has a zero order).
+`result.json` grows with every truth: the same command goes on after a run that was stopped.
 """
 
 import argparse
@@ -63,24 +64,22 @@ def main(words: list[str] | None = None) -> dict:
     shape, spacing = (t.OBJECT, t.OBJECT), t.PIXEL / t.MAG
     target = np.asarray(jw.usaf_1951(shape, spacing=spacing, groups=(7, 8, 9)), float)
     one_truth, draw = EXPERIMENTS[options.experiment]
-    found = []
-    for k in tqdm(range(options.truths), desc=options.experiment, unit=" truths"):
-        one = one_truth(k, options.seed, target, options.ensemble, k < options.baseline)
-        found.append(one if k == 0 else {n: v for n, v in one.items() if "fields" not in n})
-    ours = scores.summary([one["ours"] for one in found])
-    free_form = scores.summary([one["free_form"] for one in found if "free_form" in one])
-    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
-    result = {
-        **ours,
-        "free_form": free_form,
-        "settings": settings,
-        "truths": [one["ours"] for one in found],
-    }
-    scores.write(options.out, result)
-    draw(found[0]).savefig(options.out / f"{options.experiment}.png")
-    scores.print_table(options.experiment, ours, free_form)
+    settings = {k: v for k, v in vars(options).items() if k not in ("out", "truths", "baseline")}
+    truths = scores.finished(options.out, settings)
+    bar = tqdm(initial=len(truths), total=options.truths, desc=options.experiment, unit=" truths")
+    for k in range(len(truths), options.truths):
+        found = one_truth(k, options.seed, target, options.ensemble, k < options.baseline)
+        if k == 0:
+            options.out.mkdir(parents=True, exist_ok=True)
+            draw(found).savefig(options.out / f"{options.experiment}.png")
+        truths.append({name: found[name] for name in ("ours", "free_form") if name in found})
+        scores.write(options.out, truths, settings)
+        bar.update()
+    bar.close()
+    result = scores.write(options.out, truths, settings)
+    scores.print_table(options.experiment, result)
     for name, goal in GOALS[options.experiment, options.ensemble].items():
-        assert ours[name]["median"] < goal, f"the median {name} is {ours[name]['median']:.2g}"
+        assert result[name]["median"] < goal, f"the median {name} is {result[name]['median']:.2g}"
     return result
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxwave.io import write_json
+
+RESULT = "result.json"
 PAPER = {  # mean and deviation that Page and Favaro report; the depth before and after
     "psf": {"image_nmse": (9.34e-3, 6.95e-3), "field_nmse": (1.5, 0.43)},
     "mask": {"image_nmse": (6.30e-2, 2.1e-3), "mask_nmse": (0.51, 0.42)},
@@ -47,9 +50,10 @@ def summary(scores: list[Scores]) -> dict:
     return table
 
 
-def print_table(experiment: str, ours: dict, free_form: dict) -> None:
+def print_table(experiment: str, result: dict) -> None:
     """The paper, the free-form baseline and ours, side by side."""
-    paper = PAPER[experiment]
+    paper, free_form = PAPER[experiment], result["free_form"]
+    ours = {name: found for name, found in result.items() if name in result["truths"][0]["ours"]}
     print(f"\n{'':22s}{'paper':>22s}{'free-form baseline':>24s}{'ours':>24s}{'largest':>11s}")
     for name, found in ours.items():
         cells = [_cell(*paper[name]) if name in paper else "-"]
@@ -62,8 +66,26 @@ def _cell(mean: float, deviation: float | None) -> str:
     return f"{mean:.3g}" + ("" if deviation is None else f" ± {deviation:.2g}")
 
 
-def write(folder: Path, result: dict) -> None:
-    """Writes `result.json`."""
+def write(folder: Path, truths: list[dict], settings: dict) -> dict:
+    """Writes `result.json` atomically and returns what is in it."""
+    tables = {
+        name: summary([one[name] for one in truths if name in one])
+        for name in ("ours", "free_form")
+    }
+    result = {**tables["ours"], "free_form": tables["free_form"]}
+    result |= {"settings": settings | {"truths": len(truths)}, "truths": truths}
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
-    (folder / "result.json").write_text(text, encoding="utf-8")
+    write_json(folder / RESULT, result)
+    return result
+
+
+def finished(folder: Path, settings: dict) -> list[dict]:
+    """The truths that an earlier run with these settings has finished."""
+    try:
+        earlier = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    theirs = {k: v for k, v in earlier["settings"].items() if k != "truths"}
+    if theirs != settings:
+        raise SystemExit(f"{folder} holds results of {theirs}; choose another folder with -o.")
+    return earlier["truths"]
