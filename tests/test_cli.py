@@ -312,16 +312,20 @@ def test_a_folder_without_permission(files, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [None, "calibrate", "resume", "report", "export", "psf"])
+COMMANDS = ["", "calibrate", "resume", "report", "export", "psf"]
+COMMANDS += ["lightfield calibrate", "lightfield reconstruct"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_reads_well(capsys, command):
-    assert main([command, "--help"] if command else ["--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     text = capsys.readouterr().out
     assert "example" in text and "jaxwave" in text
     assert max(map(len, text.splitlines())) <= 100
 
 
 def test_every_option_has_a_help_and_no_flag_is_abbreviated_away():
-    for table_ in (options.CALIBRATE, options.EXPORT, options.PSF):
+    for table_ in (options.CALIBRATE, options.EXPORT, options.PSF, options.LATTICE, options.VOLUME):
         for option in table_:
             assert isinstance(option, Option) and option.help and not option.help.endswith(".")
     assert parser().prog == "jaxwave"

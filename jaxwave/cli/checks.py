@@ -58,17 +58,17 @@ def export(arguments: argparse.Namespace) -> Settings:
         raise UsageError("nothing to write: pass --psf, --pupil or --coefficients with a file.")
     for kind in FORMATS:
         for name in settings[kind] or []:
-            _format(kind, name)
+            format_of(kind, name)
     for name in ("planes", "size"):
-        _least(settings, name, 1)
+        at_least(settings, name, 1)
     for name in ("pixel", "dz"):
         _length(settings, name)
     chosen(settings["select"])
     _folder(arguments.folder)
     written = [name for kind in FORMATS for name in settings[kind] or []]
-    _free(written, force=arguments.force)
+    free(written, force=arguments.force)
     if settings["like"] is not None:
-        _exist([settings["like"]])
+        exist([settings["like"]])
     return settings
 
 
@@ -79,13 +79,13 @@ def psf(arguments: argparse.Namespace) -> Settings:
     missing = [f"--{name}" for name in needed if settings[name] is None]
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given; jaxwave psf --help has an example.")
-    _format("psf", settings["out"])
-    _optics(settings)
+    format_of("psf", settings["out"])
+    optics(settings)
     for name in ("pixel", "dz"):
         _length(settings, name)
     for name in ("planes", "size"):
-        _least(settings, name, 1)
-    _free([settings["out"]], force=arguments.force)
+        at_least(settings, name, 1)
+    free([settings["out"]], force=arguments.force)
     return settings
 
 
@@ -165,7 +165,7 @@ def _complete(settings: Settings) -> None:
         example = {"na": "--na 0.85", "wavelength": '--wavelength "520 nm"'}
         listed = " ".join(example[name] for name in missing)
         raise UsageError(f"{' and '.join(missing)} must be given, such as {listed}.")
-    _optics(settings)
+    optics(settings)
     for name in ("pixel", "dz"):
         _length(settings, name)
     steps = settings["steps"]
@@ -173,7 +173,7 @@ def _complete(settings: Settings) -> None:
         listed = " ".join(map(str, steps))
         raise UsageError(f"--steps must be two counts, not both zero, got {listed}.")
     for name, least in (("most", 1), ("order", 2)):
-        _least(settings, name, least)
+        at_least(settings, name, least)
     for name in ("bead", "t_s"):
         if not 0 <= settings[name] < math.inf:
             flag = name.replace("_", "-")
@@ -183,7 +183,7 @@ def _complete(settings: Settings) -> None:
     chosen(settings["select"])
     places(settings["beads"])
     width(settings["size"])
-    _exist(settings["files"])
+    exist(settings["files"])
 
 
 # What stands between the bead and the objective, or what the objective is made for.
@@ -204,7 +204,8 @@ def _sample(settings: Settings) -> None:
         raise UsageError("--t-i-design matters only in another immersion; pass --n-i-design.")
 
 
-def _optics(settings: Settings) -> None:
+def optics(settings: Settings) -> None:
+    """Requires an aperture below the index, and a wavelength that microscopes have."""
     for name in ("na", "n"):
         if not 0 < settings[name] < math.inf:
             raise UsageError(f"--{name} must be positive, got {settings[name]:g}.")
@@ -236,18 +237,20 @@ def _length(settings: Settings, name: str) -> None:
     )
 
 
-def _least(settings: Settings, name: str, least: int) -> None:
+def at_least(settings: Settings, name: str, least: int) -> None:
+    """Requires a count of at least so many, if it is given."""
     if settings[name] is not None and settings[name] < least:
         raise UsageError(f"--{name} must be at least {least}, got {settings[name]}.")
 
 
-def _format(kind: str, name: str) -> None:
+def format_of(kind: str, name: str, flag: str | None = None) -> None:
+    """Requires a name with an ending that is written."""
     if not name.lower().endswith(FORMATS[kind]):
         listed = ", ".join(FORMATS[kind])
-        raise UsageError(f"--{kind}: the name must end in {listed}, got {name!r}.")
+        raise UsageError(f"{flag or '--' + kind}: the name must end in {listed}, got {name!r}.")
 
 
-def _free(paths: list[str], *, force: bool) -> None:
+def free(paths: list[str], *, force: bool) -> None:
     """Requires that no file is replaced unless that is wanted."""
     for path in paths:
         if os.path.exists(path) and not force:
@@ -261,7 +264,7 @@ def _folder(path: str) -> None:
         raise UsageError(f"there is no folder {path!r}. Pass the folder of a calibration.")
 
 
-def _exist(paths: list[str]) -> None:
+def exist(paths: list[str]) -> None:
     """Requires that a file is there; one of many may be missing, which the batch tells."""
     gone = [path for path in paths if not os.path.exists(path)]
     if len(gone) < len(paths):

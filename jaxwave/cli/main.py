@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from jaxwave.cli import cache, checks, options, terminal
+from jaxwave.cli import cache, checks, lightfield_checks, options, terminal
 from jaxwave.cli.settings import Option, UsageError, add_options
 
 _DESCRIPTION = "Calibrates microscopes from measured beads, and writes the PSFs that come out."
@@ -77,13 +77,45 @@ example:
       --zernike "primary spherical=20 nm" -o psf.ome.tif
 """,
     ),
+    "lightfield calibrate": (
+        "find the lenslets on a raw image",
+        "Finds pitch, turn and place of the lens array on a flat field or another raw image, and "
+        "writes them with a picture.",
+        options.LATTICE,
+        """\
+examples:
+  jaxwave lightfield calibrate flat.tif -o lattice.json
+  jaxwave lightfield calibrate flat.tif --dark dark.tif --pitch "100 um" --camera-pitch "6.5 um"
+""",
+    ),
+    "lightfield reconstruct": (
+        "compute the volume behind a raw light field",
+        "Computes the PSF of the microscope and the volume whose light field is most likely the "
+        "image (Richardson and Lucy). Writes the volume, a picture, and the settings as TOML. "
+        "Several frames of one file make numbered volumes.",
+        options.VOLUME,
+        """\
+example:
+  jaxwave lightfield reconstruct raw.tif --lattice lattice.json --na 0.45 --wavelength "525 nm" \\
+      --magnification 20 --pitch "100 um" --f "2.5 mm" --z-min "-40 um" --z-max "40 um" \\
+      --dz "10 um" -o volume.ome.tif
+  jaxwave lightfield reconstruct --config volume.toml --steps 40 -o more.ome.tif
+""",
+    ),
 }
+_GROUPS = {"lightfield": "raw images of light-field microscopes, and the volumes behind them"}
+_CHECKS = {**checks.CHECKS, **lightfield_checks.CHECKS}
 
 
 _USAGE = {
     "calibrate": "FILE [FILE ...] --na NUMBER --wavelength LENGTH [options]",
     "export": "FOLDER [--psf FILE] [--pupil FILE] [--coefficients FILE] [options]",
     "psf": "--na NUMBER --wavelength LENGTH --pixel LENGTH --dz LENGTH [options]",
+    "lightfield calibrate": "IMAGE [-o FILE] [options]",
+    "lightfield reconstruct": """\
+IMAGE [--lattice FILE] --na NUMBER --wavelength LENGTH
+           --magnification NUMBER --pitch LENGTH --f LENGTH --z-min LENGTH --z-max LENGTH
+           --dz LENGTH [options]""",
 }
 
 
@@ -115,30 +147,45 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser("jaxwave", description=_DESCRIPTION, epilog=epilog, formatter_class=style)
     top.add_argument("--version", action="store_true", help="print the versions and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, (short, long, table, epilog) in _COMMANDS.items():
-        sub = commands.add_parser(
-            name,
-            help=short,
-            usage=f"jaxwave {name} {_USAGE[name]}" if name in _USAGE else None,
-            description=textwrap.fill(long, 88),
-            epilog=epilog,
-            formatter_class=style,
-        )
-        if name == "calibrate":
-            sub.add_argument("files", nargs="*", metavar="FILE", help="stacks of beads")
-            sub.add_argument("--config", metavar="TOML", help="file with settings; flags win")
-            sub.add_argument(
-                "--force", action="store_true", help="replace results of other settings"
-            )
-        elif name != "psf":
-            sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
-        if name == "export":
-            sub.add_argument("--best", action="store_true", help="take the best bead of a batch")
-        if name in ("export", "psf"):
-            sub.add_argument("--force", action="store_true", help="replace files that are there")
-        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        add_options(sub, table)
+    groups = {}
+    for name in _COMMANDS:
+        group, _, action = name.rpartition(" ")
+        if group and group not in groups:
+            about = _GROUPS[group]
+            inner = commands.add_parser(group, help=about, description=about, formatter_class=style)
+            groups[group] = inner.add_subparsers(metavar="ACTION", title="actions", required=True)
+        _add_command(groups[group] if group else commands, name, action)
     return top
+
+
+def _add_command(commands: Any, name: str, action: str) -> None:
+    """Adds the parser of one command, which may belong to a group."""
+    short, long, table, epilog = _COMMANDS[name]
+    sub = commands.add_parser(
+        action,
+        help=short,
+        usage=f"jaxwave {name} {_USAGE[name]}" if name in _USAGE else None,
+        description=textwrap.fill(long, 88),
+        epilog=epilog,
+        formatter_class=_Formatter,
+    )
+    sub.set_defaults(command=name)
+    again = "replace files that are there"
+    if name == "calibrate":
+        sub.add_argument("files", nargs="*", metavar="FILE", help="stacks of beads")
+        again = "replace results of other settings"
+    elif name in lightfield_checks.CHECKS:
+        sub.add_argument("image", nargs="*", metavar="IMAGE", help="raw image of the camera")
+    elif name != "psf":
+        sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
+    if name == "calibrate" or name in lightfield_checks.CHECKS:
+        sub.add_argument("--config", metavar="TOML", help="file with settings; flags win")
+    if name == "export":
+        sub.add_argument("--best", action="store_true", help="take the best bead of a batch")
+    if name not in ("resume", "report"):
+        sub.add_argument("--force", action="store_true", help=again)
+    sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_options(sub, table)
 
 
 def main(words: Sequence[str] | None = None, *, load: Callable[[], None] | None = None) -> int:
@@ -165,13 +212,14 @@ def _run(arguments: argparse.Namespace, load: Callable[[], None]) -> int:
         results = importlib.import_module("jaxwave.io.results")
         terminal.say(", ".join(f"{name} {text}" for name, text in results.versions().items()))
         return 0
-    arguments.settings = checks.CHECKS[arguments.command](arguments)
+    arguments.settings = _CHECKS[arguments.command](arguments)
     cache.use()
     load()
     warned = importlib.import_module("jaxwave._check").JaxwaveWarning
     warnings.simplefilter("default", warned)
-    module = {"resume": "calibrate", "psf": "export"}.get(arguments.command, arguments.command)
-    run = getattr(importlib.import_module(f"jaxwave.cli.{module}"), arguments.command)
+    group, _, action = arguments.command.rpartition(" ")
+    module = group or {"resume": "calibrate", "psf": "export"}.get(action, action)
+    run = getattr(importlib.import_module(f"jaxwave.cli.{module}"), action)
     return int(run(arguments) or 0)
 
 

@@ -216,3 +216,89 @@ PSF = (
     Option("size", "integer", "width in pixels", 65, group="voxel"),
     Option("planes", "integer", "number of planes", 41, group="voxel"),
 )
+
+_RAW = Option("image", "paths", "raw image of the camera behind the lens array")
+_LAYOUT = Option(
+    "layout", "choice", "how the lenslets lie", "square", ("square", "hexagonal"), "lens array"
+)
+_SOURCE = tuple(option for option in CALIBRATE if option.name in ("axes", "select", "name"))
+
+LATTICE = (
+    _RAW,
+    Option("out", "path", "file to write: .json", "lattice.json", show="FILE"),
+    Option("dark", "path", "image without light, to be subtracted", show="FILE"),
+    _LAYOUT,
+    Option(
+        "pitch",
+        "length",
+        "distance of the lenslets, with --camera-pitch; by default it is searched",
+        group="lens array",
+    ),
+    Option("camera_pitch", "length", "pixels of the camera", group="lens array"),
+    *_SOURCE,
+)
+
+VOLUME = (
+    _RAW,
+    Option(
+        "out", "path", "file to write: .ome.tif, .tif, .zarr or .npz", "volume.ome.tif", show="FILE"
+    ),
+    Option(
+        "lattice",
+        "path",
+        "file of jaxwave lightfield calibrate; by default the lattice is found in the image",
+        show="FILE",
+    ),
+    Option("dark", "path", "image without light: what no voxel gives", show="FILE"),
+    Option("background", "number", "light that no voxel gives [counts]", 0.0, show="COUNTS"),
+    *_MICROSCOPE,
+    _MODEL,
+    Option("magnification", "number", "of objective and tube lens", group="microscope"),
+    Option("pitch", "length", "distance of the lenslets", group="lens array"),
+    Option("f", "length", "focal length of the lenslets", group="lens array"),
+    _LAYOUT,
+    Option(
+        "camera_distance",
+        "length",
+        "from the lenslets to the camera; by default f",
+        group="lens array",
+    ),
+    Option(
+        "camera_pitch", "length", "pixels of the camera, to check the lattice", group="lens array"
+    ),
+    Option(
+        "z_min", "length", "first depth, farther from the objective is positive", group="volume"
+    ),
+    Option("z_max", "length", "last depth", group="volume"),
+    Option("dz", "length", "distance of the depths", group="volume"),
+    Option(
+        "pixels",
+        "integer",
+        "pixels of a lenslet (of its width) in the volume, odd; by default the camera's",
+        group="volume",
+    ),
+    Option(
+        "crop",
+        "integer",
+        "use only so many pixels each way, around the middle",
+        group="volume",
+    ),
+    Option("steps", "integer", "steps of Richardson and Lucy", 20, group="volume"),
+    Option(
+        "cutoff",
+        "choice",
+        "filter against aliases: what the lenslets sample, or none",
+        "sampling",
+        ("sampling", "none"),
+        "volume",
+    ),
+    Option(
+        "memory",
+        "number",
+        "bytes for the PSF's transfer; what is more is computed again in every step",
+        2.0**32,
+        group="volume",
+        show="BYTES",
+    ),
+    *_SOURCE,
+)

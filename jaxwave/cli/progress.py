@@ -1,5 +1,6 @@
 """What a long fit shows: a bar for people, lines for the logs of clusters."""
 
+import math
 import sys
 import threading
 import time
@@ -14,9 +15,12 @@ _TICK = 0.2
 _SIGNS = "|/-\\"
 
 
-def shown() -> Any:
-    """Progress for the stream of errors: a terminal or a file."""
-    return Live() if sys.stderr.isatty() else Log()
+_FIRST = "compiling the fit; the first bead of a shape takes longer than the others"
+
+
+def shown(first: str = _FIRST) -> Any:
+    """Progress for the stream of errors: a terminal or a file, which begins with what comes."""
+    return Live() if sys.stderr.isatty() else Log(first)
 
 
 class Live:
@@ -65,8 +69,8 @@ class Live:
 class Log:
     """A line where the fit begins to compile, and at times how far it is."""
 
-    def __init__(self) -> None:
-        self._stage = ""
+    def __init__(self, first: str = _FIRST) -> None:
+        self._first, self._stage = first, ""
         self._start = self._last = time.monotonic()
 
     def __call__(self, stage: str, step: int, steps: int, loss: float, heldout: float) -> None:
@@ -75,13 +79,11 @@ class Log:
         if stage == self._stage and now - self._last < _EVERY:
             return
         self._stage, self._last = stage, now
-        warn(
-            f"{now - self._start:.0f} s: {stage}, step {step} of {steps}, loss {loss:.4g}, "
-            f"held-out {heldout:.4g}"
-        )
+        rest = "" if math.isnan(heldout) else f", held-out {heldout:.4g}"
+        warn(f"{now - self._start:.0f} s: {stage}, step {step} of {steps}, loss {loss:.4g}{rest}")
 
     def __enter__(self) -> Self:
-        warn("compiling the fit; the first bead of a shape takes longer than the others")
+        warn(self._first)
         return self
 
     def __exit__(

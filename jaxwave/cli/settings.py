@@ -283,9 +283,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path.name} is not a TOML file: {error}.") from None
 
 
-def toml_text(options: Sequence[Option], settings: Settings) -> str:
+def toml_text(
+    options: Sequence[Option], settings: Settings, again: str = "calibrate --config job.toml"
+) -> str:
     """The effective settings, and who gave each, as a TOML file that gives them again."""
-    lines = [f"{MARK} Run it again: jaxwave calibrate --config job.toml"]
+    lines = [f"{MARK} Run it again: jaxwave {again}"]
     origins = []
     for option in options:
         value = settings[option.name]
@@ -320,9 +322,9 @@ def _uri(path: str) -> str:
     return path
 
 
-def write_toml(path: Path, options: Sequence[Option], settings: Settings) -> None:
-    """Writes the effective settings, atomically."""
-    text = toml_text(options, settings).encode()
+def write_toml(path: Path, options: Sequence[Option], settings: Settings, *again: str) -> None:
+    """Writes the effective settings, atomically; ``again`` is the command that reads them."""
+    text = toml_text(options, settings, *again).encode()
     atomic("jaxwave", path, lambda stream: stream.write(text))
 
 
