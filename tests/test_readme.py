@@ -113,6 +113,7 @@ def test_commands_are_understood():
 
     (block,) = FENCED.findall(section("At the command line"))
     tables = {"calibrate": options.CALIBRATE, "export": options.EXPORT, "psf": options.PSF}
+    tables |= {"lightfield calibrate": options.LATTICE, "lightfield reconstruct": options.VOLUME}
     for line in block[1].splitlines():
         program, *words = shlex.split(line)
         assert program == "jaxwave"
