@@ -306,8 +306,8 @@ __all__ = [
 # Parts with more needs than jax and numpy: `import jaxwave as jw; jw.io.read_stack(...)` loads them
 # when they are first used.
 _LAZY = (
-    *("beads", "calibration", "cameras", "elements", "heights", "io", "lightfield", "plot", "psf"),
-    *("report", "special"),
+    *("beads", "calibration", "cameras", "elements", "heights", "io", "lightfield", "mosaic"),
+    *("plot", "psf", "report", "scenes", "special"),
 )
 
 

@@ -22,7 +22,7 @@ import pytest
 from interpreter import interpreted
 
 import jaxwave as jw
-from jaxwave import cameras, heights, psf
+from jaxwave import cameras, heights, mosaic, psf, scenes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -780,6 +780,28 @@ TABLE = {
         {"f": 29.0, "n": 1.5, "d": D, "w": 0.53},
         batched=False,
         programs=24,
+    ),
+    "scenes": Row(
+        lambda p, s: (
+            scenes.render(p["a"] * jnp.ones((2, 1, 1)), p["far"], p["psf"] ** 2, distances=p["at"]),
+            scenes.vignetting(
+                s, pitch=p["d"], z=p["z"], radius=p["r"], rim=p["b"], rim_distance=p["t"]
+            ),
+        ),
+        {"a": light(1), "far": light(2), "psf": lambda s: 0.3 * noise(3)((2, 2, 2, 3)), "d": D}
+        | {"at": np.array([0.6, 1.7]), "z": 2.3, "r": 1.1, "b": 0.9, "t": 1.7},
+        batched=False,
+        programs=16,
+    ),
+    "mosaic": Row(
+        lambda p, s: (
+            mosaic.bayer(jnp.stack([p["a"], 2 * p["a"], p["b"]])),
+            mosaic.demosaic(jnp.tile(p["a"], (4, 4))),
+            mosaic.to_colors(jnp.stack([p["a"], p["b"]]), mosaic.sensitivities(p["w"])),
+        ),
+        {"a": light(1), "b": light(2), "w": np.array([0.5, 0.6])},
+        batched=False,
+        programs=12,
     ),
     "cameras.Lens": Row(
         lambda p, s: cameras.Lens(

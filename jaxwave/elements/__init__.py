@@ -32,6 +32,20 @@ from jaxwave.elements.focus import (
     Window,
     ZernikePupil,
 )
+from jaxwave.elements.heights import (
+    CubicHeights,
+    FourierHeights,
+    FreeHeights,
+    HeightMap,
+    MultiColorHeights,
+    MultiFocalHeights,
+    PolarHeights,
+    RankOneHeights,
+    RingHeights,
+    RotationHeights,
+    SplineHeights,
+    ZernikeHeights,
+)
 from jaxwave.elements.imaging import (
     ConvolvePsf,
     ImageVolume,
@@ -182,6 +196,19 @@ __all__ = [
     "CubicMask",
     "SpiralMask",
     "ZernikeMask",
+    # Height maps
+    "HeightMap",
+    "FreeHeights",
+    "FourierHeights",
+    "ZernikeHeights",
+    "RingHeights",
+    "PolarHeights",
+    "SplineHeights",
+    "RankOneHeights",
+    "CubicHeights",
+    "MultiFocalHeights",
+    "MultiColorHeights",
+    "RotationHeights",
     # Stops
     "CircularAperture",
     "AnnularAperture",

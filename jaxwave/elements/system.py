@@ -157,6 +157,16 @@ class System(nnx.Module):
             total = total + _distance(element)
         return total
 
+    def opd(self, wavelength: Any) -> Any:
+        """Path of thin plates one behind the other, the sum of theirs, ``(..., y, x)`` [µm]."""
+        for name, element in self.items():
+            if not hasattr(element, "opd"):
+                raise TypeError(
+                    f"System.opd: {name!r} ({type(element).__name__}) is no height map. Take the "
+                    "plates alone, such as system[1:3]."
+                )
+        return sum(element.opd(wavelength) for element in self)
+
     # -- printing -------------------------------------------------------------------------
 
     def __repr__(self) -> str:

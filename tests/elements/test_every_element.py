@@ -228,7 +228,7 @@ VERBS = {
     "EmitterImage": {"dipole": [0.6, 0.3, 0.8]},
 }
 OTHERS = {"Element", "ZernikeMask", "Intensity", "Microscope", "EmittersImage", "DipolePupil"}
-OTHERS |= set(VERBS)
+OTHERS |= set(VERBS) | {n for n in el.__all__ if "Height" in n}  # test_height_elements.py
 # (element, argument) that differs from its function on purpose, with the reason.
 DIFFERENCES = {("PixelIntegrate", "spacing"): "by default that of the field it is called with"}
 
