@@ -24,8 +24,8 @@ METHODS = ("malvar", "bilinear")
 def sensitivities(
     wavelength: ArrayLike,
     *,
-    peak: ArrayLike = (0.6, 0.535, 0.46),
-    width: ArrayLike = (0.085, 0.09, 0.07),
+    peak: ArrayLike | Sequence[float] = (0.6, 0.535, 0.46),
+    width: ArrayLike | Sequence[float] = (0.085, 0.09, 0.07),
 ) -> Array:
     r"""Bell-shaped sensitivities of a sensor's colors.
 

@@ -272,7 +272,7 @@ def vignetting(
     """
     where = "vignetting"
     shape = _check.grid_shape(where, shape)
-    given = {"pitch": pitch, "z": z, "radius": radius, "rim": rim}
+    given: dict[str, Any] = {"pitch": pitch, "z": z, "radius": radius, "rim": rim}
     given = {name: _check.length(where, name, value) for name, value in given.items()}
     for name, value in given.items():
         if value is not None:

@@ -39,7 +39,18 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     "applications": ("beads/ cameras/ lightfield/", set()),
     "edges": (
         "io/ plot/ report/ cli/ __main__",
-        {"tifffile", "matplotlib", "tqdm", "scipy", "h5py", "zarr", "nd2", "imagecodecs"},
+        {
+            "tifffile",
+            "matplotlib",
+            "tqdm",
+            "scipy",
+            "h5py",
+            "zarr",
+            "nd2",
+            "imagecodecs",
+            "stl",
+            "gdstk",
+        },
     ),
 }
 ORDER = [name.rstrip("/") for names, _ in LAYERS.values() for name in names.split()]

@@ -155,7 +155,7 @@ class FreeHeights(HeightMap):
         (2, 8, 8)
     """
 
-    values: Number
+    values: Number  # type: ignore[misc]
     block: int | tuple[int, int] = 1
 
     def phase(self) -> Array:
@@ -174,7 +174,7 @@ class FourierHeights(HeightMap):
         (8, 8)
     """
 
-    coefficients: Number
+    coefficients: Number  # type: ignore[misc]
 
     def phase(self) -> Array:
         return heights.fourier(self.shape, self.coefficients[...])
@@ -193,8 +193,8 @@ class ZernikeHeights(HeightMap):
         (8, 8)
     """
 
-    coefficients: Number
-    modes: Sequence[tuple[int, int]]
+    coefficients: Number  # type: ignore[misc]
+    modes: Sequence[tuple[int, int]]  # type: ignore[misc]
     radius: Number = None
 
     def phase(self) -> Array:
@@ -215,7 +215,7 @@ class RingHeights(HeightMap):
         (8, 8)
     """
 
-    values: Number
+    values: Number  # type: ignore[misc]
     radius: Number = None
 
     def phase(self) -> Array:
@@ -236,7 +236,7 @@ class PolarHeights(HeightMap):
         (8, 8)
     """
 
-    values: Number
+    values: Number  # type: ignore[misc]
     radius: Number = None
 
     def phase(self) -> Array:
@@ -256,7 +256,7 @@ class SplineHeights(HeightMap):
         (8, 8)
     """
 
-    values: Number
+    values: Number  # type: ignore[misc]
 
     def phase(self) -> Array:
         return heights.spline(self.shape, self.values[...])
@@ -274,8 +274,8 @@ class RankOneHeights(HeightMap):
         (8, 8)
     """
 
-    rows: Number
-    columns: Number
+    rows: Number  # type: ignore[misc]
+    columns: Number  # type: ignore[misc]
 
     def phase(self) -> Array:
         outer = heights.rank_one(self.rows[...], self.columns[...])
@@ -295,7 +295,7 @@ class CubicHeights(HeightMap):
         (8, 8)
     """
 
-    strength: Number
+    strength: Number  # type: ignore[misc]
     radius: Number = None
     angle: Number = 0.0
 

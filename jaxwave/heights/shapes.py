@@ -415,8 +415,8 @@ def cubic(
     _check.finite(where, "height", height, unit="µm")
     _check.finite(where, "angle", angle, unit="rad")
     pair, radius = _disk(where, spacing, radius)
-    numbers = (numerics.number(a, pair.dtype) for a in (height, angle))
-    return _cubes(pair, radius, *numbers, shape)
+    scale, turn = (numerics.number(a, pair.dtype) for a in (height, angle))
+    return _cubes(pair, radius, scale, turn, shape)
 
 
 @numerics.program("shape")

@@ -6,6 +6,7 @@ Lengths are converted at this border: inside jaxwave they are micrometers. Nothi
 unpickled, and what a header claims is checked against the file before memory is taken for it.
 """
 
+from jaxwave.io.heights import read_heights, write_heights
 from jaxwave.io.levels import (
     read_levels,
     read_phase_table,
@@ -21,11 +22,13 @@ from jaxwave.io.writer import write_stack
 __all__ = [
     "Stack",
     "load_arrays",
+    "read_heights",
     "read_levels",
     "read_phase_table",
     "read_psf",
     "read_stack",
     "save_arrays",
+    "write_heights",
     "write_json",
     "write_levels",
     "write_phase_table",
