@@ -36,6 +36,7 @@ from jaxwave.coherence import (
 from jaxwave.collins import fraunhofer, ray_transfer
 from jaxwave.compute import tune_cpu
 from jaxwave.condenser import illumination_points, koehler_image
+from jaxwave.deconvolution import richardson_lucy, total_variation, wiener
 from jaxwave.diffusers import engineered_diffuser, random_diffuser
 from jaxwave.edit import crop, flip, normalize, pad, resample, shift, stack
 from jaxwave.far import (
@@ -245,6 +246,10 @@ __all__ = [
     "image_volume",
     "otf",
     "mtf",
+    # Objects from their images
+    "wiener",
+    "richardson_lucy",
+    "total_variation",
     # Cameras
     "camera",
     "expected_counts",

@@ -47,7 +47,7 @@ def _axis(n: int, m: int, boundary: str) -> _Axis:
     return _Axis(n, m - 1 - center, center, 0, m, fast_len(n + m - 1), m - 1)
 
 
-class _Convolution(NamedTuple):
+class Convolution(NamedTuple):
     """A convolution of fixed shapes: transforms in, product outside, transform back."""
 
     y: _Axis
@@ -56,6 +56,7 @@ class _Convolution(NamedTuple):
 
     @property
     def size(self) -> tuple[int, int]:
+        """Samples of the transforms, (y, x)."""
         return self.y.size, self.x.size
 
     def image(self, image: Array) -> Array:
@@ -69,7 +70,7 @@ class _Convolution(NamedTuple):
     def psf(self, psf: Array) -> Array:
         """Spectrum of the part of the PSF that reaches the image."""
         if self.boundary == "periodic":
-            psf = _fold(_fold(psf, self.y.size, -2), self.x.size, -1)
+            psf = fold(fold(psf, self.y.size, -2), self.x.size, -1)
         psf = psf[..., self.y.first : self.y.last, self.x.first : self.x.last]
         return jnp.fft.rfft2(psf, self.size)
 
@@ -82,7 +83,7 @@ class _Convolution(NamedTuple):
         return full[..., rows, self.x.start : self.x.start + self.x.samples]
 
 
-def _fold(psf: Array, n: int, axis: int) -> Array:
+def fold(psf: Array, n: int, axis: int) -> Array:
     """Adds up what a periodic image cannot tell apart, where the PSF is larger than it."""
     m = psf.shape[axis]
     if m <= n:
@@ -93,9 +94,10 @@ def _fold(psf: Array, n: int, axis: int) -> Array:
     return jnp.moveaxis(psf.reshape(*psf.shape[:-1], -1, n).sum(-2), -1, axis)
 
 
-def _prepare(
+def prepare(
     where: str, name: str, image: ArrayLike, psf: ArrayLike, boundary: str, rank: int, layout: str
-) -> tuple[Array, Array, _Convolution]:
+) -> tuple[Array, Array, Convolution]:
+    """Image and PSF, checked, and how they are convolved."""
     _check.choice(where, "boundary", boundary, _BOUNDARIES)
     fix = "Images and PSFs are intensities; take field.intensity."
     image = _check.real_array(where, name, image, fix=fix)
@@ -106,7 +108,7 @@ def _prepare(
     _check.not_empty(where, "psf", psf.shape)
     _check.broadcast(where, **{name: image.shape[:-rank], "psf": psf.shape[:-rank]})
     (ny, nx), (my, mx) = image.shape[-2:], psf.shape[-2:]
-    steps = _Convolution(_axis(ny, my, boundary), _axis(nx, mx, boundary), boundary)
+    steps = Convolution(_axis(ny, my, boundary), _axis(nx, mx, boundary), boundary)
     return image, psf, steps
 
 
@@ -146,18 +148,19 @@ def convolve_psf(image: ArrayLike, psf: ArrayLike, *, boundary: str = "zero") ->
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.1.3.
     """
     where = "convolve_psf"
-    image, psf, steps = _prepare(where, "image", image, psf, boundary, 2, "(..., y, x)")
+    image, psf, steps = prepare(where, "image", image, psf, boundary, 2, "(..., y, x)")
     return _convolve(image, psf, steps)
 
 
-def _common_type(*arrays: Array) -> list[Array]:
+def common_type(*arrays: Array) -> list[Array]:
+    """The arrays in the widest of their types, which is no narrower than float32."""
     kind = jnp.result_type(*arrays, jnp.float32)
     return [array.astype(kind) for array in arrays]
 
 
 @numerics.program("steps")
-def _convolve(image: Array, psf: Array, steps: _Convolution) -> Array:
-    image, psf = _common_type(image, psf)
+def _convolve(image: Array, psf: Array, steps: Convolution) -> Array:
+    image, psf = common_type(image, psf)
     return steps.back(steps.image(image) * steps.psf(psf))
 
 
@@ -196,7 +199,7 @@ def image_volume(volume: ArrayLike, psf: ArrayLike, *, boundary: str = "zero") -
         25418 (2013).
     """
     where = "image_volume"
-    volume, psf, steps = _prepare(where, "volume", volume, psf, boundary, 3, "(..., z, y, x)")
+    volume, psf, steps = prepare(where, "volume", volume, psf, boundary, 3, "(..., z, y, x)")
     if volume.shape[-3] != psf.shape[-3]:
         raise ValueError(
             f"{where}: `psf` must have a plane for each of the volume's {volume.shape[-3]} planes, "
@@ -207,11 +210,11 @@ def image_volume(volume: ArrayLike, psf: ArrayLike, *, boundary: str = "zero") -
 
 
 @numerics.program("steps")
-def _image_planes(volume: Array, psf: Array, steps: _Convolution) -> Array:
-    return steps.back(_add_planes(steps, *_common_type(volume, psf)))
+def _image_planes(volume: Array, psf: Array, steps: Convolution) -> Array:
+    return steps.back(_add_planes(steps, *common_type(volume, psf)))
 
 
-def _add_planes(steps: _Convolution, volume: Array, psf: Array) -> Array:
+def _add_planes(steps: Convolution, volume: Array, psf: Array) -> Array:
     """Spectrum of the sum of all planes' images; the gradient repeats the transforms."""
 
     def product(plane: tuple[Array, Array]) -> Array:
@@ -243,10 +246,10 @@ def image_computed(
     batch = min(batch, count)
     layout = "(..., z, y, x)"
     first = jax.eval_shape(psf, z[..., :batch])
-    volume, _, steps = _prepare(
+    volume, _, steps = prepare(
         where, "volume", volume, np.zeros(first.shape[-3:], bool), boundary, 3, layout
     )
-    (volume,) = _common_type(volume)
+    (volume,) = common_type(volume)
 
     def product(planes: tuple[Array, Array]) -> Array:
         """Spectrum of some planes' images; the axis of planes comes first, as a scan wants it."""

@@ -29,8 +29,8 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     "physics": (
         "sampling sources beams coherence collins propagation far planes lenses surfaces gratings "
         "diffusers microlenses pixels apertures masks slm mirrors polarization polarizers zernike "
-        "materials samples phantoms condenser measure imaging sensors heights/ scenes mosaic psf/ "
-        "losses",
+        "materials samples phantoms condenser measure imaging filters deconvolution sensors "
+        "heights/ scenes mosaic psf/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),

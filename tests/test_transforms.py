@@ -542,6 +542,19 @@ TABLE = {
     "convolve_psf": Row(
         lambda p, s: jw.convolve_psf(p["a"], p["b"]), {"a": light(1), "b": light(2)}
     ),
+    "wiener": Row(
+        lambda p, s: jw.wiener(p["a"], p["b"], p["w"], depths=None),
+        {"a": light(1), "b": light(2), "w": 0.3},
+        float32=2e-5,  # divides by what may be small
+    ),
+    "richardson_lucy": Row(
+        lambda p, s: jw.richardson_lucy(p["a"], p["b"], steps=3, background=tau(p, "k")),
+        {"a": light(1), "b": light(2), "k": 0.2},
+    ),
+    "total_variation": Row(
+        lambda p, s: jw.total_variation(p["a"], p["b"] / 50, p["w"], steps=3, inner=2),
+        {"a": light(1), "b": light(2), "w": 0.1},
+    ),
     "image_volume": Row(
         lambda p, s: jw.image_volume(jnp.stack([p["a"], p["b"]], -3), jnp.stack([p["b"]] * 2, -3)),
         {"a": light(1), "b": light(2)},

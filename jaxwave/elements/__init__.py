@@ -52,6 +52,7 @@ from jaxwave.elements.imaging import (
     Intensity,
     KoehlerImage,
     TotalIntensity,
+    Wiener,
 )
 from jaxwave.elements.lenses import (
     FFLens,
@@ -246,6 +247,7 @@ __all__ = [
     "TotalIntensity",
     "KoehlerImage",
     "ConvolvePsf",
+    "Wiener",
     "ImageVolume",
     # The microscope
     "Microscope",

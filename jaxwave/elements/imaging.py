@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, coherence, condenser, imaging
+from jaxwave import _check, coherence, condenser, deconvolution, imaging
 from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import Field
 
@@ -118,7 +118,32 @@ class ImageVolume(Element, function=imaging.image_volume):
         return imaging.image_volume(volume, **self.arguments())
 
 
-def _check_psf(element: ConvolvePsf | ImageVolume, rank: int, layout: str) -> None:
+class Wiener(Element, function=deconvolution.wiener):
+    """A linear filter that undoes the blur of a point-spread function; its weight can be learned.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Wiener(jnp.full((5, 3, 3), 1 / 9), 0.01)(jnp.ones((8, 8))).shape  # five depths
+        (8, 8)
+    """
+
+    psf: Number
+    weight: Number
+    depths: int | str | None = "auto"
+    scene: str = "natural"
+    haze: bool = False
+    boundary: str = "reflect"
+
+    def check(self) -> None:
+        _check_psf(self, 2, "(..., y, x)")
+        _check.choice(type(self).__name__, "scene", self.scene, deconvolution.SCENES)
+        check_values(self, weight=_check.positive)
+
+    def __call__(self, image: ArrayLike) -> Array:
+        return deconvolution.wiener(image, **self.arguments())
+
+
+def _check_psf(element: ConvolvePsf | ImageVolume | Wiener, rank: int, layout: str) -> None:
     where, psf = type(element).__name__, element.psf[...]
     _check.choice(where, "boundary", element.boundary, _BOUNDARIES)
     _check.real_array(where, "psf", psf, fix="Take field.intensity.")

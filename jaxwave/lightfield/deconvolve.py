@@ -4,16 +4,15 @@ import math
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, numerics
+from jaxwave.deconvolution import counted_image, lucy
 from jaxwave.lightfield.microscope import LightFieldMicroscope
 from jaxwave.lightfield.projector import Projector
-from jaxwave.numerics import share
 
 
 def richardson_lucy(
@@ -24,6 +23,7 @@ def richardson_lucy(
     start: ArrayLike | None = None,
     background: ArrayLike = 0.0,
     cutoff: ArrayLike | None = None,
+    accelerated: bool = False,
 ) -> Array:
     r"""Volume whose light field is most likely the image, by multiplicative steps.
 
@@ -45,6 +45,7 @@ def richardson_lucy(
             the result of an earlier call it goes on as if not interrupted.
         background: Light that no voxel gives, one number or ``(..., y, x)`` [photons].
         cutoff: Frequency at which F halves, one number or ``(planes,)`` [1/µm]; None for no filter.
+        accelerated: Whether steps are extrapolated, as in :func:`jaxwave.richardson_lucy`.
 
     Returns:
         The volume, ``(..., planes, y, x)`` [photons emitted, in the scale of the PSF].
@@ -70,18 +71,12 @@ def richardson_lucy(
             "with Projector(psf, image.shape)."
         )
     _check.integer(where, "steps", steps, 1)
-    image = _check.real_array(where, "image", image)
+    image = counted_image(where, image)
     if image.shape[-2:] != projector.shape:
         raise ValueError(
             f"{where}: `image` must be (..., y, x) with the projector's {projector.shape} pixels, "
             f"got the shape {image.shape}."
         )
-    _check.finite_array(where, "image", image)
-    if _check.is_concrete(image):  # rounding of a simulated image is no mistake
-        least = -1e-5 * np.max(np.abs(np.asarray(image)), initial=0.0)
-        image = jnp.where((image < 0) & (image > least), 0, image)
-    fix = "Subtract less, or pass the offset as `background`."
-    _check.nonnegative(where, "image", image, fix=fix)
     _check.nonnegative(where, "background", background)
     if start is not None:
         start = _check.real_array(where, "start", start)
@@ -99,36 +94,34 @@ def richardson_lucy(
                 f"shape {np.shape(cutoff)}."
             )
         widths = jnp.broadcast_to(jnp.asarray(cutoff, image.dtype), (count,))
-    return _iterate(steps, projector, image, start, jnp.asarray(background, image.dtype), widths)
+    background = jnp.asarray(background, image.dtype)
+    return _iterate(steps, accelerated, projector, image, start, background, widths)
 
 
-@partial(jax.jit, static_argnums=0)
+@numerics.program("steps", "accelerated")
 def _iterate(
     steps: int,
+    accelerated: bool,
     projector: Projector,
     image: Array,
     start: Any,
     background: Array,
     cutoff: Array | None,
 ) -> Array:
+    smooth = None if cutoff is None else partial(_smooth, _filters(projector, cutoff))
     seen = projector.backproject(jnp.ones(projector.shape, image.dtype))
-    # Voxels that hardly any light reaches the camera from would grow without bound.
-    seen = jnp.where(seen > 1e-3 * jnp.max(seen), seen, 0)
-    filters = None if cutoff is None else _filters(projector, cutoff)
-    if start is None:
-        mean = jnp.sum(image, axis=(-2, -1)) / jnp.sum(seen)
-        start = mean[..., None, None, None] * jnp.ones(seen.shape, image.dtype)
-
-    def step(volume: Array, _: None) -> tuple[Array, None]:
-        ratio = share(image, projector.project(volume) + background)
-        back = jnp.maximum(projector.backproject(ratio), 0)  # rounding may be negative
-        volume = share(volume * back, jnp.broadcast_to(seen, volume.shape))
-        if filters is not None:
-            volume = _smooth(volume, filters)
-        return volume, None
-
-    volume, _ = lax.scan(step, start * (seen > 0), None, length=steps)
-    return volume
+    imaging = projector.project, projector.backproject
+    return lucy(
+        *imaging,
+        image,
+        background,
+        seen,
+        start,
+        steps,
+        axes=(2, 3),
+        accelerated=accelerated,
+        smooth=smooth,
+    )
 
 
 def _filters(projector: Projector, cutoff: Array) -> tuple[Array, Array]:
@@ -148,7 +141,7 @@ def _filters(projector: Projector, cutoff: Array) -> tuple[Array, Array]:
     return blur(projector.shape[0], pixel[0]), blur(projector.shape[1], pixel[1])
 
 
-def _smooth(volume: Array, filters: tuple[Array, Array]) -> Array:
+def _smooth(filters: tuple[Array, Array], volume: Array) -> Array:
     volume = jnp.einsum("zij,...zjx->...zix", filters[0], volume, precision="highest")
     return jnp.einsum("zij,...zyj->...zyi", filters[1], volume, precision="highest")
 

@@ -181,6 +181,7 @@ TABLE = {
     "Shift": Row({"y": 0.31, "x": -0.17}),
     "Flip": Row({}, static={"axis": "x"}),
     "Normalize": Row({"power": 1.3}),
+    "Wiener": Row({"psf": picture(2, 3, 3), "weight": 0.1}, IMAGE, {"boundary": "edge"}),
     "ConvolvePsf": Row({"psf": picture(3, 3)}, IMAGE, {"boundary": "reflect"}),
     "ImageVolume": Row({"psf": picture(2, 3, 3)}, (picture(2, N, N),), {"boundary": "edge"}),
     "Camera": Row(

@@ -40,6 +40,54 @@ def _():
     return jw.image_volume(EIGHTHS, h), sum(full)[2 : 2 + 7, 2 : 2 + 9]
 
 
+def blur(h, shape):
+    """The matrix of a periodic convolution with a centered kernel."""
+    n = np.prod(shape)
+    columns = [
+        sum(
+            value * np.roll(one, (j - h.shape[0] // 2, i - h.shape[1] // 2), (0, 1))
+            for (j, i), value in np.ndenumerate(h)
+        ).ravel()
+        for one in np.eye(n).reshape(n, *shape)
+    ]
+    return np.array(columns).T
+
+
+@row("wiener", reference="best linear estimate, by matrices; two depths", valid="additive noise")
+def _():
+    h, shape = kernel((2, 3, 4), 5), (6, 5)
+    image = PHOTONS[:6, :5]
+    matrices = np.array([blur(one, shape) for one in h])
+    fy, fx = np.meshgrid(np.fft.fftfreq(6), np.fft.fftfreq(5), indexing="ij")
+    power = 1 / (fy**2 + fx**2 + 1 / 30)
+    cosines = np.fft.ifft2(power / power.mean()).real
+    scene = blur(np.fft.fftshift(cosines), shape)
+    mean = matrices.mean(0)
+    seen = np.mean([m @ scene @ m.T for m in matrices], 0) + 0.25 * np.eye(30)
+    light = image.mean()
+    need = scene @ mean.T @ np.linalg.solve(seen, (image - light).ravel())
+    got = jw.wiener(image, h, 0.25, boundary="periodic")
+    return got, need.reshape(shape) + light / h.sum((1, 2)).mean()
+
+
+@row("richardson_lucy", reference="its steps by matrices", valid="counted photons")
+def _():
+    h, shape = kernel((3, 4), 6), (6, 5)
+    image, matrix = PHOTONS[:6, :5], blur(h, shape)
+    need = np.full(30, image.sum() / matrix.sum())
+    for _ in range(4):
+        need = need / matrix.sum(0) * (matrix.T @ (image.ravel() / (matrix @ need + 0.5)))
+    got = jw.richardson_lucy(image, h, steps=4, background=0.5, boundary="periodic")
+    return got, need.reshape(shape)
+
+
+@row("total_variation", reference="two plateaus move by w / n", valid="additive noise")
+def _():
+    line = np.repeat([[2.0, 6.0]], [3, 5], axis=1)
+    need = np.repeat([[2 + 0.75 / 3, 6 - 0.75 / 5]], [3, 5], axis=1)
+    return jw.total_variation(line, np.ones((1, 1)), 0.75, steps=40, inner=40), need
+
+
 @row("otf", "mtf", reference="explicit sum about the axis", valid="light inside the window")
 def _():
     h = kernel((6, 7), 2)
