@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, numerics
 from jaxwave.filters import SCENES, Window, depth_axis, filter_of, scene_power, transfer, window_of
-from jaxwave.imaging import Convolution, common_type, prepare
+from jaxwave.imaging import BOUNDARIES, Convolution, common_type, prepare
 from jaxwave.numerics import share
 
 Linear = Callable[[Array], Array]
@@ -91,21 +91,33 @@ def wiener(
     _check.choice(where, "scene", scene, SCENES)
     psf = _check.real_array(where, "psf", psf, fix="Take field.intensity.")
     axis = depth_axis(where, np.ndim(image), psf.ndim, depths)
-    psf = psf[None] if axis is None else jnp.moveaxis(psf, axis, 0)
-    _check.not_empty(where, "psf", psf.shape)
-    image, one, _ = prepare(where, "image", image, psf[0], boundary, 2, "(..., y, x)")
+    image = _check.real_array(where, "image", image, fix="Take field.intensity.")
+    for name, array in (("image", image), ("psf", psf)):
+        _check.at_least(where, name, array, 2, "(..., y, x)")
+        _check.not_empty(where, name, array.shape)
+    _check.choice(where, "boundary", boundary, BOUNDARIES)
     weight = _check.real_array(where, "weight", weight)
     _check.positive(where, "weight", weight)
-    _check.broadcast(where, image=image.shape[:-2], weight=weight.shape, psf=one.shape[:-2])
+    batch = list(psf.shape[:-2])
+    if axis is not None:
+        del batch[axis if axis >= 0 else axis + 2]
+    _check.broadcast(where, image=image.shape[:-2], weight=weight.shape, psf=batch)
     window = window_of(image.shape, psf.shape, boundary)
-    return _wiener(image, psf, jnp.asarray(weight), window, scene, haze)
+    return _wiener(image, psf, jnp.asarray(weight), axis, window, scene, haze)
 
 
-@numerics.program("window", "scene", "haze")
+@numerics.program("axis", "window", "scene", "haze")
 def _wiener(
-    image: Array, psf: Array, weight: Array, window: Window, scene: str, haze: bool
+    image: Array,
+    psf: Array,
+    weight: Array,
+    axis: int | None,
+    window: Window,
+    scene: str,
+    haze: bool,
 ) -> Array:
     image, psf = common_type(image, psf)
+    psf = psf[None] if axis is None else jnp.moveaxis(psf, axis, 0)
     ny, nx = image.shape[-2:]
     power = scene_power(window.size, scene, (ny * nx) ** -0.5)
     gain = filter_of(transfer(psf, window.size, haze), power, weight.astype(image.dtype))
@@ -192,8 +204,10 @@ def counted_image(where: str, image: ArrayLike) -> Array:
     image = _check.real_array(where, "image", image)
     _check.finite_array(where, "image", image)
     if _check.is_concrete(image):
-        least = -1e-5 * np.max(np.abs(np.asarray(image)), initial=0.0)
-        image = jnp.where((image < 0) & (image > least), 0, image)
+        values = np.asarray(image)
+        rounding = (values < 0) & (values > -1e-5 * np.max(np.abs(values), initial=0.0))
+        if np.any(rounding):
+            image = jnp.asarray(np.where(rounding, 0, values))
     _check.nonnegative(where, "image", image, fix=_FIX)
     return image
 
@@ -412,7 +426,7 @@ def _square_of_norm(psf: Array, convolution: Convolution, image: Array) -> Array
     project, backproject = _blur(jnp.abs(psf), convolution, image)
     ones = jnp.ones_like(image)
     largest = [jnp.max(f(ones), (-2, -1), keepdims=True) for f in (project, backproject)]
-    return lax.stop_gradient(largest[0] * largest[1])
+    return largest[0] * largest[1]
 
 
 def _proximal(

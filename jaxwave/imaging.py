@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check, numerics
 from jaxwave.numerics import fast_len
 
-_BOUNDARIES = ("zero", "periodic", "reflect", "edge")
+BOUNDARIES = ("zero", "periodic", "reflect", "edge")
 _PADDING = {"reflect": "symmetric", "edge": "edge"}
 
 
@@ -98,7 +98,7 @@ def prepare(
     where: str, name: str, image: ArrayLike, psf: ArrayLike, boundary: str, rank: int, layout: str
 ) -> tuple[Array, Array, Convolution]:
     """Image and PSF, checked, and how they are convolved."""
-    _check.choice(where, "boundary", boundary, _BOUNDARIES)
+    _check.choice(where, "boundary", boundary, BOUNDARIES)
     fix = "Images and PSFs are intensities; take field.intensity."
     image = _check.real_array(where, name, image, fix=fix)
     psf = _check.real_array(where, "psf", psf, fix=fix)

@@ -36,7 +36,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     "elements": ("elements/", {"flax"}),
     "calibration": ("calibration/", {"flax", "optax", "tqdm", "blackjax"}),
     "sweeps": ("sweeps/", {"scipy", "tqdm", "xarray", "pandas"}),
-    "applications": ("beads/ cameras/ lightfield/", set()),
+    "applications": ("beads/ cameras/ lightfield/", {"flax"}),
     "edges": (
         "io/ plot/ report/ cli/ __main__",
         {

@@ -550,10 +550,12 @@ TABLE = {
     "richardson_lucy": Row(
         lambda p, s: jw.richardson_lucy(p["a"], p["b"], steps=3, background=tau(p, "k")),
         {"a": light(1), "b": light(2), "k": 0.2},
+        programs=2,
     ),
     "total_variation": Row(
         lambda p, s: jw.total_variation(p["a"], p["b"] / 50, p["w"], steps=3, inner=2),
         {"a": light(1), "b": light(2), "w": 0.1},
+        programs=2,
     ),
     "image_volume": Row(
         lambda p, s: jw.image_volume(jnp.stack([p["a"], p["b"]], -3), jnp.stack([p["b"]] * 2, -3)),

@@ -9,8 +9,6 @@ from jaxwave import _check, coherence, condenser, deconvolution, imaging
 from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import Field
 
-_BOUNDARIES = ("zero", "periodic", "reflect", "edge")
-
 
 class Intensity(Element):
     r"""The intensity of a field: from waves to what a camera or an eye sees.
@@ -145,7 +143,7 @@ class Wiener(Element, function=deconvolution.wiener):
 
 def _check_psf(element: ConvolvePsf | ImageVolume | Wiener, rank: int, layout: str) -> None:
     where, psf = type(element).__name__, element.psf[...]
-    _check.choice(where, "boundary", element.boundary, _BOUNDARIES)
+    _check.choice(where, "boundary", element.boundary, imaging.BOUNDARIES)
     _check.real_array(where, "psf", psf, fix="Take field.intensity.")
     _check.at_least(where, "psf", psf, rank, layout)
     _check.not_empty(where, "psf", psf.shape)
