@@ -110,7 +110,7 @@ def fingerprint(thing: Any) -> str:
 
     It covers the instructions, closures, defaults, the numbers in arrays, the helpers and
     constants of the function's own module, and the versions of the packages that it calls. What
-    it cannot see: a file that the function reads, and the insides of objects without pytree.
+    it cannot see: a file that the function reads, and objects that live outside Python.
     """
     checksum = hashlib.sha256()
     _feed(checksum, thing, set())
@@ -173,15 +173,11 @@ def _parts(checksum: Any, thing: Any) -> list[Any]:
         return [jax.random.key_data(thing)]
     leaves, tree = jax.tree_util.tree_flatten(thing)
     if len(leaves) == 1 and leaves[0] is thing:  # no pytree
-        return [type(thing), *(getattr(thing, f.name) for f in _own_fields(thing))]
+        return [type(thing), getattr(thing, "__dict__", None)]
     return [type(thing), _ADDRESS.sub("", str(tree)), leaves]
 
 
 _ADDRESS = re.compile(r"0x[0-9a-f]+")  # of a function that a module holds
-
-
-def _own_fields(thing: Any) -> tuple:
-    return fields(thing) if dataclasses.is_dataclass(thing) and not isinstance(thing, type) else ()
 
 
 def _globals(function: FunctionType) -> dict[str, Any]:

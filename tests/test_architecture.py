@@ -50,6 +50,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
             "imagecodecs",
             "stl",
             "gdstk",
+            "submitit",
         },
     ),
 }

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxwave.cli import names, options
+from jaxwave.cli import names, options, sweep_job
 from jaxwave.cli.outputs import JOB, is_our_job
 from jaxwave.cli.settings import Settings, UsageError, gather
 from jaxwave.units import length
@@ -89,12 +89,20 @@ def psf(arguments: argparse.Namespace) -> Settings:
     return settings
 
 
-CHECKS: dict[str, Callable[[argparse.Namespace], Settings]] = {
+def sweep(arguments: argparse.Namespace) -> sweep_job.Job:
+    """The file of a sweep."""
+    if arguments.workers < 1:
+        raise UsageError(f"--workers must be at least 1, got {arguments.workers}.")
+    return sweep_job.read(arguments.job)
+
+
+CHECKS: dict[str, Callable[[argparse.Namespace], Settings | sweep_job.Job]] = {
     "calibrate": calibrate,
     "resume": resume,
     "report": report,
     "export": export,
     "psf": psf,
+    "sweep": sweep,
 }
 
 

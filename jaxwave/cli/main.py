@@ -67,6 +67,29 @@ examples:
   jaxwave export out --pupil pupil.csv --coefficients zernikes.json
 """,
     ),
+    "sweep": (
+        "compute a function for many settings, with many workers",
+        "Computes a function or a model for every setting that a file lists. Workers share one "
+        "folder; one that is killed loses its chunk to another, and the same command goes on.",
+        (),
+        """\
+example:
+  jaxwave sweep job.toml --workers 4
+
+job.toml:
+  function = "microscope.py:image"      # or "package.module:name"
+  kind = "grid"                         # or "list", "random" or "sobol" with points = 1000
+  folder = "sweeps"                     # chunks go there, under a name made of all of this
+  reduce = ["mean", "argmin"]           # without it every result is kept
+  out = "result.npz"                    # or .csv, .nc, .zarr
+  [settings]
+  na = {start = 1.0, stop = 1.45, points = 100}
+  n_s = [1.33, 1.38]
+  [cluster]
+  timeout_min = 60                      # what submitit is told with --cluster
+Exit code 3: some settings failed, and their rows are NaN.
+""",
+    ),
     "psf": (
         "compute the PSF of a microscope from its numbers",
         "Computes the PSF of a freely rotating dipole, or of the scalar model, from numbers alone.",
@@ -108,6 +131,7 @@ _CHECKS = {**checks.CHECKS, **lightfield_checks.CHECKS}
 
 
 _USAGE = {
+    "sweep": "TOML [--workers N] [--cluster NAME]",
     "calibrate": "FILE [FILE ...] --na NUMBER --wavelength LENGTH [options]",
     "export": "FOLDER [--psf FILE] [--pupil FILE] [--coefficients FILE] [options]",
     "psf": "--na NUMBER --wavelength LENGTH --pixel LENGTH --dz LENGTH [options]",
@@ -176,16 +200,30 @@ def _add_command(commands: Any, name: str, action: str) -> None:
         again = "replace results of other settings"
     elif name in lightfield_checks.CHECKS:
         sub.add_argument("image", nargs="*", metavar="IMAGE", help="raw image of the camera")
+    elif name == "sweep":
+        _add_sweep(sub)
     elif name != "psf":
         sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
     if name == "calibrate" or name in lightfield_checks.CHECKS:
         sub.add_argument("--config", metavar="TOML", help="file with settings; flags win")
     if name == "export":
         sub.add_argument("--best", action="store_true", help="take the best bead of a batch")
-    if name not in ("resume", "report"):
+    if name not in ("resume", "report", "sweep"):
         sub.add_argument("--force", action="store_true", help=again)
     sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     add_options(sub, table)
+
+
+def _add_sweep(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("job", metavar="TOML", help="file that names the function and its settings")
+    sub.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that share it (default: 1)"
+    )
+    sub.add_argument(
+        "--cluster",
+        metavar="NAME",
+        help='submit the workers with submitit: "slurm", "local" or "auto"',
+    )
 
 
 def main(words: Sequence[str] | None = None, *, load: Callable[[], None] | None = None) -> int:

@@ -58,8 +58,7 @@ class Worker:
 
     def __enter__(self) -> Self:
         workers = self._folder / WORKERS
-        with (workers / _DOOR).open("a", encoding="utf-8") as door:
-            _lock(door, wait=True)  # one enters at a time, so who is alone stays alone meanwhile
+        with self._door():
             hidden = workers / f".{self.name}"
             self._file = hidden.open("x+", encoding="utf-8")
             if not _lock(self._file):
@@ -67,7 +66,8 @@ class Worker:
                 self._file.flush()
                 threading.Thread(target=self._count, daemon=True).start()
             os.rename(hidden, workers / self.name)  # seen only when it is known to live
-            if all(self._is_dead(other) for other in self._others()):
+            if self._is_alone():
+                self._clear()
                 self._repair()
         return self
 
@@ -77,9 +77,19 @@ class Worker:
         with contextlib.suppress(OSError):
             for path in (self._folder / TAKEN).glob(f"*.{self.name}"):
                 os.rename(path, self._folder / TODO / path.name.partition(".")[0])
-            (self._folder / WORKERS / self.name).unlink()
+            with self._door():
+                (self._folder / WORKERS / self.name).unlink()
+                if self._is_alone():
+                    self._clear()
         if self._file is not None:
             self._file.close()
+
+    @contextlib.contextmanager
+    def _door(self) -> Iterator[None]:
+        """One enters or leaves at a time, so who is alone stays alone meanwhile."""
+        with (self._folder / WORKERS / _DOOR).open("a", encoding="utf-8") as door:
+            _lock(door, wait=True)
+            yield
 
     def __iter__(self) -> Iterator[int]:
         """Chunks to compute; ends when every chunk is done, by whomever."""
@@ -165,11 +175,17 @@ class Worker:
             if self._over.wait(BEAT):
                 return
 
-    def _repair(self) -> None:
-        """Alone in the folder: clears what the dead left, and asks again for what is missing."""
+    def _is_alone(self) -> bool:
+        return all(self._is_dead(other) for other in self._others())
+
+    def _clear(self) -> None:
+        """Alone in the folder: takes away what the dead left."""
         for other in self._others():
             (self._folder / WORKERS / other).unlink(missing_ok=True)
         _files.remove_temporary(self._folder / "chunks")
+
+    def _repair(self) -> None:
+        """Alone in the folder: asks again for what is missing, such as a file that was deleted."""
         known = {*self._free(), *(int(p.name.partition(".")[0]) for p in self._taken())}
         for chunk in range(self._chunks):
             if chunk not in known and not self._has(chunk):

@@ -1,8 +1,9 @@
 """One compiled program for all chunks of a sweep: an outer loop, small batches inside."""
 
+import collections
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -95,32 +96,33 @@ def _size(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
 
 
+# Programs of the last sweeps, so that the same line with other ranges compiles nothing.
+_PROGRAMS: collections.OrderedDict[Any, tuple[Any, Any]] = collections.OrderedDict()
+_MOST_PROGRAMS = 16
+
+
 class Program:
     """The compiled chunk: rows of settings in, results and whether they are finite out."""
 
     def __init__(self, target: Target, points: Points, plan: Plan) -> None:
         self._numbers = (target.numbers, dict(points.fixed))
-        self.size, batch = plan.chunk, plan.batch
-        devices = jax.local_devices()
-
-        def one(numbers: Any, row: Mapping[str, Any]) -> tuple[Any, jax.Array]:
-            value = target.call(numbers[0], {**row, **numbers[1]})
-            value = jax.tree.map(jnp.asarray, value)
-            return value, _is_finite(value)
-
-        def chunk(numbers: Any, rows: Mapping[str, Any]) -> tuple[Any, jax.Array]:
-            return jax.lax.map(lambda row: one(numbers, row), rows, batch_size=batch)
-
-        if len(devices) > 1:
-            mesh = Mesh(np.array(devices), (_AXIS,))
-            here, everywhere = PartitionSpec(_AXIS), PartitionSpec()
-            chunk = jax.shard_map(
-                chunk, mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False
-            )
+        self.size = plan.chunk
         rows = self._pad(points.rows(0, 1))
-        traced = jax.jit(chunk).trace(self._numbers, rows)
-        self._jaxpr = traced.jaxpr.jaxpr
-        self._compiled = traced.lower().compile()
+        leaves, tree = jax.tree.flatten((self._numbers, rows))
+        shapes = tuple((np.shape(a), str(jax.dtypes.result_type(a))) for a in leaves)
+        key = (target.key, plan.batch, tuple(jax.local_devices()), tree, shapes)
+        try:
+            found = _PROGRAMS.pop(key, None)
+        except TypeError:  # a choice without a hash
+            key, found = None, None
+        if found is None:
+            traced = jax.jit(_chunk(target, plan.batch)).trace(self._numbers, rows)
+            found = traced.jaxpr.jaxpr, traced.lower().compile()
+        if key is not None:
+            _PROGRAMS[key] = found
+            while len(_PROGRAMS) > _MOST_PROGRAMS:
+                _PROGRAMS.popitem(last=False)
+        self._jaxpr, self._compiled = found
 
     def __call__(self, rows: Mapping[str, np.ndarray]) -> tuple[Any, jax.Array]:
         """Starts a chunk; the last one is padded with its last setting."""
@@ -139,6 +141,26 @@ class Program:
     def memory(self) -> Memory:
         """What a chunk needs."""
         return of_compiled(self._jaxpr, self._compiled, 0.0)
+
+
+def _chunk(target: Target, batch: int) -> Callable[..., tuple[Any, jax.Array]]:
+    """A chunk on all devices of the process: on each a loop over small batches."""
+    call = target.call  # what the cache keeps alive holds no numbers
+
+    def one(numbers: Any, row: Mapping[str, Any]) -> tuple[Any, jax.Array]:
+        value = jax.tree.map(jnp.asarray, call(numbers[0], {**row, **numbers[1]}))
+        return value, _is_finite(value)
+
+    def chunk(numbers: Any, rows: Mapping[str, Any]) -> tuple[Any, jax.Array]:
+        return jax.lax.map(lambda row: one(numbers, row), rows, batch_size=batch)
+
+    devices = jax.local_devices()
+    if len(devices) == 1:
+        return chunk
+    mesh = Mesh(np.array(devices), (_AXIS,))
+    here, everywhere = PartitionSpec(_AXIS), PartitionSpec()
+    specs = dict(mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False)
+    return jax.shard_map(chunk, **specs)
 
 
 def _is_finite(value: Any) -> jax.Array:

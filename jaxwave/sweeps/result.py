@@ -1,12 +1,17 @@
 """The labelled result of a sweep."""
 
 import dataclasses
+import importlib
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxwave import _files, _npy
 from jaxwave.sweeps.points import WHERE, Points
 
 SETTING, VALUE, MESSAGE = "setting", "value", "message"
@@ -80,7 +85,7 @@ class Sweep:
                 coordinates[label] = ((name if grid else SETTING, *more), v)
         variables = {
             name: ((*axes, *_dims(name, leaf.ndim - len(axes))), leaf)
-            for name, leaf in _named(self.values).items()
+            for name, leaf in named(self.values).items()
         }
         if not self.reduced:
             messages = np.full(self.points.count, "", object)
@@ -89,6 +94,36 @@ class Sweep:
             variables[MESSAGE] = (axes, messages.astype(str).reshape(self.points.shape))
         fixed = {name: v.tolist() for name, v in self.points.fixed.items()}
         return xarray.Dataset(variables, coordinates, attrs={"function": self.name, **fixed})
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Writes settings, results and messages to a file: .npz, .csv, .nc or .zarr.
+
+        An npz file holds the settings as ``settings.na``, the results under their own names and
+        the messages as text; a csv file is that of ``to_pandas``, the others those of
+        ``to_xarray``.
+        """
+        path = Path(path)
+        kind = path.suffix.lower()
+        if kind == ".npz":
+            settings = {f"settings.{name}": v for name, v in self.points.values.items()}
+            messages = json.dumps({str(k): text for k, text in self.failures.items()})
+            arrays = {**settings, **named(self.values), MESSAGE: np.asarray(messages)}
+            return _files.atomic(WHERE, path, lambda stream: _npy.write_npz(stream, arrays))
+        if kind == ".csv":
+            text = self.to_pandas().to_csv(index=False).encode()
+            return _files.atomic(WHERE, path, lambda stream: stream.write(text))
+        if kind not in (".nc", ".zarr"):
+            raise ValueError(
+                f"{WHERE}: results go to .npz, .csv, .nc or .zarr files, got {path.name!r}."
+            )
+        data = self.to_xarray()
+        _import("zarr" if kind == ".zarr" else "scipy")
+        if kind == ".nc":
+            data.to_netcdf(path, engine="scipy")
+        else:
+            with _files.replacing_folder(path) as new:
+                data.to_zarr(new, mode="w", consolidated=False)
+        return path
 
     def _axes(self) -> tuple[str, ...]:
         return tuple(self.points.values) if self.points.kind == "grid" else (SETTING,)
@@ -104,7 +139,7 @@ class Sweep:
         columns: dict[str, Any] = {}
         for name, v in self.settings.items():
             columns[name] = v if v.ndim == 1 else [*v]
-        for name, leaf in _named(self.values).items():
+        for name, leaf in named(self.values).items():
             if leaf.shape != self.points.shape:
                 raise ValueError(
                     f"{WHERE}: a table holds one number for each setting, but {name!r} has the "
@@ -117,8 +152,6 @@ class Sweep:
 
 
 def _import(package: str) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(package)
     except ImportError:
@@ -128,7 +161,8 @@ def _import(package: str) -> Any:
         ) from None
 
 
-def _named(values: Any) -> dict[str, np.ndarray]:
+def named(values: Any) -> dict[str, np.ndarray]:
+    """Arrays of a result by their names."""
     pairs = jax.tree_util.tree_leaves_with_path(values)
     return {
         jax.tree_util.keystr(path, simple=True, separator=".") or VALUE: np.asarray(leaf)

@@ -109,7 +109,7 @@ def sweep(
     if store is not None:
         sizes = dataclasses.replace(sizes, **{n: store.header[n] for n in ("batch", "chunk")})
     _require_room(goal, spots, sizes, sums, store, limit)
-    job = Job(goal, spots, sizes, sums)
+    job = Job(goal, spots, sizes, sums, limit)
     parts = _parts(job, store, _Report(spots.count, progress))
     values, failures = _gathered(job, parts)
     if failures:
@@ -128,6 +128,12 @@ def sweep(
     )
 
 
+def _whole(sizes: Plan) -> int:
+    """A chunk of whole batches on every device."""
+    step = sizes.batch * jax.local_device_count()
+    return max(sizes.chunk // step, 1) * step
+
+
 def _short(value: np.ndarray) -> str:
     return f"{value:.6g}" if value.ndim == 0 else f"array{value.shape}"
 
@@ -139,9 +145,15 @@ class Job:
     """Computes any chunk of a sweep; compiled when the first one is asked for."""
 
     def __init__(
-        self, goal: Target, spots: Points, sizes: Plan, sums: dict[str, Reduction] | None
+        self,
+        goal: Target,
+        spots: Points,
+        sizes: Plan,
+        sums: dict[str, Reduction] | None,
+        max_bytes: float,
     ) -> None:
         self.goal, self.points, self.sizes, self.sums = goal, spots, sizes, sums
+        self.max_bytes = max_bytes
         self._program: Program | None = None
         self._careful = failing.has_refusals(goal, spots)
         self._part = jax.jit(self._reduced)
@@ -193,7 +205,7 @@ class Job:
         """A chunk in one go, or in two where the memory did not suffice."""
         while first < last:
             if self._program is None:
-                self._program = Program(self.goal, self.points, self.sizes)
+                self._program = self._compiled()
             stop = min(first + self._program.size, last)
             try:
                 piece = self._piece(self._program, first, stop)
@@ -202,6 +214,16 @@ class Job:
                 continue
             yield piece
             first = stop
+
+    def _compiled(self) -> Program:
+        """The program of a chunk; the compiler may find that it needs more than the estimate."""
+        sizes = self.sizes
+        while True:
+            program = Program(self.goal, self.points, sizes)
+            if program.memory.bytes <= self.max_bytes or sizes.batch == 1:
+                return program
+            sizes = dataclasses.replace(sizes, batch=math.ceil(sizes.batch / 2))
+            sizes = dataclasses.replace(sizes, chunk=_whole(sizes))
 
     def _halve(self, error: Exception) -> None:
         """Goes on with half as many settings at a time; only once."""
@@ -214,12 +236,13 @@ class Job:
                 "smaller `batch`, or make the function smaller."
             ) from None
         self._halved = True
-        devices = jax.local_device_count()
-        batch = max(self.sizes.batch // 2, 1)
-        share = max(self.sizes.chunk // 2 // devices // batch, 1)
-        small = dataclasses.replace(self.sizes, batch=batch, chunk=batch * share * devices)
-        self._program = None
-        self._program = Program(self.goal, self.points, small)
+        small = dataclasses.replace(
+            self.sizes, batch=max(self.sizes.batch // 2, 1), chunk=max(self.sizes.chunk // 2, 1)
+        )
+        self._program = None  # the old one is not needed beside the new one
+        self._program = Program(
+            self.goal, self.points, dataclasses.replace(small, chunk=_whole(small))
+        )
 
     def _piece(self, program: Program, first: int, last: int) -> tuple[Any, dict[int, str]]:
         values, ok = program(self.points.rows(first, last))

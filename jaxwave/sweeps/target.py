@@ -1,12 +1,14 @@
 """What is swept: a function or a model, as a function of one setting and of traced numbers."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxwave._code import fingerprint
 from jaxwave.sweeps.points import WHERE, unknown
 
 
@@ -17,6 +19,7 @@ class Target(NamedTuple):
     numbers: Any
     call: Callable[[Any, Mapping[str, Any]], Any]
     identity: Any  # what a fingerprint is taken of
+    key: Any  # equal for what compiles to the same program, given equal shapes
 
 
 def split_arguments(arguments: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -56,7 +59,9 @@ def target(function: Any, arguments: tuple, names: Iterable[str]) -> Target:
     def call(numbers: list[Any], setting: Mapping[str, Any]) -> Any:
         return function(*join(numbers), **setting)
 
-    return Target(name, numbers, call, (function, arguments))
+    # A name in a notebook may mean another array at the next call, which the same function reads.
+    key = (function, fingerprint(function), _choices(arguments))
+    return Target(name, numbers, call, (function, arguments), key)
 
 
 def _check_names(function: Any, label: str, arguments: tuple, names: list[str]) -> None:
@@ -96,7 +101,23 @@ def _of_model(model: Any, arguments: tuple, names: list[str]) -> Target:
         new = {name: _like(name, own[name], value) for name, value in setting.items()}
         return structure.merge({**own, **new})(*join(given))
 
-    return Target(label, (leaves, numbers), call, (label, str(structure.names), leaves, arguments))
+    identity = (type(model), structure.names, _ADDRESS.sub("", str(structure.graph)))
+    return Target(
+        label,
+        (leaves, numbers),
+        call,
+        (*identity, leaves, arguments),
+        (structure, _choices(arguments)),
+    )
+
+
+_ADDRESS = re.compile(r"0x[0-9a-f]+")  # of a function that a model holds
+
+
+def _choices(arguments: tuple) -> Any:
+    """The choices among the arguments, and how all of them hang together."""
+    leaves, tree = jax.tree_util.tree_flatten(arguments)
+    return tree, tuple(None if _is_traced(leaf) else leaf for leaf in leaves)
 
 
 def _like(name: str, old: Any, value: Any) -> Any:

@@ -455,3 +455,31 @@ def test_xarray_and_pandas():
         warnings.simplefilter("ignore", jw.JaxwaveWarning)
         failed = jw.sweep(lambda x: jnp.sqrt(x), {"x": [1.0, -1.0]}).to_pandas()
     assert failed["message"].tolist()[0] == ""
+
+
+def test_the_same_line_compiles_once_and_sees_what_changed():
+    names = {"wave": jnp.ones(3), "jnp": jnp}
+    exec("def simulate(a): return a * jnp.sum(wave)", names)  # as a cell of a notebook
+    compiled = []
+
+    def count(event, *_, **__):
+        compiled.append(event == "/jax/core/compile/backend_compile_duration")
+
+    first = jw.sweep(names["simulate"], {"a": [1.0, 2.0]})
+    jax.monitoring.register_event_duration_secs_listener(count)
+    try:
+        again = jw.sweep(names["simulate"], {"a": [3.0, 5.0]})
+        assert not any(compiled)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(count)
+    names["wave"] = jnp.full(3, 2.0)
+    other = jw.sweep(names["simulate"], {"a": [1.0, 2.0]})
+    assert [*first.values, *again.values, *other.values] == [3, 6, 9, 15, 6, 12]
+
+
+def test_memory_of_the_compiled_program_keeps_the_limit():
+    def simulate(a):
+        return jnp.sum(jnp.fft.fft2(a * jnp.ones((64, 64))).real)
+
+    result = jw.sweep(simulate, {"a": np.arange(64.0)}, batch=64, max_bytes=2e6)
+    np.testing.assert_allclose(result.values, 64**2 * np.arange(64.0), rtol=1e-5)
