@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -48,7 +49,31 @@ class Plan:
 
 def plan(target: Target, points: Points, *, max_bytes: float, batch: int | None) -> Plan:
     """Chooses the sizes from shapes alone, so that every process chooses the same."""
-    row = points.row(0)
+    study = functools.partial(_study, target, points.row(0))
+    key = (target.key, _shapes((target.numbers, points.row(0))), jax.local_device_count())
+    scratch, made, seconds, result = _remembered(_STUDIES, key, study)
+    devices = jax.local_device_count()
+    if max(scratch, made) > max_bytes:
+        raise ValueError(
+            f"{WHERE}: one setting of {target.name}() needs {size_text(max(scratch, made))}, more "
+            f"than the limit of {size_text(max_bytes)}. Pass a larger `max_bytes`."
+        )
+    if batch is None:
+        cache = _CACHE if jax.default_backend() == "cpu" else _GPU
+        batch = max(int(min(_MOST_BATCH, cache // scratch, max_bytes // (4 * scratch))), 1)
+        batch = 2 ** int(math.log2(batch))
+    room = min(_CHUNK_BYTES, max_bytes / 4) / made
+    most = min(_MOST_CHUNK, room, _SECONDS / max(seconds, 1e-9))
+    # Never one device without work, nor a batch that is mostly padding.
+    most = max(int(most), batch * devices)
+    chunks = math.ceil(points.count / most)
+    share = math.ceil(points.count / chunks / devices)  # settings of one device and chunk
+    batch = math.ceil(share / math.ceil(share / batch))
+    return Plan(batch, batch * math.ceil(share / batch) * devices, result)
+
+
+def _study(target: Target, row: Mapping[str, Any]) -> tuple[int, int, float, Any]:
+    """Bytes of scratch and of results of one setting, its time, and the shapes of its results."""
     try:
         jaxpr, result = jax.make_jaxpr(target.call, return_shape=True)(target.numbers, row)
     except (TypeError, IndexError) as error:
@@ -61,28 +86,8 @@ def plan(target: Target, points: Points, *, max_bytes: float, batch: int | None)
             "names, and write a Python loop over this one."
         ) from None
     _require_arrays(target, result)
-    devices = jax.local_device_count()
-    scratch = max(working_set(jaxpr.jaxpr), 1)
-    made = max(_size(result), 1)
-    if max(scratch, made) > max_bytes:
-        raise ValueError(
-            f"{WHERE}: one setting of {target.name}() needs {size_text(max(scratch, made))}, more "
-            f"than the limit of {size_text(max_bytes)}. Pass a larger `max_bytes`."
-        )
-    if batch is None:
-        cache = _CACHE if jax.default_backend() == "cpu" else _GPU
-        batch = max(int(min(_MOST_BATCH, cache // scratch, max_bytes // (4 * scratch))), 1)
-        batch = 2 ** int(math.log2(batch))
     seconds = sum(n / NOMINAL[kind] for kind, n in operations(jaxpr.jaxpr).items())
-    most = min(
-        _MOST_CHUNK, _CHUNK_BYTES // made, _SECONDS / max(seconds, 1e-9), max_bytes / 4 / made
-    )
-    # Never one device without work, nor a batch that is mostly padding.
-    most = max(int(most), batch * devices)
-    chunks = math.ceil(points.count / most)
-    share = math.ceil(points.count / chunks / devices)  # settings of one device and chunk
-    batch = math.ceil(share / math.ceil(share / batch))
-    return Plan(batch, batch * math.ceil(share / batch) * devices, result)
+    return max(working_set(jaxpr.jaxpr), 1), max(_size(result), 1), seconds, result
 
 
 def _require_arrays(target: Target, result: Any) -> None:
@@ -96,9 +101,31 @@ def _size(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
 
 
-# Programs of the last sweeps, so that the same line with other ranges compiles nothing.
-_PROGRAMS: collections.OrderedDict[Any, tuple[Any, Any]] = collections.OrderedDict()
-_MOST_PROGRAMS = 16
+# What was found and compiled for the last sweeps: the same line with other ranges compiles nothing.
+_Memory = collections.OrderedDict[Any, Any]
+_STUDIES: _Memory = collections.OrderedDict()
+_PROGRAMS: _Memory = collections.OrderedDict()
+_MOST_REMEMBERED = 16
+
+
+def _remembered(memory: _Memory, key: Any, make: Callable[[], Any]) -> Any:
+    try:
+        found = memory.pop(key) if key in memory else make()
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return make()  # a choice without a hash
+    memory[key] = found
+    while len(memory) > _MOST_REMEMBERED:
+        memory.popitem(last=False)
+    return found
+
+
+def _shapes(tree: Any) -> Any:
+    """What decides, of the arguments of a program, about the program."""
+    leaves, structure = jax.tree.flatten(tree)
+    shapes = ((np.shape(leaf), str(jax.dtypes.result_type(leaf))) for leaf in leaves)
+    return structure, tuple(shapes), str(jnp.result_type(float))
 
 
 class Program:
@@ -108,21 +135,15 @@ class Program:
         self._numbers = (target.numbers, dict(points.fixed))
         self.size = plan.chunk
         rows = self._pad(points.rows(0, 1))
-        leaves, tree = jax.tree.flatten((self._numbers, rows))
-        shapes = tuple((np.shape(a), str(jax.dtypes.result_type(a))) for a in leaves)
-        key = (target.key, plan.batch, tuple(jax.local_devices()), tree, shapes)
-        try:
-            found = _PROGRAMS.pop(key, None)
-        except TypeError:  # a choice without a hash
-            key, found = None, None
-        if found is None:
-            traced = jax.jit(_chunk(target, plan.batch)).trace(self._numbers, rows)
-            found = traced.jaxpr.jaxpr, traced.lower().compile()
-        if key is not None:
-            _PROGRAMS[key] = found
-            while len(_PROGRAMS) > _MOST_PROGRAMS:
-                _PROGRAMS.popitem(last=False)
-        self._jaxpr, self._compiled = found
+        arguments = (self._numbers, rows)
+        key = (target.key, plan.batch, tuple(jax.local_devices()), _shapes(arguments))
+
+        def compiled() -> tuple[Any, Memory]:
+            traced = jax.jit(_chunk(target, plan.batch)).trace(*arguments)
+            program = traced.lower().compile()
+            return program, of_compiled(traced.jaxpr.jaxpr, program, 0.0)
+
+        self._compiled, self.memory = _remembered(_PROGRAMS, key, compiled)
 
     def __call__(self, rows: Mapping[str, np.ndarray]) -> tuple[Any, jax.Array]:
         """Starts a chunk; the last one is padded with its last setting."""
@@ -136,11 +157,6 @@ class Program:
                 [v, np.broadcast_to(v[-1:], (self.size - len(v), *v.shape[1:]))]
             )
         return padded
-
-    @property
-    def memory(self) -> Memory:
-        """What a chunk needs."""
-        return of_compiled(self._jaxpr, self._compiled, 0.0)
 
 
 def _chunk(target: Target, batch: int) -> Callable[..., tuple[Any, jax.Array]]:
@@ -159,8 +175,9 @@ def _chunk(target: Target, batch: int) -> Callable[..., tuple[Any, jax.Array]]:
         return chunk
     mesh = Mesh(np.array(devices), (_AXIS,))
     here, everywhere = PartitionSpec(_AXIS), PartitionSpec()
-    specs = dict(mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False)
-    return jax.shard_map(chunk, **specs)
+    return jax.shard_map(
+        chunk, mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False
+    )
 
 
 def _is_finite(value: Any) -> jax.Array:
