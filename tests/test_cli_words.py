@@ -248,6 +248,29 @@ def test_a_terminal_shows_the_seconds_and_then_the_steps(capsys):
 # -- the cache -----------------------------------------------------------------------------
 
 
+def test_half_a_program_in_the_cache_is_forgotten(tmp_path, monkeypatch):
+    """A killed run leaves a program without its time; JAX would keep nothing ever after."""
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(cache.Path, "home", lambda: tmp_path)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    place = cache.folder()
+    place.mkdir(parents=True)
+    for name in ("whole-cache", "whole-atime", "half-cache", "written-now-cache"):
+        (place / name).write_bytes(b"1234")
+    for name in ("whole-cache", "half-cache"):
+        os.utime(place / name, (1, 1))
+    environment = dict(os.environ)
+    try:
+        cache.use()
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+    left = sorted(path.name for path in place.iterdir())
+    assert left == ["whole-atime", "whole-cache", "written-now-cache"]
+
+
 def test_the_cache_is_in_the_users_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

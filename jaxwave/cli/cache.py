@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import time
 from pathlib import Path
 
 _MOST = 2_000_000_000  # bytes
@@ -39,10 +40,12 @@ def use() -> None:
         place.mkdir(parents=True, exist_ok=True)
     except OSError:  # it cannot be written: then without
         return
+    own = not environment.get("JAX_COMPILATION_CACHE_DIR")
     wanted: dict[str, str | float] = {"jax_compilation_cache_dir": str(place)}
     wanted["jax_persistent_cache_min_compile_time_secs"] = 0.1
     wanted["jax_persistent_cache_min_entry_size_bytes"] = -1
-    if importlib.util.find_spec("filelock") is not None:  # JAX needs it to count the bytes
+    if own and importlib.util.find_spec("filelock") is not None:  # JAX counts bytes with it
+        _forget_halves(place)
         wanted["jax_compilation_cache_max_size"] = _MOST
     wanted = {name: value for name, value in wanted.items() if name.upper() not in environment}
     environment.update({name.upper(): str(value) for name, value in wanted.items()})
@@ -50,3 +53,17 @@ def use() -> None:
     if jax is not None and jax.config.jax_compilation_cache_dir is None:  # python -m jaxwave
         for name, value in wanted.items():  # it has read the environment already
             jax.config.update(name, value)
+
+
+def _forget_halves(place: Path) -> None:
+    """Removes programs without the time of their last use, which a killed run leaves behind.
+
+    JAX would fail to count the folder's bytes, and so to keep any program, in every later run.
+    """
+    for program in place.glob("*-cache"):
+        used = program.with_name(program.name.removesuffix("-cache") + "-atime")
+        try:
+            if not used.exists() and time.time() - program.stat().st_mtime > 10:
+                program.unlink()
+        except OSError:  # another run was faster
+            continue

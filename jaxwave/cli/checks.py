@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxwave.cli import names, options, sweep_job
-from jaxwave.cli.outputs import JOB, is_our_job
-from jaxwave.cli.settings import Settings, UsageError, gather
+from jaxwave.cli import catalog, names, options, sweep_job
+from jaxwave.cli.outputs import JOB, is_our_job, spare
+from jaxwave.cli.settings import MASKS, Settings, UsageError, gather, inputs
 from jaxwave.units import length
 
 FORMATS = {
@@ -20,6 +20,7 @@ FORMATS = {
 # Range of each length [µm]: microscopes have no others.
 _RANGES = {"wavelength": (0.1, 20.0), "pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
 _SMALLEST = 8  # pixels of a window
+OUTPUTS = ("out", "save", "picture")  # files that jaxwave psf writes
 
 
 def calibrate(arguments: argparse.Namespace) -> Settings:
@@ -74,7 +75,8 @@ def export(arguments: argparse.Namespace) -> Settings:
 
 def psf(arguments: argparse.Namespace) -> Settings:
     """Settings of a PSF from numbers."""
-    settings = gather(options.PSF, vars(arguments))
+    settings = gather(options.PSF, vars(arguments), arguments.config)
+    catalog.complete(settings)
     needed = ("na", "wavelength", "pixel", "dz")
     missing = [f"--{name}" for name in needed if settings[name] is None]
     if missing:
@@ -83,10 +85,117 @@ def psf(arguments: argparse.Namespace) -> Settings:
     optics(settings)
     for name in ("pixel", "dz"):
         _length(settings, name)
-    for name in ("planes", "size"):
-        at_least(settings, name, 1)
-    free([settings["out"]], force=arguments.force)
+    at_least(settings, "planes", 1)
+    pixels_of(settings)
+    _sample(settings)
+    _spot(settings)
+    _light(settings)
+    if settings["mask"] is not None and mask(settings["mask"]) is None:
+        exist([settings["mask"]])
+    written = [settings[name] for name in OUTPUTS if settings[name] is not None]
+    for path in written:
+        spare(path, inputs(options.PSF, settings.values), "Choose another name.")
+    free(written, force=arguments.force)
     return settings
+
+
+def pixels_of(settings: Settings) -> tuple[int, float | None]:
+    """Width of a PSF in pixels, an odd number of them where it is given as a length."""
+    text = str(settings["size"]).strip()
+    try:
+        if text.isdecimal():
+            size, wide = int(text), None
+        else:
+            wide = float(length(text))
+            size = 2 * round((wide / settings["pixel"] - 1) / 2) + 1
+    except (ValueError, TypeError, OverflowError):
+        raise UsageError(
+            f"--size must be a number of pixels or a length such as '6 um', got {text!r}."
+        ) from None
+    if size < 1:
+        raise UsageError(f"--size must be at least one pixel, got {text!r}.")
+    return size, wide
+
+
+def _spot(settings: Settings) -> None:
+    for name in ("bead", "blur", "band", "t_s"):
+        if not 0 <= settings[name] < math.inf:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} must be zero or more, got {settings[name]:g} µm.")
+    if settings["band"] >= settings["wavelength"]:
+        raise UsageError(f"--band {settings['band']:g} µm is wider than the wavelength.")
+
+
+def _light(settings: Settings) -> None:
+    """Requires that what is said about the light goes with its kind and its model."""
+    direction(settings["dipole"])
+    polarization(settings["polarization"])
+    filling = settings["filling"]
+    if filling is not None and not 0 < filling < math.inf:
+        raise UsageError(f"--filling must be positive, got {filling:g}.")
+    given = [name for name in ("dipole", "polarization") if settings.origin(name) != "default"]
+    wrong = {"emission": "polarization", "focus": "dipole"}[settings["kind"]]
+    if wrong in given:
+        other = "focus" if wrong == "polarization" else "emission"
+        raise UsageError(f"--{wrong} goes with --kind {other}, not with {settings['kind']}.")
+    if settings["model"] == "scalar" and given:
+        raise UsageError(f"--{given[0]} needs --model vectorial: scalar light has no direction.")
+
+
+def direction(text: str | None) -> tuple[float, ...] | None:
+    """Direction (x, y, z) of a dipole."""
+    if text is None:
+        return None
+    axes = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+    if text.strip().lower() in axes:
+        return axes[text.strip().lower()]
+    try:
+        found = tuple(float(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        found = ()
+    if len(found) != 3 or not any(found) or not all(map(math.isfinite, found)):
+        raise UsageError(f"--dipole must be x, y, z, or three numbers 'x,y,z', got {text!r}.")
+    return found
+
+
+def polarization(text: str) -> str | tuple[complex, ...]:
+    """Jones vector (ex, ey), or the name of light that has another one in every direction."""
+    word = text.strip().lower()
+    if word in ("radial", "azimuthal"):
+        return word
+    known = {"x": (1.0, 0.0), "y": (0.0, 1.0), "circular": (0.5**0.5, 1j * 0.5**0.5)}
+    if word in known:
+        return known[word]
+    try:
+        found = tuple(complex(part.strip()) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) != 2 or not any(found) or not all(abs(part) < math.inf for part in found):
+        raise UsageError(
+            "--polarization must be x, y, circular, radial, azimuthal, or two numbers such as "
+            f"'1,1j', got {text!r}."
+        )
+    size = math.hypot(*map(abs, found))
+    return tuple(part / size for part in found)
+
+
+def mask(text: str) -> tuple[str, float | None] | None:
+    """Name of a mask and its number; None for a file."""
+    name, equal, value = text.partition("=")
+    if name.strip().lower() not in MASKS:
+        return None
+    try:
+        number = float(value) if equal else None
+    except ValueError:
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise UsageError(f"--mask: expected a number behind {name}=, got {value!r}.")
+    name = name.strip().lower()
+    if name == "vortex" and number is not None and not number.is_integer():
+        raise UsageError(f"--mask: the charge of a vortex is a whole number, got {value!r}.")
+    if name == "top-hat" and number is not None and not 0 < number < 1:
+        raise UsageError(f"--mask: the radius of a top-hat lies between 0 and 1, got {value!r}.")
+    return name, number
 
 
 def sweep(arguments: argparse.Namespace) -> sweep_job.Job:
@@ -168,6 +277,7 @@ def _complete(settings: Settings) -> None:
     """Requires the settings without which nothing can start."""
     if not settings["files"]:
         raise UsageError("no files: name the stacks of beads, or give `files` in the TOML file.")
+    catalog.complete(settings)
     missing = [name for name in ("na", "wavelength") if settings[name] is None]
     if missing:
         example = {"na": "--na 0.85", "wavelength": '--wavelength "520 nm"'}

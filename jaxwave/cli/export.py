@@ -1,4 +1,4 @@
-"""``jaxwave export`` and ``jaxwave psf``: PSFs, pupils and modes for other programs."""
+"""``jaxwave export``: PSFs, pupils and modes for other programs."""
 
 import argparse
 from pathlib import Path
@@ -7,18 +7,11 @@ from typing import Any
 import numpy as np
 
 from jaxwave import io, report
-from jaxwave.beads import BeadModel
-from jaxwave.beads.model import SCALES
 from jaxwave.cli import batch, checks, options, outputs
-from jaxwave.cli.finding import modes_and_lengths
 from jaxwave.cli.settings import Settings, UsageError, inputs
 from jaxwave.cli.terminal import say
-from jaxwave.psf import Objective
 from jaxwave.report.folder import write_table
 from jaxwave.report.mean import alike, mean_bead
-from jaxwave.report.quality import model_psf
-
-_MARGIN = 8  # pixels that the model needs around the window
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -155,38 +148,3 @@ def _write_pupil(path: Path, saved: Any) -> None:
         for j, i in lit.tolist()
     ]
     _write_rows(path, rows)
-
-
-# -- without measurement -------------------------------------------------------------------
-
-
-def psf(arguments: argparse.Namespace) -> int:
-    """Computes the PSF of a microscope from its numbers."""
-    settings = arguments.settings
-    modes = modes_and_lengths("--zernike", settings["zernike"])
-    fine = min(settings["pixel"], settings["wavelength"] / (4 * settings["na"]))
-    width = (settings["size"] + 1) * settings["pixel"] + 4 * _MARGIN * fine
-    samples = int(np.ceil(2.06 * settings["na"] * width / settings["wavelength"]))
-    try:
-        model = BeadModel(
-            Objective(na=settings["na"], wavelength=settings["wavelength"], n=settings["n"]),
-            pixel=fine,
-            shape=(16, 16),
-            order=max([2, *(n for n, _ in modes)]),
-            vectorial=settings["model"] == "vectorial",
-            pupil_samples=max(48, samples + samples % 2),
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    parameters = {k: np.array(v) for k, v in model.start().items()}
-    parameters["blur"] = np.full(2, np.log(1e-3) / SCALES["blur"])
-    for mode, value in modes.items():
-        if mode not in model.modes:
-            raise UsageError(f"--zernike: {mode} is position or defocus, not an aberration.")
-        parameters["zernike"][model.modes.index(mode)] = value / SCALES["zernike"]
-    planes = settings["planes"]
-    heights = (np.arange(planes) - planes // 2) * settings["dz"]
-    image = model_psf(model, parameters, heights, pixel=settings["pixel"], shape=settings["size"])
-    spacing = (settings["dz"], settings["pixel"], settings["pixel"])
-    say(io.write_stack(settings["out"], image / image.sum(), spacing=spacing))
-    return 0

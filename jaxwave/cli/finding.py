@@ -24,7 +24,7 @@ from jaxwave.beads.window import neighbor_light
 from jaxwave.cli import checks
 from jaxwave.cli.settings import Settings, UsageError, is_table
 from jaxwave.units import length
-from jaxwave.zernike import zernike_mode, zernike_name
+from jaxwave.zernike import zernike_index, zernike_mode, zernike_name
 
 _CAMERA = {
     "camera_offset": "offset",
@@ -187,8 +187,10 @@ def _table(path: Path, model: BeadModel, planes: int) -> np.ndarray:
     return total
 
 
-def modes_and_lengths(flag: str, texts: list[str] | None) -> dict[tuple[int, int], float]:
-    """Modes and their optical paths [µm], from texts such as ``2,2=15 nm``."""
+def modes_and_lengths(
+    flag: str, texts: list[str] | None, convention: str | None = None
+) -> dict[tuple[int, int], float]:
+    """Modes and their optical paths [µm], from texts such as ``2,2=15 nm`` or ``11=20 nm``."""
     result = {}
     for text in texts or []:
         name, _, value = text.partition("=")
@@ -197,7 +199,7 @@ def modes_and_lengths(flag: str, texts: list[str] | None) -> dict[tuple[int, int
         except ValueError:
             pair = ()
         try:
-            mode = pair if len(pair) == 2 else zernike_mode(name.strip())
+            mode = pair if len(pair) == 2 else _mode(name.strip(), convention)
             zernike_name(*mode)  # knows the pairs that are modes
             result[mode] = float(length(value.strip()))
         except (ValueError, KeyError) as error:
@@ -206,3 +208,12 @@ def modes_and_lengths(flag: str, texts: list[str] | None) -> dict[tuple[int, int
                 f"({error})."
             ) from None
     return result  # type: ignore[return-value]
+
+
+def _mode(name: str, convention: str | None) -> tuple[int, int]:
+    """A mode by its name, or by its number in a numbering."""
+    if not name.isdecimal():
+        return zernike_mode(name)
+    if convention is None:
+        raise ValueError("a single number needs a --convention, a pair 'n,m' needs none")
+    return zernike_index(int(name), convention=convention)

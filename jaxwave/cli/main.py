@@ -92,12 +92,16 @@ Exit code 3: some settings failed, and their rows are NaN.
     ),
     "psf": (
         "compute the PSF of a microscope from its numbers",
-        "Computes the PSF of a freely rotating dipole, or of the scalar model, from numbers alone.",
+        "Computes the light of an emitter on the camera, or that of a focused beam, from numbers "
+        "alone; exact at any aperture, behind any layers.",
         options.PSF,
         """\
-example:
+examples:
+  jaxwave psf --objective "60x/1.4 oil" --camera "6.5 um" --wavelength "600 nm" --dz "100 nm"
   jaxwave psf --na 1.4 --n 1.518 --wavelength "600 nm" --pixel "65 nm" --dz "100 nm" \\
-      --zernike "primary spherical=20 nm" -o psf.ome.tif
+      --n-s 1.33 --n-g 1.52 --t-s "5 um" --zernike "primary spherical=20 nm" -o psf.ome.tif
+  jaxwave psf --na 1.3 --n 1.518 --wavelength "775 nm" --pixel "20 nm" --dz "50 nm" \\
+      --kind focus --polarization circular --mask vortex --integrate none --picture donut.png
 """,
     ),
     "lightfield calibrate": (
@@ -134,7 +138,7 @@ _USAGE = {
     "sweep": "TOML [--workers N] [--cluster NAME]",
     "calibrate": "FILE [FILE ...] --na NUMBER --wavelength LENGTH [options]",
     "export": "FOLDER [--psf FILE] [--pupil FILE] [--coefficients FILE] [options]",
-    "psf": "--na NUMBER --wavelength LENGTH --pixel LENGTH --dz LENGTH [options]",
+    "psf": "--objective TEXT --camera TEXT --wavelength LENGTH --dz LENGTH [options]",
     "lightfield calibrate": "IMAGE [-o FILE] [options]",
     "lightfield reconstruct": """\
 IMAGE [--lattice FILE] --na NUMBER --wavelength LENGTH
@@ -202,9 +206,11 @@ def _add_command(commands: Any, name: str, action: str) -> None:
         sub.add_argument("image", nargs="*", metavar="IMAGE", help="raw image of the camera")
     elif name == "sweep":
         _add_sweep(sub)
-    elif name != "psf":
+    elif name == "psf":
+        sub.add_argument("--show", action="store_true", help="open the picture")
+    else:
         sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
-    if name == "calibrate" or name in lightfield_checks.CHECKS:
+    if name in ("calibrate", "psf") or name in lightfield_checks.CHECKS:
         sub.add_argument("--config", metavar="TOML", help="file with settings; flags win")
     if name == "export":
         sub.add_argument("--best", action="store_true", help="take the best bead of a batch")
@@ -256,7 +262,7 @@ def _run(arguments: argparse.Namespace, load: Callable[[], None]) -> int:
     warned = importlib.import_module("jaxwave._check").JaxwaveWarning
     warnings.simplefilter("default", warned)
     group, _, action = arguments.command.rpartition(" ")
-    module = group or {"resume": "calibrate", "psf": "export"}.get(action, action)
+    module = group or {"resume": "calibrate"}.get(action, action)
     run = getattr(importlib.import_module(f"jaxwave.cli.{module}"), action)
     return int(run(arguments) or 0)
 

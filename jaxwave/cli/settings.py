@@ -19,6 +19,7 @@ from jaxwave._files import atomic
 MARK = "# Settings of this calibration."
 _ORIGINS = "origins"
 _URI = "file://"
+MASKS = ("vortex", "half-moon", "top-hat")
 
 
 class UsageError(Exception):
@@ -32,8 +33,8 @@ class Option:
     Args:
         name: Its key in a TOML file; the flag has dashes instead of underscores.
         kind: ``"length"``, ``"number"``, ``"integer"``, ``"text"``, ``"amount"``, ``"path"``,
-            ``"choice"``, ``"numbers"`` (a list of integers), ``"map"`` (a number or a file), or
-            ``"terms"`` (modes or files).
+            ``"choice"``, ``"numbers"`` (a list of integers), ``"map"`` (a number or a file),
+            ``"terms"`` (modes or files), or ``"mask"`` (a word or a file).
         help: What it does.
         default: Its value where nothing is given; None leaves it open.
         choices: What a ``"choice"`` may be.
@@ -130,6 +131,12 @@ def _term(option: Option, value: Any) -> str:
     return _path(option, text) if _names_file(option, text) else text
 
 
+def _mask(option: Option, value: Any) -> str:
+    """The name of a mask, or a file that holds one."""
+    text = _text(option, value)
+    return _path(option, text) if _names_file(option, text) else text
+
+
 def is_table(text: str) -> bool:
     """Tells a file of aberrations from a mode such as ``2,2=15 nm``."""
     return "=" not in text or text.lower().endswith(".csv")
@@ -145,6 +152,8 @@ def _names_file(option: Option, value: Any) -> bool:
         except ValueError:
             return True
         return False
+    if option.kind == "mask":
+        return value.partition("=")[0].strip().lower() not in MASKS
     return option.kind in ("path", "paths") or (option.kind == "terms" and is_table(value))
 
 
@@ -175,6 +184,7 @@ _READERS: dict[str, Any] = {
     "paths": lambda option, value: _list(option, value, _path),
     "map": _map,
     "terms": lambda option, value: _list(option, value, _term),
+    "mask": _mask,
 }
 _SHOWN = {"length": "LENGTH", "number": "NUMBER", "integer": "N", "numbers": "N", "path": "PATH"}
 
@@ -287,7 +297,8 @@ def toml_text(
     options: Sequence[Option], settings: Settings, again: str = "calibrate --config job.toml"
 ) -> str:
     """The effective settings, and who gave each, as a TOML file that gives them again."""
-    lines = [f"{MARK} Run it again: jaxwave {again}"]
+    mark = MARK if again.startswith("calibrate") else "# Settings."
+    lines = [f"{mark} Run it again: jaxwave {again}"]
     origins = []
     for option in options:
         value = settings[option.name]

@@ -197,7 +197,7 @@ class _Verb(Element):
 
     def check(self) -> None:
         values = self.arguments()
-        if "polarization" in values:
+        if values.get("polarization") is not None:
             verbs.polarized(type(self).__name__, values["polarization"])
         if values.get("dipole") is not None:
             verbs.oriented(type(self).__name__, values["dipole"])
@@ -234,7 +234,7 @@ class Focus(_Verb, function=psf.focus):
         (3, 16, 16)
     """
 
-    polarization: Number | str = (1.0, 0.0)
+    polarization: Number | str | None = None
 
 
 class FocusIntensity(_Verb, function=psf.focus_intensity):
@@ -245,7 +245,7 @@ class FocusIntensity(_Verb, function=psf.focus_intensity):
         (16, 16)
     """
 
-    polarization: Number | str = (1.0, 0.0)
+    polarization: Number | str | None = None
 
 
 class EmitterField(_Verb, function=psf.emitter_field):

@@ -8,11 +8,13 @@ traced planes within ten wavelengths of the focus.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxwave.psf.objective import Objective, Window
 
@@ -168,6 +170,41 @@ def breaks(objective: Objective) -> tuple[float, ...]:
     indices = [n / o.na for n in o.layers.n[1:]]
     found = {float(b) for index in indices for b in np.ravel(index)}
     return tuple(sorted(b for b in found if 1e-3 < b < 0.999))
+
+
+def steps(pupil: Callable[[Array, Array], Array]) -> tuple[float, ...]:
+    """Radii of the circles on which a function of (y, x) jumps, in pupil radii.
+
+    What changes between neighbors on most of a few rays is halved until it is a thousand millionth
+    wide; a change that is still there is a jump, a steep slope is not.
+    """
+    angle = 0.17 + 2 * math.pi * np.arange(11) / 11
+
+    def at(rho: np.ndarray) -> np.ndarray:
+        y, x = rho[:, None] * np.sin(angle), rho[:, None] * np.cos(angle)
+        values = np.asarray(pupil(jnp.asarray(y), jnp.asarray(x)))
+        return np.broadcast_to(values, (*values.shape[:-2], *y.shape)).reshape(-1, *y.shape)
+
+    edges = (np.arange(512) + 0.437) / 512
+    values = at(edges)
+    size = float(np.max(np.abs(values), initial=0.0))
+    change = np.median(np.max(np.abs(np.diff(values, axis=1)), axis=0), axis=-1)
+    found = np.flatnonzero(change > 0.01 * size)
+    if not 0 < len(found) <= 32:
+        return ()
+    low, high = edges[found], edges[found + 1]
+    first, last = at(low), at(high)
+    for _ in range(24):
+        middle = (low + high) / 2
+        here = at(middle)
+        is_low = np.sum(np.abs(here - first), axis=(0, -1)) < np.sum(
+            np.abs(here - last), axis=(0, -1)
+        )
+        low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
+        first = np.where(is_low[:, None], here, first)
+        last = np.where(is_low[:, None], last, here)
+    jump = np.median(np.max(np.abs(last - first), axis=0), axis=-1) > 0.005 * size
+    return tuple(((low + high) / 2)[jump].tolist())
 
 
 def is_steep(objective: Objective) -> bool:

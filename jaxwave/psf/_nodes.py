@@ -10,15 +10,12 @@ radian of that angle (or of arccos(a)) asks for 1.15 pi w nodes beyond the 20 (f
 disk itself.
 """
 
-import hashlib
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -37,7 +34,6 @@ from jaxwave.psf._bounds import (
     is_steep,
     known,
     least,
-    look,
     most,
     paths,
     planes,
@@ -57,7 +53,7 @@ OPAQUE = 100  # nodes for those of a traced function: two waves of modes to orde
 # -- planar solver: functions of the pupil -------------------------------------------------
 
 
-def _multiple(x: float) -> int:
+def multiple(x: float) -> int:
     return 4 * math.ceil(x / 4)
 
 
@@ -65,10 +61,10 @@ def rule(objective: Objective, window: Window) -> int:
     """Chord nodes of a pupil without aberrations."""
     disk = 20 if digits() <= 6 else 34
     wave = max(waves(objective, window))
-    return _multiple(2 * math.pi * wave + math.pi * depth(objective, window) + disk)
+    return multiple(2 * math.pi * wave + math.pi * depth(objective, window) + disk)
 
 
-def _rings(objective: Objective, nodes: int, factor: float) -> PolarNodes:
+def rings_of(objective: Objective, nodes: int, factor: float) -> PolarNodes:
     """Rings that resolve the phase of so many chord nodes, split at the critical angles."""
     count = math.ceil(factor * (nodes / 3 + 8))
     return PolarNodes(4 * count // 3, count, breaks(objective))
@@ -102,7 +98,7 @@ def extra(modes: tuple[Mode, ...], coefficients: Any, wavelength: Any) -> int:
     if not any(steps):
         return 0
     growth = 1.0 if digits() <= 6 else 1.3
-    return _multiple(growth * 1.15 * math.pi * max(steps) + 8)
+    return multiple(growth * 1.15 * math.pi * max(steps) + 8)
 
 
 Count = tuple[int | PolarNodes, ...]  # one set of nodes, or a smaller and a larger one
@@ -115,7 +111,7 @@ def planar(
     base = rule(objective, window)
     more = extra(modes, coefficients, objective.wavelength) if modes else 0
     if is_steep(objective) or breaks(objective):
-        return (_rings(objective, base + more, 1.5),)
+        return (rings_of(objective, base + more, 1.5),)
     traced = modes and not are_known((coefficients, objective.wavelength))
     return (base + FLAT, base + more) if traced and more > FLAT else (base + more,)
 
@@ -202,119 +198,6 @@ def _refuse(where: str, jones: int, got: tuple[int, ...], points: tuple[int, ...
     raise ValueError(
         f"{where}: `pupil` must make {need}, got the shape {got} at {points} points. {fix}"
     )
-
-
-def searched(
-    where: str, pupil: PupilFunction, jones: int, objective: Objective, window: Window
-) -> Count:
-    """Sets of nodes for a function of the pupil: by convergence where all is known."""
-    base = rule(objective, window)
-    seen = _seen(where, pupil, jones)
-    if seen is None or not are_known((objective, window)):
-        if is_steep(objective) or breaks(objective):
-            return (_rings(objective, base + OPAQUE, 1.5),)
-        return (base + FLAT, base + OPAQUE)
-    numbers = [np.asarray(known(leaf)).tobytes() for leaf in jax.tree.leaves((objective, window))]
-    statics = (window.shape, digits(), objective.apodization, objective.motion)
-    key = hashlib.sha256(b"".join([seen.tobytes(), *numbers, repr(statics).encode()])).digest()
-    if key not in _FOUND:
-        _FOUND[key] = _converged(where, pupil, jones, look(objective), look(window), base)
-        if len(_FOUND) > 256:
-            _FOUND.popitem(last=False)
-    return (_FOUND[key],)
-
-
-# Found by the values of the pupil at a probe of nodes, the optics and the window.
-_FOUND: OrderedDict[bytes, int | PolarNodes] = OrderedDict()
-
-
-def _seen(where: str, pupil: PupilFunction, jones: int) -> np.ndarray | None:
-    """The pupil's values at a probe of nodes, if they do not depend on anything traced."""
-    try:
-        with jax.ensure_compile_time_eval():
-            probe = _parity.smooth_nodes(32)
-            values = evaluate(where, pupil, probe, jnp.result_type(float), jones)
-    except jax.errors.UnexpectedTracerError:
-        return None
-    return np.asarray(values) if _check.is_concrete(values) else None
-
-
-def _converged(
-    where: str,
-    pupil: PupilFunction,
-    jones: int,
-    objective: Objective,
-    window: Window,
-    base: int,
-) -> int | PolarNodes:
-    """Raises the number of nodes until the field does not change: chords first, then rings."""
-    right = digits()
-    chords = [_multiple(base * 1.2**k) + 8 * (k > 0) for k in range(5)]
-    rings = [_rings(objective, base, 1.5**k) for k in range(4)]
-
-    def settle(sizes: list[Any]) -> Any:
-        room = 4 * _parity.smooth_nodes(sizes[-1]).weight.size
-        before = _sums(where, pupil, jones, objective, window, sizes[0], room)
-        for size, more in pairwise(sizes):
-            after = _sums(where, pupil, jones, objective, window, more, room)
-            if np.max(np.abs(after - before)) < 0.3 * 10.0**-right * np.max(np.abs(after)):
-                return size
-            before = after
-        return None
-
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        found = settle(chords) or settle(rings)
-    if found is None:
-        raise ValueError(
-            f"{where}: `pupil` is not smooth enough for an error of 1e-{right}. Pass "
-            "nodes=PolarNodes(breaks=...) with the radii of its steps, or samples (y, x) instead "
-            f"of the function; or nodes={chords[-1]} to accept a larger error."
-        )
-    return found
-
-
-def _sums(
-    where: str,
-    pupil: PupilFunction,
-    jones: int,
-    objective: Objective,
-    window: Window,
-    count: int | PolarNodes,
-    room: int,
-) -> np.ndarray:
-    """Scalar field at the window's corners, sides and middle in the outermost planes."""
-    nodes = _parity.smooth_nodes(count)
-    values = np.asarray(evaluate(where, pupil, nodes, float, jones, room))[:, :, 0].astype(complex)
-    rho = np.sqrt(nodes.x**2 + nodes.y**2)
-    n, na, wavelength = (
-        float(np.max(objective.n_i)), float(np.max(objective.na)),
-        float(np.min(objective.wavelength)),
-    )  # fmt: skip
-    power = {"aplanatic": -0.25, "herschel": -0.5, "none": 0.0}[objective.apodization]
-    weight = nodes.weight * (1 - (na * rho / n) ** 2) ** power
-    ys, xs = _places(window)
-    signs = _parity.signs()[..., None, None]
-    results = []
-    for z in planes(objective, window):
-        path = paths(objective, rho.reshape(-1), z)[0].reshape(rho.shape)
-        u = values * weight * np.exp(2j * np.pi * path / wavelength)
-        for py in ys:
-            wave = u * np.exp(2j * np.pi * na / wavelength * py * signs[:, :, 0] * nodes.y)
-            for px in xs:
-                x = np.exp(2j * np.pi * na / wavelength * px * signs[:, :, 1] * nodes.x)
-                results.append(np.sum(wave * x))
-    return np.array(results)
-
-
-def _places(window: Window) -> list[list[float]]:
-    """First, middle and last sample of both axes [µm]."""
-    pair = np.broadcast_to(window.spacing, (2,)) if np.ndim(window.spacing) == 0 else window.spacing
-    result = []
-    for axis, place in enumerate((window.y, window.x)):
-        count, d, middle = window.shape[axis], float(np.max(pair[..., axis])), float(np.max(place))
-        low, high = middle - (count // 2) * d, middle + ((count - 1) // 2) * d
-        result.append([low, middle, high])
-    return result
 
 
 # -- planar solver: sampled pupils ---------------------------------------------------------

@@ -15,7 +15,7 @@ from jax import Array, lax
 
 from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis, word
-from jaxwave.psf import _bounds, _nodes, _parity
+from jaxwave.psf import _bounds, _nodes, _parity, _search
 from jaxwave.psf._parity import Nodes, PolarNodes
 from jaxwave.psf.layers import complex_root, gibson_lanni_path, roots
 from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil, samples
@@ -435,7 +435,7 @@ def plan_of(
     elif nodes is not None:
         count = _nodes.asked(where, objective, window, nodes)
     elif parts.function is not None:
-        count = _nodes.searched(where, parts.function, parts.jones, objective, window)
+        count = _search.searched(where, parts.function, parts.jones, objective, window)
         if parts.modes:
             count = _added(count, parts, objective)
     else:

@@ -14,7 +14,7 @@ from jax import Array, lax
 from jaxwave import _check, grid
 from jaxwave.psf import _bounds, _nodes, _planes, _radial
 from jaxwave.psf.camera import Camera, expose
-from jaxwave.psf.objective import Objective, RadialPupil, Window, ZernikePupil
+from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil
 
 NONE = (False, False, False)
 
@@ -330,8 +330,11 @@ def _zeros(kind: str, e: Any) -> tuple[bool, ...]:
 # -- what the user asks for ----------------------------------------------------------------
 
 
-def polarized(where: str, polarization: Any) -> tuple[str, Any]:
-    """Kind of pupil and Jones vector ``(..., 2)``."""
+def polarized(where: str, polarization: Any, pupil: Any = None) -> tuple[str, Any]:
+    """Kind of pupil and Jones vector ``(..., 2)``; a JonesPupil makes the polarization itself."""
+    if polarization is None:
+        inner = pupil.pupil if isinstance(pupil, ZernikePupil) else pupil
+        polarization = (1.0, 1.0) if isinstance(inner, JonesPupil) else (1.0, 0.0)
     if isinstance(polarization, str):
         _check.choice(where, "polarization", polarization, ("radial", "azimuthal"))
         return polarization, np.zeros(2)

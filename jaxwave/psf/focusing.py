@@ -114,7 +114,7 @@ def focus(
     window: Window,
     pupil: Pupil = None,
     *,
-    polarization: ArrayLike | tuple[complex, complex] | str = (1.0, 0.0),
+    polarization: ArrayLike | tuple[complex, complex] | str | None = None,
     nodes: Nodes = None,
 ) -> Array:
     r"""Vector field at the focus of a pupil.
@@ -135,7 +135,8 @@ def focus(
             :func:`pupil_coordinates`, :class:`RadialPupil`, :class:`ZernikePupil` or
             :class:`JonesPupil`.
         polarization: Jones vector (ex, ey) of the light, complex ``(..., 2)`` [none]; with a round
-            pupil also "radial" (along s) or "azimuthal" (from x toward y).
+            pupil also "radial" (along s) or "azimuthal" (from x toward y). By default (1, 0); with
+            a :class:`JonesPupil` (1, 1), so that the pupil alone makes it.
         nodes: For experts: what :func:`nodes` counts.
 
     Returns:
@@ -158,7 +159,7 @@ def focus(
         B. Richards and E. Wolf, Proc. R. Soc. A 253, 358 (1959); L. Novotny and B. Hecht,
         *Principles of Nano-Optics*, Sec. 3.5.
     """
-    kind, e = polarized("focus", polarization)
+    kind, e = polarized("focus", polarization, pupil)
     return solve("focus", kind, False, objective, window, pupil, e, nodes)
 
 
@@ -167,7 +168,7 @@ def focus_intensity(
     window: Window,
     pupil: Pupil = None,
     *,
-    polarization: ArrayLike | tuple[complex, complex] | str = (1.0, 0.0),
+    polarization: ArrayLike | tuple[complex, complex] | str | None = None,
     nodes: Nodes = None,
 ) -> Array:
     r"""Intensity of the vector field at the focus of a pupil.
@@ -204,7 +205,7 @@ def focus_intensity(
     References:
         B. Richards and E. Wolf, Proc. R. Soc. A 253, 358 (1959).
     """
-    kind, e = polarized("focus_intensity", polarization)
+    kind, e = polarized("focus_intensity", polarization, pupil)
     return solve("focus_intensity", kind, True, objective, window, pupil, e, nodes)
 
 

@@ -283,7 +283,8 @@ class JonesPupil:
 
     .. math:: (E_x, E_y) \to (P_x E_x,\ P_y E_y)
 
-    Valid for pupils that do not mix the components.
+    Valid for pupils that do not mix the components. Where no other polarization is given, E is
+    (1, 1), so that the factors are the light's Jones vector.
 
     Args:
         factors: A function of (y, x) [pupil radii] that makes ``(2, y, x)``, such as

@@ -189,11 +189,11 @@ def top_hat(
 ) -> Array:
     r"""Phase disk in the middle of the pupil.
 
-    .. math:: P = \begin{cases} e^{i\varphi} & \rho < r \ 1 & \text{outside} \end{cases}
+    .. math:: P = \begin{cases} e^{i\varphi} & \rho < r \\ 1 & \text{outside} \end{cases}
 
     Exact. With half a wave inside the radius :math:`1/\sqrt 2`, half the area of the pupil, the
-    focus is dark in the paraxial limit (the bottle of 3-D STED). For spectral accuracy pass
-    ``nodes=PolarNodes(breaks=(radius,))`` to the propagator.
+    focus is dark in the paraxial limit (the bottle of 3-D STED). The propagators find the step if
+    the radius is known; pass ``nodes=PolarNodes(breaks=(radius,))`` if it is traced.
 
     Args:
         y: Pupil coordinate, broadcasts to ``(..., y, x)`` [pupil radii].

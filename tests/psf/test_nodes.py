@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from psf.polar import Aperture, off, window, zernike
+from psf.polar import Aperture, directions, off, phases, window, zernike
 from psf.quadrature import Round
 
 from jaxwave import JaxwaveWarning, psf
@@ -248,3 +248,58 @@ def test_samples_that_are_too_coarse_for_layers_or_planes_are_told():
     with pytest.warns(JaxwaveWarning, match=r"scalar_focus: .*too coarse .*reach 10"):
         to = psf.Window((5, 5), 0.1, 6.0)
         jax.eval_shape(lambda: psf.scalar_focus(OIL, to, np.ones((65, 65))))
+
+
+# -- pupils that jump ----------------------------------------------------------------------
+
+
+def two_steps(y, x):
+    """A ring of half a wave between radii that stand on no grid, beside an aberration."""
+    square = x * x + y * y
+    return jnp.where((square > 0.31**2) & (square < 0.767**2), -1, 1) * jnp.exp(1j * x * y)
+
+
+def test_steps_are_found_where_they_are():
+    with jax.enable_x64(True):
+        found = _bounds.steps(two_steps)
+        assert found == pytest.approx((0.31, 0.767), abs=1e-9)
+        # A slope is no step, however steep; nor is an edge across the pupil.
+        assert _bounds.steps(lambda y, x: jnp.tanh(3000 * (x * x + y * y - 0.4))) == ()
+        assert _bounds.steps(lambda y, x: 1.0 * (y > 0.2 * x)) == ()
+
+
+def by_panels(pupil, y, x, jones=(1, 0.4j)):
+    """Intensity of Richards and Wolf's integral, Gauss-Legendre between all steps and axes."""
+    t, w = np.polynomial.legendre.leggauss(70)
+    radii = np.arcsin(np.array([0, 0.31, 0.5**0.5, 0.767, 1]) * 1.3 / 1.5)
+    panels = [radii, np.arange(5) * np.pi / 2]
+    places = [(a[1:, None] + a[:-1, None] + np.diff(a)[:, None] * t).ravel() / 2 for a in panels]
+    shares = [(np.diff(a)[:, None] * w).ravel() / 2 for a in panels]
+    theta, phi = (a.ravel() for a in np.meshgrid(*places, indexing="ij"))
+    k, s, p, before = directions(theta, phi)
+    weight = np.outer(*shares).ravel() * np.sin(theta) * np.sqrt(np.cos(theta)) * 1.5**2
+    rho, e = 1.5 * np.sin(theta) / 1.3, np.array([*jones, 0])[:, None]
+    amplitude = np.asarray(pupil(rho * np.sin(phi), rho * np.cos(phi))) * weight
+    field = s * np.sum(s * e, axis=0) + p * np.sum(before * e, axis=0)
+    waves = phases(k, y, x, 0.0, 1.5, W)
+    u = (field * amplitude) @ waves / (W * np.sqrt(np.pi) * 1.3)
+    return np.sum(np.abs(u) ** 2, axis=0).reshape(y.shape)
+
+
+@pytest.mark.parametrize(
+    "pupil",
+    [two_steps, psf.top_hat, psf.half_moon, psf.vortex],
+    ids=["two steps", "top-hat", "half-moon", "vortex"],
+)
+def test_pupils_that_jump_are_the_quadrature_with_traced_optics_too(pupil):
+    """One program for any spacing and aperture; rings and breaks are found, nobody passes them."""
+
+    def image(na, spacing):
+        objective, place = psf.Objective(na, W, 1.5), psf.Window(SHAPE, spacing)
+        return psf.focus_intensity(objective, place, pupil, polarization=(1, 0.4j))
+
+    _, y, x = window(SHAPE, SPACING)
+    with jax.enable_x64(True):
+        need = by_panels(pupil, y[::3, ::3], x[::3, ::3])
+    for got in (image(1.3, SPACING), jax.jit(image)(1.3, SPACING)):
+        assert off(got[::3, ::3], need, need.max()) < 2e-6

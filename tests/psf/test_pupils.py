@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from psf.polar import off
 
 from jaxwave import psf
 
@@ -151,3 +152,16 @@ def test_pupils_are_trees_of_their_numbers():
     assert twice.modes == pupil.modes and float(twice.pupil.filling) == 1.6
     spiral = psf.JonesPupil(psf.radial_polarization)
     assert not jax.tree.leaves(spiral) and jax.tree.map(lambda a: a, spiral).factors is not None
+
+
+@pytest.mark.parametrize("name", ["radial", "azimuthal"])
+def test_a_jones_pupil_is_the_light_s_polarization(name):
+    """The line that one writes first, without a word on the polarization behind the mask."""
+    pupil = psf.JonesPupil(getattr(psf, f"{name}_polarization"))
+    window = psf.Window((19, 17), (0.05, 0.06), z=0.3)
+    need = psf.focus(OIL, window, polarization=name)
+    assert off(psf.focus(OIL, window, pupil), np.asarray(need), float(abs(need).max())) < 2e-6
+    tilted = psf.ZernikePupil([0.0], [(1, 1)], pupil=pupil)
+    got = psf.focus_intensity(OIL, window, tilted)
+    intensity = np.sum(np.abs(np.asarray(need)) ** 2, axis=0)
+    assert off(got, intensity, intensity.max()) < 2e-6

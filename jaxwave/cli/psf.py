@@ -1,0 +1,242 @@
+"""``jaxwave psf``: the point-spread function of a microscope from its numbers."""
+
+import argparse
+import math
+import os
+import tempfile
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxwave.psf as optics
+from jaxwave import io
+from jaxwave.cli import checks, options
+from jaxwave.cli.finding import modes_and_lengths
+from jaxwave.cli.settings import Settings, UsageError, write_toml
+from jaxwave.cli.terminal import say, warn
+
+_WAVELENGTHS = 7  # of a band, by Gauss and Legendre
+_MARGIN = 8  # pixels around the picture
+
+
+def psf(arguments: argparse.Namespace) -> int:
+    """Computes the PSF, writes it and draws it."""
+    settings = arguments.settings
+    try:
+        stack = point_spread(settings)
+    except TypeError as error:
+        raise UsageError(str(error)) from None
+    spacing = (settings["dz"], settings["pixel"], settings["pixel"])
+    say(io.write_stack(settings["out"], stack, spacing=spacing))
+    if settings["save"] is not None:
+        kept = [option for option in options.PSF if option.name not in checks.OUTPUTS]
+        write_toml(Path(settings["save"]), kept, settings, "psf --config job.toml")
+        say(Path(settings["save"]))
+    if settings["picture"] is not None or arguments.show:
+        _draw(settings, stack, spacing, show=arguments.show)
+    return 0
+
+
+def point_spread(settings: Settings) -> np.ndarray:
+    """The PSF ``(z, y, x)`` that the settings ask for."""
+    size, _ = checks.pixels_of(settings)
+    planes = settings["planes"]
+    z = (np.arange(planes) - planes // 2) * settings["dz"]
+    stack = sum(
+        share * np.asarray(_one_color(settings, wavelength, z, size), np.float64)
+        for wavelength, share in _band(settings)
+    )
+    scale = {"sum": stack.sum(), "peak": stack.max(), "share": 1.0}[settings["unit"]]
+    return np.asarray(stack / scale)
+
+
+def _band(settings: Settings) -> list[tuple[float, float]]:
+    """Wavelengths of the filter and their shares."""
+    middle, width = settings["wavelength"], settings["band"]
+    if not width:
+        return [(middle, 1.0)]
+    t, w = np.polynomial.legendre.leggauss(_WAVELENGTHS)
+    return [(float(middle + width / 2 * a), float(b / 2)) for a, b in zip(t, w, strict=True)]
+
+
+def _one_color(settings: Settings, wavelength: float, z: np.ndarray, size: int) -> Array:
+    """Light in the pixels, or the intensity at their middles times their area."""
+    objective = _objective(settings, wavelength)
+    pixel, blur = settings["pixel"], settings["blur"]
+    window = optics.Window((size, size), spacing=pixel, z=z)
+    if settings["integrate"] == "pixel":
+        # The shortest wavelength of a band decides, so that all colors share one program; pixels
+        # near the rim see what lies beyond it.
+        finest = settings["wavelength"] - settings["band"] / 2
+        wider = (size + 2 * _MARGIN, size + 2 * _MARGIN)
+        scope = optics.Microscope(settings["na"], finest, wider, pixel, n=_immersion(settings))
+        window = scope.window(z)
+    pupil, verb = _pupil(settings), _verb(settings)
+
+    def point(heights: Array) -> Array:
+        here = optics.Window(window.shape, spacing=window.spacing, z=heights)
+        return verb(objective, here, pupil)
+
+    stack = point(z)
+    if settings["bead"]:
+        stack = optics.bead_intensity(
+            point,
+            z,
+            diameter=settings["bead"],
+            spacing=window.spacing,
+            slices=_slices(settings, wavelength),
+        )
+    if settings["integrate"] == "pixel":
+        shape = (size, size)
+        return optics.integrate_pixels(
+            stack, shape, spacing=window.spacing, pixel=pixel, sigma=blur
+        )
+    stack = optics.gaussian_blur(stack, spacing=pixel, sigma=blur) if blur else stack
+    return stack * pixel**2
+
+
+def _slices(settings: Settings, wavelength: float) -> int:
+    """Slices of a bead, some for every depth of focus."""
+    n, na = _immersion(settings), settings["na"]
+    depth = wavelength / (n - math.sqrt(max(n * n - na * na, 0.0)))
+    return 5 + round(8 * settings["bead"] / depth)
+
+
+# -- the microscope ------------------------------------------------------------------------
+
+
+def _immersion(settings: Settings) -> float:
+    return float(settings["n"])
+
+
+def _objective(settings: Settings, wavelength: float) -> optics.Objective:
+    """The objective with what it looks through."""
+    seen: dict[str, Any] = {"n": settings["n"]}
+    given = {k: settings[k] for k in checks.LAYERS if settings[k] is not None}
+    if given:
+        thick = {"t_g": given.get("t_g_design", 170.0), "t_s": settings["t_s"]}
+        index = {"n_s": settings["n"], "n_g": settings["n"], "n_i": settings["n"]}
+        seen = {"layers": optics.coverslip_layers(**{**thick, **index, **given})}
+        seen["motion"] = settings["motion"]
+    return optics.Objective(settings["na"], wavelength, apodization=settings["apodization"], **seen)
+
+
+def _verb(settings: Settings) -> Callable[..., Array]:
+    """The function of psf that makes this light."""
+    if settings["model"] == "scalar":
+        return optics.scalar_focus_intensity
+    if settings["kind"] == "focus":
+        light = checks.polarization(settings["polarization"])
+        if isinstance(light, str):
+            whole = {
+                "radial": optics.radial_polarization,
+                "azimuthal": optics.azimuthal_polarization,
+            }
+            return lambda o, w, pupil: optics.focus_intensity(o, w, _jones(whole[light], pupil))
+        return lambda o, w, pupil: optics.focus_intensity(o, w, pupil, polarization=light)
+    dipole = checks.direction(settings["dipole"])
+    return lambda o, w, pupil: optics.emitter_image(o, w, pupil, dipole=dipole)
+
+
+def _jones(whole: Callable[..., Array], pupil: Any) -> optics.JonesPupil:
+    """A pupil of radial or azimuthal light behind a mask."""
+    modes: Any = None
+    if isinstance(pupil, optics.ZernikePupil):
+        modes, pupil = pupil, pupil.pupil
+    if pupil is not None and not callable(pupil):
+        raise UsageError(
+            "--mask: a file goes with linear and circular polarization; radial and azimuthal "
+            "light need vortex, half-moon or top-hat."
+        )
+    factor: Any = pupil if pupil is not None else (lambda y, x: jnp.ones_like(x * y))
+    made = optics.JonesPupil(lambda y, x: whole(y, x) * factor(y, x))
+    return (
+        made if modes is None else optics.ZernikePupil(modes.coefficients, modes.modes, pupil=made)
+    )
+
+
+def _pupil(settings: Settings) -> Any:
+    """Mask, Gaussian filling and aberrations."""
+    mask = _mask(settings["mask"])
+    if settings["filling"] is not None:
+        mask = _times(mask, settings["filling"])
+    modes = modes_and_lengths("--zernike", settings["zernike"], settings["convention"])
+    if not modes:
+        return mask
+    return optics.ZernikePupil(np.array(list(modes.values())), tuple(modes), pupil=mask)
+
+
+def _mask(text: str | None) -> Any:
+    if text is None:
+        return None
+    found = checks.mask(text)
+    if found is None:
+        return _read_mask(text)
+    name, value = found
+    if name == "vortex":
+        charge = 1 if value is None else int(value)
+        return lambda y, x: optics.vortex(y, x, charge=charge)
+    if name == "half-moon":
+        angle = math.radians(value or 0.0)
+        return lambda y, x: optics.half_moon(y, x, angle=angle)
+    radius = math.sqrt(0.5) if value is None else value
+    return lambda y, x: optics.top_hat(y, x, radius=radius)
+
+
+def _times(mask: Any, filling: float) -> Any:
+    """A mask times a Gaussian beam."""
+    if mask is None:
+        return optics.RadialPupil(filling=filling)
+    if callable(mask):
+        return lambda y, x: mask(y, x) * optics.gaussian_pupil(y, x, width=filling)
+    y, x = optics.pupil_coordinates(np.shape(mask))
+    return mask * np.asarray(optics.gaussian_pupil(y, x, width=filling))
+
+
+def _read_mask(path: str) -> np.ndarray:
+    """Phases [rad] or complex values of a pupil, from .npy, .npz or TIFF."""
+    name = Path(path).suffix.lower()
+    if name in (".npy", ".npz"):
+        loaded = np.load(path, allow_pickle=False)
+        values = loaded if name == ".npy" else _only(path, loaded)
+    elif name in (".tif", ".tiff"):
+        import tifffile
+
+        values = tifffile.imread(path)
+    else:
+        raise UsageError(f"--mask: a file must be .npy, .npz or .tif, got {path!r}.")
+    if values.ndim != 2 or min(values.shape) < 2 or not np.all(np.isfinite(values)):
+        raise UsageError(
+            f"--mask: {path!r} must hold one finite array (y, x), it has the shape {values.shape}."
+        )
+    return values if np.iscomplexobj(values) else np.exp(1j * values.astype(float))
+
+
+def _only(path: str, loaded: Any) -> np.ndarray:
+    if len(loaded.files) != 1:
+        raise UsageError(
+            f"--mask: {path!r} must hold one array, it holds {', '.join(loaded.files)}."
+        )
+    return loaded[loaded.files[0]]
+
+
+# -- the picture ---------------------------------------------------------------------------
+
+
+def _draw(
+    settings: Settings, stack: np.ndarray, spacing: tuple[float, float, float], *, show: bool
+) -> None:
+    """Three sections, in a file and, if it is wanted, on the screen."""
+    from jaxwave import plot
+
+    label = {"sum": "share of the light", "peak": "intensity", "share": "share of the power"}
+    path = settings["picture"] or os.path.join(tempfile.mkdtemp(prefix="jaxwave-"), "psf.png")
+    plot.plot_orthoslices(stack, spacing, path=path, sqrt=True, label=label[settings["unit"]])
+    say(path)
+    if show and not webbrowser.open(Path(path).resolve().as_uri()):
+        warn("nothing opens pictures here; the file above holds it")
