@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     ),
     "elements": ("elements/", {"flax"}),
     "calibration": ("calibration/", {"flax", "optax", "tqdm", "blackjax"}),
-    "sweeps": ("sweeps/", {"scipy", "tqdm", "xarray", "pandas"}),
+    "sweeps": ("sweeps/", {"scipy", "tqdm", "xarray", "pandas", "zarr"}),
     "applications": ("beads/ cameras/ lightfield/", {"flax"}),
     "edges": (
         "io/ plot/ report/ cli/ __main__",

@@ -78,7 +78,7 @@ def _result(job: Job, workers: int, *, progress: bool) -> Sweep:
     )
 
 
-_OPTIONS = ("kind", "points", "reduce", "max_bytes", "batch")
+_OPTIONS = ("kind", "points", "reduce", "max_bytes", "batch", "format")
 
 
 def _function(job: Job) -> Any:

@@ -9,6 +9,7 @@ from jaxwave.plot.calibrations import plot_calibration
 from jaxwave.plot.fields import plot_field, plot_pupil
 from jaxwave.plot.fits import plot_history, plot_zernikes
 from jaxwave.plot.stacks import plot_comparison, plot_orthoslices
+from jaxwave.plot.sweeps import plot_sweep
 
 __all__ = [
     "plot_calibration",
@@ -17,5 +18,6 @@ __all__ = [
     "plot_history",
     "plot_orthoslices",
     "plot_pupil",
+    "plot_sweep",
     "plot_zernikes",
 ]

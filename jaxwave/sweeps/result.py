@@ -91,7 +91,7 @@ class Sweep:
             messages = np.full(self.points.count, "", object)
             for index, text in self.failures.items():
                 messages[index] = text
-            variables[MESSAGE] = (axes, messages.astype(str).reshape(self.points.shape))
+            variables[MESSAGE] = (axes, messages.reshape(self.points.shape))
         fixed = {name: v.tolist() for name, v in self.points.fixed.items()}
         return xarray.Dataset(variables, coordinates, attrs={"function": self.name, **fixed})
 
@@ -165,9 +165,14 @@ def named(values: Any) -> dict[str, np.ndarray]:
     """Arrays of a result by their names."""
     pairs = jax.tree_util.tree_leaves_with_path(values)
     return {
-        jax.tree_util.keystr(path, simple=True, separator=".") or VALUE: np.asarray(leaf)
+        jax.tree_util.keystr(path, simple=True, separator=".") or VALUE: _array(leaf)
         for path, leaf in pairs
     }
+
+
+def _array(leaf: Any) -> Any:
+    """An array; shapes and arrays on the disk stay what they are."""
+    return leaf if hasattr(leaf, "shape") else np.asarray(leaf)
 
 
 def _dims(name: str, count: int) -> list[str]:

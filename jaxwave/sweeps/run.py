@@ -21,7 +21,7 @@ from jaxwave.sweeps.points import WHERE, Points
 from jaxwave.sweeps.points import points as read_points
 from jaxwave.sweeps.program import Plan, Program, plan
 from jaxwave.sweeps.reduce import Reduction, reductions
-from jaxwave.sweeps.result import Sweep
+from jaxwave.sweeps.result import VALUE, Sweep, named
 from jaxwave.sweeps.store import Folder
 from jaxwave.sweeps.target import Target, target
 
@@ -39,6 +39,7 @@ def sweep(
     key: jax.Array | None = None,
     reduce: Any = None,
     folder: str | os.PathLike | None = None,
+    format: str = "npz",
     max_bytes: float | None = None,
     batch: int | None = None,
     progress: Progress | bool = False,
@@ -70,6 +71,9 @@ def sweep(
             ``{"quantiles": (0.1, 0.9)}``. Settings that failed are left out. Quantiles of
             more results than fit into a quarter of ``max_bytes`` are those of a random share.
         folder: Folder for the chunks.
+        format: ``"npz"``, or ``"zarr"``: the folder then holds ``results.zarr``, with the settings
+            beside the results, which xarray opens while the sweep runs. Results that are larger
+            than ``max_bytes`` are possible in this way only; ``values`` are then Zarr arrays.
         max_bytes: Limit of memory [bytes]; half of the machine's by default.
         batch: Settings side by side; chosen from the memory of one by default.
         progress: True for a bar with rate and time left, or a function that is called as
@@ -104,14 +108,27 @@ def sweep(
     if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise ValueError(f"{WHERE}: `batch` must be a positive integer, got {batch!r}.")
     sizes = plan(goal, spots, max_bytes=limit, batch=batch)
-    sums = None if reduce is None else reductions(reduce, _chosen(spots, sizes, limit))
-    store = None if folder is None else _folder(folder, goal, spots, sizes, reduce)
+    chosen = None if reduce is None else _chosen(spots, sizes, limit)
+    sums = None if reduce is None else reductions(reduce, chosen)
+    if format not in FORMATS:
+        raise ValueError(f"{WHERE}: `format` must be one of {FORMATS}, got {format!r}.")
+    if folder is None and format != "npz":
+        raise ValueError(f"{WHERE}: `format={format!r}` needs a `folder`.")
+    style = "npz" if sums is not None else format
+    store = None if folder is None else _folder(folder, goal, spots, sizes, (reduce, chosen), style)
     if store is not None:
         sizes = dataclasses.replace(sizes, **{n: store.header[n] for n in ("batch", "chunk")})
-    _require_room(goal, spots, sizes, sums, store, limit)
+    lazy = style == "zarr" and _row_bytes(sizes) * spots.count > limit
+    if sums is None and not lazy:
+        _require_room(goal, spots, sizes, store, limit)
     job = Job(goal, spots, sizes, sums, limit)
-    parts = _parts(job, store, _Report(spots.count, progress))
-    values, failures = _gathered(job, parts)
+    report = _Report(spots.count, progress)
+    if lazy and store is not None:
+        _compute(job, store, report)
+        values = store.lazy(jax.tree.structure(sizes.result))
+        failures = {k: v for c in range(job.chunks) for k, v in store.failures(c).items()}
+    else:
+        values, failures = _gathered(job, _parts(job, store, report))
     if failures:
         index, text = next(iter(failures.items()))
         given = ", ".join(f"{n}={_short(v)}" for n, v in spots.row(index).items())
@@ -167,6 +184,11 @@ class Job:
     def count(self, chunk: int) -> int:
         """How many settings a chunk holds."""
         return min(self.sizes.chunk, self.points.count - chunk * self.sizes.chunk)
+
+    def rows(self, chunk: int) -> dict[str, np.ndarray]:
+        """The settings of a chunk."""
+        first = chunk * self.sizes.chunk
+        return self.points.rows(first, first + self.count(chunk))
 
     @property
     def structure(self) -> Any:
@@ -298,7 +320,7 @@ def _compute(job: Job, store: Folder, report: "_Report") -> None:
         for chunk in worker:
             others = store.done() - known
             report.add(others * job.sizes.chunk, computed=False)
-            store.save(chunk, *job.compute(chunk))
+            store.save(chunk, *job.compute(chunk), job.rows(chunk))
             report.add(job.count(chunk))
             known += others + 1
         report.end()
@@ -332,8 +354,12 @@ def _joined(sums: dict[str, Reduction], a: Any, b: Any) -> Any:
     return {name: s.join(a[name], b[name]) for name, s in sums.items()}
 
 
-def _folder(path: Any, goal: Target, spots: Points, sizes: Plan, reduce: Any) -> Folder:
-    content = (goal.identity, dataclasses.astuple(spots), reduce, str(jnp.result_type(float)))
+FORMATS = ("npz", "zarr")
+
+
+def _folder(path: Any, goal: Target, spots: Points, sizes: Plan, reduce: Any, form: str) -> Folder:
+    options = (*reduce, form, str(jnp.result_type(float)))
+    content = (goal.identity, dataclasses.astuple(spots), options)
     shapes = jax.tree.map(lambda a: f"{a.dtype}{a.shape}", sizes.result)
     text = f"{goal.name} over {', '.join(spots.values)}, {spots.count} settings"
     header = {
@@ -344,7 +370,14 @@ def _folder(path: Any, goal: Target, spots: Points, sizes: Plan, reduce: Any) ->
         "chunk": sizes.chunk,
         "results": jax.tree.leaves(shapes),
     }
-    return Folder(path, goal.name, fingerprint((content, jax.__version__, _package())), header)
+    rows = None
+    if form == "zarr":
+        given = {name: jax.ShapeDtypeStruct(v.shape, v.dtype) for name, v in spots.row(0).items()}
+        given = {name: given[name] for name in spots.values}
+        found = named(sizes.result)
+        rows = given | {n if n not in given else f"{VALUE}_{n}": v for n, v in found.items()}
+    digest = fingerprint((content, jax.__version__, _package()))
+    return Folder(path, goal.name, digest, header, rows, [*spots.values])
 
 
 def _package() -> Any:
@@ -366,15 +399,14 @@ def _row_bytes(sizes: Plan) -> int:
 
 
 def _require_room(
-    goal: Target, spots: Points, sizes: Plan, sums: Any, store: Folder | None, limit: float
+    goal: Target, spots: Points, sizes: Plan, store: Folder | None, limit: float
 ) -> None:
     need = _row_bytes(sizes) * spots.count
-    if sums is None and need > limit:
-        where = "" if store is None else f" Its chunks can be written to {str(store.path)!r}, but"
+    if need > limit:
         raise ValueError(
             f"{WHERE}: {spots.count} results of {goal.name}() need {size_text(need)}, more than "
-            f"the limit of {size_text(limit)}.{where} Keep less of them with `reduce`, or pass a "
-            "larger `max_bytes`."
+            f"the limit of {size_text(limit)}. Keep less of them with `reduce`, write them to a "
+            '`folder` with `format="zarr"`, or pass a larger `max_bytes`.'
         )
 
 

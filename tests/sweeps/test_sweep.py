@@ -483,3 +483,67 @@ def test_memory_of_the_compiled_program_keeps_the_limit():
 
     result = jw.sweep(simulate, {"a": np.arange(64.0)}, batch=64, max_bytes=2e6)
     np.testing.assert_allclose(result.values, 64**2 * np.arange(64.0), rtol=1e-5)
+
+
+def test_zarr_is_read_while_it_grows_and_beyond_memory(tmp_path, small_chunks):
+    xarray = pytest.importorskip("xarray")
+    settings = {"a": A, "b": B}
+    result = jw.sweep(simulate, settings, folder=tmp_path, format="zarr")
+    whole = jw.sweep(simulate, settings)
+    jax.tree.map(np.testing.assert_array_equal, result.values, whole.values)
+    with xarray.open_zarr(f"{result.folder}/results.zarr", consolidated=False) as data:
+        assert {"a", "b"} <= {*data.coords} and data["image"].shape == (21, 2, 3)
+        np.testing.assert_array_equal(data["sum"], whole.values["sum"].reshape(-1))
+        np.testing.assert_allclose(data["a"], np.repeat(A, 3))
+        grid = data[["sum"]].set_index(setting=["a", "b"]).unstack()
+        np.testing.assert_array_equal(
+            grid["sum"].sel(a=A[2]).sortby("b"), np.sort(whole.values["sum"][2])
+        )
+    large = jw.sweep(simulate, settings, folder=tmp_path, format="zarr", max_bytes=400)
+    assert large.folder == result.folder
+    np.testing.assert_array_equal(large.values["image"][5], whole.values["image"][1, 2])
+    name = f"{result.folder}/results.zarr/sum/c/1"
+    with open(name, "r+b") as stream:
+        stream.truncate(3)
+    with pytest.raises(ValueError, match="is truncated"):
+        jw.sweep(simulate, settings, folder=tmp_path, format="zarr")
+    with pytest.raises(ValueError, match="needs a `folder`"):
+        jw.sweep(simulate, settings, format="zarr")
+
+
+def test_results_become_files(tmp_path):
+    result = jw.sweep(simulate, {"a": A, "b": B})
+    with np.load(result.save(tmp_path / "r.npz")) as file:
+        np.testing.assert_array_equal(file["settings.a"], A)
+        np.testing.assert_array_equal(file["image"], result.values["image"])
+    xarray = pytest.importorskip("xarray")
+    for name, way in (
+        ("r.nc", {"engine": "scipy"}),
+        ("r.zarr", {"engine": "zarr", "consolidated": False}),
+    ):
+        with xarray.open_dataset(result.save(tmp_path / name), **way) as data:
+            np.testing.assert_array_equal(data["sum"], result.values["sum"])
+    with pytest.raises(ValueError, match=r"got 'r\.txt'"):
+        result.save(tmp_path / "r.txt")
+
+
+def test_pictures_of_sweeps(tmp_path):
+    pytest.importorskip("matplotlib")
+    from jaxwave.plot import plot_sweep
+
+    result = jw.sweep(simulate, {"a": A, "b": B})
+    assert len(plot_sweep(result, name="image").axes) == 21
+    curves = plot_sweep(result, name="sum", path=tmp_path / "curves.png").axes[0]
+    assert len(curves.lines) == 3
+    np.testing.assert_allclose(curves.lines[1].get_ydata(), result.values["sum"][:, 1])
+    turned = jw.sweep(simulate, {"b": B, "a": A})
+    mesh = plot_sweep(turned, name="sum").axes[0].collections[0]
+    np.testing.assert_allclose(mesh.get_array(), turned.values["sum"][[1, 0, 2]], rtol=1e-6)
+    listed = jw.sweep(simulate, {"a": A[:3], "b": B}, kind="list")
+    assert plot_sweep(listed, name="sum").axes[0].get_xlabel() == "setting"
+    with pytest.raises(ValueError, match="no result 'summ'"):
+        plot_sweep(result, name="summ")
+    with pytest.raises(ValueError, match="reductions"):
+        plot_sweep(jw.sweep(simulate, {"a": A, "b": B}, reduce="mean"))
+    with pytest.raises(ValueError, match="shape"):
+        plot_sweep(jw.sweep(lambda a: a * jnp.ones(4), {"a": A}))
