@@ -37,6 +37,8 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> str:
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type) and is_frozen(thing):
         parts = [f"{field.name}={inner(getattr(thing, field.name))}" for field in fields(thing)]
         return f"{type(thing).__name__}({', '.join(parts)})"
+    if isinstance(thing, float) and thing.is_integer():
+        return repr(int(thing))  # a schedule makes 40.0 of its own 40 when it is first called
     if isinstance(thing, float | int | str | bool | None):
         return repr(thing)
     if is_number(thing):

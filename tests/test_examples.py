@@ -21,12 +21,14 @@ LONG = {
     MAIN_JOB: "a program with a command line, for any stack",
     "10_torch_unet_phase_mask.py": "a network, its training twice, and the picture of both",
     "11_torch_denoiser_calibration.py": "a network's training, a fit with and without it",
+    "30_edof.py": "thirteen lenses, photographs, scores and their picture",
     "22_slm_zero_order.py": "a device in numpy beside the fitted one",
 }
 
 QUICK = {  # minutes otherwise; the number that it asserts is another one
     "10_torch_unet_phase_mask.py": ["--quick"],
     "11_torch_denoiser_calibration.py": ["--quick"],
+    "30_edof.py": ["--quick", "--samples", "64", "--steps", "40", "--lenses", "cubic", "free"],
     "20_waveblocks.py": ["psf", "--truths", "2", "--baseline", "0"],
 }
 

@@ -77,6 +77,7 @@ class Job:
     key: Array
     starts: int  # 0 for one model
     show: Callable | None = None
+    watch: Callable | None = None
     folder: RunFolder | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     saved: dict[str, np.ndarray] | None = None  # a state to go on from
@@ -139,6 +140,9 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
             lead = _lead(best)
             shown = float(told["loss"][lead]), float(told["heldout"][lead])
             job.show(plan.name, done, plan.steps, *shown)
+        if job.watch is not None:
+            lead = _lead(best)
+            job.watch(job.steps, vectors[lead].unpack(jnp.asarray(best.flat[lead])))
         reason = _reason(plan, job, best, told, carry, blind)
         hopeless = done == plan.steps and not any(np.isfinite(part).any() for part in job.losses)
         if reason.startswith("stopped") or hopeless:

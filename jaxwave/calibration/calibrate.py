@@ -225,6 +225,7 @@ def calibrate(
     patience: int | None = None,
     report_every: int | None = None,
     progress: Progress | bool = False,
+    watch: Callable[[int, Any], None] | None = None,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,
 ) -> Calibration:
@@ -268,6 +269,8 @@ def calibrate(
             expensive steps.
         progress: True for a bar in the terminal, or a function that is called as
             ``progress(stage, step, steps, loss, heldout loss)``.
+        watch: Function that is called as ``watch(step, model)`` at every report, for pictures as
+            it goes; the step counts over all stages.
         checkpoint: Folder that holds the state, so that a killed run can go on.
         resume: Goes on from the folder's state, if there is one, to the very same numbers.
 
@@ -293,7 +296,7 @@ def calibrate(
         "Adam: a method for stochastic optimization", ICLR (2015).
     """
     began = time.perf_counter()
-    _require_functions(loss=loss, heldout_loss=heldout_loss, progress=progress or None)
+    _require_functions(loss=loss, heldout_loss=heldout_loss, progress=progress or None, watch=watch)
     _require_mappings(constraints=constraints, scales=scales, priors=priors)
     _require_lists(stages=stages, starts=starts)
     data, heldout = _arrays("data", data), _arrays("heldout", heldout)
@@ -315,7 +318,7 @@ def calibrate(
     key = jax.random.key(0) if key is None else key
     _host.require_concrete(data, heldout, key)
     score = None if heldout is None else heldout_loss or loss
-    job = _host.Job(loss, data, heldout, score, key, len(starts))
+    job = _host.Job(loss, data, heldout, score, key, len(starts), watch=watch)
     folder = contextlib.nullcontext() if checkpoint is None else RunFolder(checkpoint)
     bar = Bar() if progress is True else contextlib.nullcontext(progress or None)
     with folder as job.folder, bar as job.show:

@@ -1,14 +1,17 @@
-"""Minimization of a plain function by L-BFGS: a calibration without names."""
+"""Minimization of a function without data: of a fit, or of a design."""
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 from jax import Array
 
 from jaxwave.calibration.calibrate import calibrate
+from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import lbfgs
 
 Loss = Callable[..., Array]
@@ -53,31 +56,51 @@ def minimize(
     steps: int = 200,
     report_every: int = 10,
     heldout: Loss | None = None,
-    tolerance: float = 1e-7,
+    tolerance: float | None = None,
     memory: int = 20,
+    optimizer: Any = None,
+    learn: str | Iterable[str] | None = None,
+    learning_rates: Mapping[str, float] | None = None,
+    scales: Mapping[str, Any] | None = None,
+    constraints: Mapping[str, Constraint] | None = None,
     progress: Callable[[int, float, float | None], None] | None = None,
+    watch: Callable[[int, Any], None] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
 ) -> Minimum:
-    r"""Minimizes a differentiable loss by L-BFGS, compiled once.
+    r"""Minimizes a differentiable loss, compiled once: for fits, and for designs that have no data.
 
     .. math:: p_{k+1} = p_k - t_k H_k \nabla L(p_k)
 
-    with a line search that satisfies the strong Wolfe conditions, so the loss never rises. The
-    steps between two reports are one compiled ``lax.scan``. Valid for smooth losses of
-    parameters that are scaled to the order of one. A step with a non-finite loss or gradient is
-    rejected; after three in a row the minimization ends with the last good parameters.
+    by L-BFGS, with a line search that satisfies the strong Wolfe conditions, so the loss never
+    rises, or by any optax transformation. The steps between two reports are one compiled
+    ``lax.scan``. Valid for smooth losses of parameters that are scaled to the order of one. A step
+    with a non-finite loss or gradient is rejected; after three in a row the minimization ends with
+    the last good parameters. What a step needs is told beforehand by
+    ``jaxwave.memory(jax.value_and_grad(loss), start)``. The options are those of
+    :func:`calibrate`.
 
     Args:
         loss: ``loss(parameters, *data)``, a real scalar [any unit].
-        start: Parameters to start from, a pytree of real or complex arrays.
+        start: Parameters to start from, a pytree of real or complex arrays; or a flax module,
+            such as the element of a plate, whose ``nnx.Param`` are learned.
         data: Arrays that the loss needs; arguments of the compiled program, never constants.
         steps: Number of steps at the most.
         report_every: Steps between two reports.
         heldout: ``heldout(parameters, *data)``, a scalar (shape ``()``) score of data that are
             not fitted [any unit], reported.
         tolerance: The minimization ends when the loss falls by a smaller fraction between two
-            reports.
+            reports; by default 1e-7 for L-BFGS, never for others.
         memory: Number of past steps that approximate the Hessian.
+        optimizer: Any optax transformation (a schedule is its learning rate); by default L-BFGS.
+        learn: Patterns of the names that are learned.
+        learning_rates: Factor of the step by pattern.
+        scales: Unit of the free numbers by pattern.
+        constraints: Constraint by pattern.
         progress: Called as ``progress(step, loss, heldout score or None)`` at every report.
+        watch: Called as ``watch(step, parameters)`` at every report, for pictures as it goes.
+        checkpoint: Folder that holds the state, so that a killed run can go on.
+        resume: Goes on from the folder's state, if there is one.
 
     Returns:
         The minimum with its history.
@@ -108,16 +131,24 @@ def minimize(
         start,
         _WithData(loss),
         data,
-        optimizer=lbfgs(memory=memory),
+        learn=learn,
+        optimizer=lbfgs(memory=memory) if optimizer is None else optimizer,
+        learning_rates=learning_rates,
+        scales=scales,
+        constraints=constraints,
         steps=report_every * -(-steps // report_every),
         heldout=None if heldout is None else data,
         heldout_loss=None if heldout is None else _WithData(heldout),
         tolerance=tolerance,
         report_every=report_every,
         progress=report,
+        watch=watch,
+        checkpoint=checkpoint,
+        resume=resume,
     )
+    is_module = isinstance(start, nnx.Module)
     return Minimum(
-        jax.tree.map(np.asarray, found.model),
+        found.model if is_module else jax.tree.map(np.asarray, found.model),
         found.history["loss"],
         found.history["heldout"],
         report_every,

@@ -2,8 +2,10 @@
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from jaxwave import elements as el
 from jaxwave.calibration.lbfgs import minimize
 
 
@@ -81,3 +83,35 @@ def test_the_line_search_stays_off_a_cliff() -> None:
 
     result = minimize(loss, jnp.float32(0.0), steps=20, report_every=5)
     assert 0.9 < result.parameters <= 1 and np.isfinite(result.loss).all()
+
+
+def test_a_design_of_an_element_by_an_optax_schedule_is_watched_and_goes_on(tmp_path):
+    # An element without data, two groups with rates of their own, looked at while it moves.
+    def mask():
+        return el.learn(el.ConvolvePsf(jnp.full((2, 2), 0.5)), "psf")
+
+    def loss(mask):
+        return jnp.sum((mask(jnp.eye(3)) - jnp.eye(3)) ** 2)
+
+    seen = []
+    options = dict(optimizer=optax.adam(optax.cosine_decay_schedule(0.1, 40)), report_every=10)
+    found = minimize(
+        loss, mask(), steps=40, watch=lambda step, m: seen.append((step, loss(m))),
+        checkpoint=tmp_path / "state", **options,
+    )  # fmt: skip
+    assert isinstance(found.parameters, el.ConvolvePsf)
+    assert [step for step, _ in seen] == [10, 20, 30, 40] and len(found.loss) == 40
+    np.testing.assert_allclose(seen[-1][1], loss(found.parameters), rtol=1e-5)
+    assert seen[-1][1] < seen[0][1] < found.loss[0]
+    again = minimize(loss, mask(), steps=40, checkpoint=tmp_path / "state", resume=True, **options)
+    np.testing.assert_array_equal(again.parameters.psf[...], found.parameters.psf[...])
+
+
+def test_groups_have_rates_of_their_own():
+    start = {"slow": np.ones(2), "fast": np.ones(2), "still": np.ones(2)}
+    found = minimize(
+        lambda p: sum(jnp.sum(v**2) for v in p.values()), start, steps=1,
+        optimizer=optax.sgd(0.1), learn=["slow", "fast"], learning_rates={"fast": 2.0},
+    )  # fmt: skip
+    for name, value in (("slow", 0.8), ("fast", 0.6), ("still", 1.0)):
+        np.testing.assert_allclose(found.parameters[name], value, rtol=1e-6)
