@@ -236,7 +236,10 @@ def _draw(
 
     label = {"sum": "share of the light", "peak": "intensity", "share": "share of the power"}
     path = settings["picture"] or os.path.join(tempfile.mkdtemp(prefix="jaxwave-"), "psf.png")
-    plot.plot_orthoslices(stack, spacing, path=path, sqrt=True, label=label[settings["unit"]])
+    # Through the axis, also of a ring, in the brightest plane.
+    center = (int(stack.max(axis=(1, 2)).argmax()), stack.shape[1] // 2, stack.shape[2] // 2)
+    name = label[settings["unit"]]
+    plot.plot_orthoslices(stack, spacing, center=center, path=path, sqrt=True, label=name)
     say(path)
     if show and not webbrowser.open(Path(path).resolve().as_uri()):
         warn("nothing opens pictures here; the file above holds it")
