@@ -91,3 +91,15 @@ def test_warnings_point_at_the_users_line():
         jw.angular_spectrum(field, 1e5)
     assert [w.category for w in seen] == [jw.JaxwaveWarning]
     assert seen[0].filename == __file__
+
+
+def test_pairs_and_lists_of_lengths_may_have_units():
+    """Wherever a function takes several lengths, each may be a text."""
+    light = jw.plane_wave((8, 9), spacing=("5 um", "6 um"), wavelength="633 nm")
+    assert np.asarray(light.spacing).tolist() == [5, 6]
+    need = jw.rectangular_aperture(light, (40.0, 20.0)).u
+    got = jw.rectangular_aperture(light, ("40 um", "0.02 mm")).u
+    np.testing.assert_array_equal(got, need)
+    assert jw.angular_spectrum(light, ["1 mm", "2 mm"]).shape == (2, 8, 9)
+    with pytest.raises(ValueError, match=r"rectangular_aperture: `size`: .*'4 ft'"):
+        jw.rectangular_aperture(light, ("40 um", "4 ft"))

@@ -395,7 +395,7 @@ def rectify(
     .. math:: I'(i, j) = |J|\; I\!\left(\mathbf c_0 + R(\phi)\left(\frac{i\,p_y}{N_y},
         \frac{j\,p_x}{N_x}\right)\right)
 
-    with i, j from the axis, where a lenslet's center comes to lie; |J| is the area of the new
+    with i, j from the axis, where a lenslet's center comes to lie; \|J\| is the area of the new
     pixel, so the light is kept. Between pixels a cubic is laid (Keys), exact for slow images and
     wrong by 1 % at half the sampling limit. Beyond the image there is darkness. Differentiable in
     the image and the lattice.

@@ -57,8 +57,8 @@ def emitters_image(
     .. math:: \mu_{jk} = b + \sum_e N_e\, P_{jk}(z_e, y_e, x_e)
 
     with the share P of :meth:`Microscope.psf`. Valid inside the window around every emitter; the
-    light beyond the window is left out. Memory grows with the frame and by one window (of
-    ``size``² numbers) with every emitter; nothing is rounded to pixels. Differentiable in all
+    light beyond the window is left out. Memory grows with the frame and by one window of
+    ``size * size`` numbers with every emitter; nothing is rounded to pixels. Differentiable in all
     numbers.
 
     Args:

@@ -1,0 +1,78 @@
+"""How the site is built: see CONTRIBUTING.md. Nothing is fetched: formulas need no network."""
+
+import ast
+import importlib
+import os
+import re
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+HERE = Path(__file__).parent
+MODULES = ("jaxwave", "jaxwave.psf", "jaxwave.elements", "jaxwave.calibration", "jaxwave.beads")
+MODULES += ("jaxwave.lightfield", "jaxwave.cameras", "jaxwave.io", "jaxwave.plot", "jaxwave.report")
+MODULES += ("torch_bridge",)
+
+import jaxwave  # noqa: E402
+
+project = "jaxwave"
+version = release = jaxwave.__version__
+copyright = "the jaxwave developers"
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",
+]
+html_theme = "furo"
+html_title = f"jaxwave {version}"
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+autosummary_generate = True
+autodoc_typehints = "none"  # descriptions of the arguments tell shapes and units
+napoleon_custom_sections = [("Warns", "returns_style")]
+
+
+def _names(module: str) -> str:
+    """An autosummary of what a module offers."""
+    found = sorted(importlib.import_module(module).__all__, key=str.lower)
+    rows = "\n".join(f"   {module}.{name}" for name in found if not name.startswith("_"))
+    return (
+        f"## {module}\n\n```{{eval-rst}}\n.. autosummary::\n   :toctree: generated\n\n{rows}\n```"
+    )
+
+
+# Written, because autosummary reads files: what is public is listed in one place, the modules.
+(HERE / "api.md").write_text("\n\n".join(["# API", *map(_names, MODULES)]) + "\n")
+
+
+def _examples(_: str) -> str:
+    """The first sentence of every example."""
+    rows = []
+    for path in sorted((HERE.parent / "examples").glob("[0-9]*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        rows.append(f"- `examples/{path.name}`: {' '.join(text.split(chr(10) * 2)[0].split())}")
+    return "\n".join(rows)
+
+
+def _file(name: str) -> str:
+    """A text of the project; its links to other files of the project become words."""
+    text = (HERE.parent / name).read_text(encoding="utf-8")
+    return re.sub(r"\[([^\]]+)\]\((?!\w+://|#)[^)]+\)", r"\1", text)
+
+
+def _filled(_: object, __: str, source: list[str]) -> None:
+    """Fills in lines such as ``@examples`` and ``@file CHANGELOG.md``."""
+    made = {"@examples": _examples, "@file": _file}
+    lines = []
+    for line in source[0].splitlines():
+        word, _, rest = line.partition(" ")
+        lines.append(made[word](rest) if word in made else line)
+    source[0] = "\n".join(lines)
+
+
+def setup(app: object) -> None:
+    """Tells Sphinx what fills the pages in."""
+    app.connect("source-read", _filled)  # type: ignore[attr-defined]

@@ -1,0 +1,68 @@
+"""The documentation: its snippets run, its commands are the program's, its site builds."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxwave.cli.main import parser
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(p.relative_to(ROOT) for p in (ROOT / "docs").glob("[a-z]*/*.md"))
+PAGES = [page for page in PAGES if page.parts[1] in ("first_hour", "how_to", "explain")]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="torch is not installed"
+)
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [code for found, code in BLOCK.findall(text) if found == kind]
+
+
+def marked(page: Path):
+    marks = [pytest.mark.slow]
+    if "torch" in "".join(blocks(page, "python")):
+        marks.append(needs_torch)
+    return pytest.param(page, id=page.stem, marks=marks)
+
+
+@pytest.mark.parametrize("page", [marked(page) for page in PAGES if blocks(page, "python")])
+def test_the_snippets_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for code in blocks(page, "python"):
+        exec(compile(code, str(page), "exec"), names)
+
+
+COMMANDS = [
+    (page, line)
+    for page in PAGES
+    for code in blocks(page, "")
+    for line in code.splitlines()
+    if line.startswith("jaxwave ")
+]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[line[:40] for _, line in COMMANDS])
+def test_commands_are_those_of_the_program(page, line):
+    assert parser().parse_args(shlex.split(line)[1:]).command, f"{page}: {line}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="sphinx is not installed")
+def test_the_site_builds_without_a_warning(tmp_path):
+    """Links between pages, names of the API and formulas; nothing is fetched."""
+    words = [sys.executable, "-m", "sphinx", "-W", "-q", "-d", str(tmp_path / "trees")]
+    run = subprocess.run(
+        [*words, str(ROOT / "docs"), str(tmp_path / "site")], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    page = (tmp_path / "site" / "first_hour" / "student.html").read_text(encoding="utf-8")
+    fetched = re.findall(r'<(?:script|link)[^>]*(?:src|href)="(\w+://[^"]*)"', page)
+    assert "Poisson" in page and fetched == []
