@@ -142,7 +142,7 @@ def _light(settings: Settings) -> None:
         raise UsageError(f"--{given[0]} needs --model vectorial: scalar light has no direction.")
 
 
-def direction(text: str | None) -> tuple[float, ...] | None:
+def direction(text: str | None) -> tuple[complex, complex, complex] | None:
     """Direction (x, y, z) of a dipole."""
     if text is None:
         return None
@@ -150,33 +150,35 @@ def direction(text: str | None) -> tuple[float, ...] | None:
     if text.strip().lower() in axes:
         return axes[text.strip().lower()]
     try:
-        found = tuple(float(word) for word in text.replace(",", " ").split())
+        x, y, z = (float(word) for word in text.replace(",", " ").split())
     except ValueError:
-        found = ()
-    if len(found) != 3 or not any(found) or not all(map(math.isfinite, found)):
+        x = y = z = 0.0
+    if not any((x, y, z)) or not all(map(math.isfinite, (x, y, z))):
         raise UsageError(f"--dipole must be x, y, z, or three numbers 'x,y,z', got {text!r}.")
-    return found
+    return x, y, z
 
 
-def polarization(text: str) -> str | tuple[complex, ...]:
+def polarization(text: str) -> str | tuple[complex, complex]:
     """Jones vector (ex, ey), or the name of light that has another one in every direction."""
     word = text.strip().lower()
     if word in ("radial", "azimuthal"):
         return word
-    known = {"x": (1.0, 0.0), "y": (0.0, 1.0), "circular": (0.5**0.5, 1j * 0.5**0.5)}
+    known: dict[str, tuple[complex, complex]] = {
+        "x": (1.0, 0.0), "y": (0.0, 1.0), "circular": (0.5**0.5, 1j * 0.5**0.5)
+    }  # fmt: skip
     if word in known:
         return known[word]
     try:
-        found = tuple(complex(part.strip()) for part in text.split(","))
+        ex, ey = (complex(part.strip()) for part in text.split(","))
     except ValueError:
-        found = ()
-    if len(found) != 2 or not any(found) or not all(abs(part) < math.inf for part in found):
+        ex = ey = 0j
+    size = math.hypot(abs(ex), abs(ey))
+    if not 0 < size < math.inf:
         raise UsageError(
             "--polarization must be x, y, circular, radial, azimuthal, or two numbers such as "
             f"'1,1j', got {text!r}."
         )
-    size = math.hypot(*map(abs, found))
-    return tuple(part / size for part in found)
+    return ex / size, ey / size
 
 
 def mask(text: str) -> tuple[str, float | None] | None:

@@ -82,7 +82,7 @@ def _one_color(settings: Settings, wavelength: float, z: np.ndarray, size: int) 
         here = optics.Window(window.shape, spacing=window.spacing, z=heights)
         return verb(objective, here, pupil)
 
-    stack = point(z)
+    stack = point(jnp.asarray(z))
     if settings["bead"]:
         stack = optics.bead_intensity(
             point,
@@ -143,7 +143,7 @@ def _verb(settings: Settings) -> Callable[..., Array]:
     return lambda o, w, pupil: optics.emitter_image(o, w, pupil, dipole=dipole)
 
 
-def _jones(whole: Callable[..., Array], pupil: Any) -> optics.JonesPupil:
+def _jones(whole: Callable[..., Array], pupil: Any) -> optics.JonesPupil | optics.ZernikePupil:
     """A pupil of radial or azimuthal light behind a mask."""
     modes: Any = None
     if isinstance(pupil, optics.ZernikePupil):
