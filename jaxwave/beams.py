@@ -34,50 +34,60 @@ def _drift_turns(_: None, *parameters: Array) -> Array:
     return numerics.product_turns(numerics.multiply(rate, word(-0.5 / numerics.TAU**2, dtype)), z)
 
 
-def _hermite(order: int, x: Array, envelope: Array) -> Array:
-    """H_m(x) / sqrt(2^m m!) times an envelope, by the recursion of the normalized functions."""
-    below, now = jnp.zeros_like(envelope), envelope
-    for m in range(order):
-        below, now = now, math.sqrt(2 / (m + 1)) * x * now - math.sqrt(m / (m + 1)) * below
-    return now
+def _hermite(most: int, x: Array, envelope: Array) -> Array:
+    """H_m(x) / sqrt(2^m m!) times an envelope, m up to the most, ``(m, x)``.
+
+    By the recursion of the normalized functions.
+    """
+    below, rows = jnp.zeros_like(envelope), [envelope]
+    for m in range(most):
+        now = math.sqrt(2 / (m + 1)) * x * rows[-1] - math.sqrt(m / (m + 1)) * below
+        below = rows[-1]
+        rows.append(now)
+    return jnp.stack(rows)
 
 
-def _axis(count: int, order: int, *parameters: Array) -> Array:
-    """A Hermite-Gauss beam of one dimension and unit power on its samples."""
+def _axis(count: int, most: int, *parameters: Array) -> Array:
+    """Hermite-Gauss beams of one dimension and unit power, orders up to the most, ``(m, x)``."""
     spacing, wavelength, waist, z, n, center, k = parameters
     ratio = z * wavelength / (jnp.pi * n * waist**2)
     width = waist * jnp.sqrt(1 + ratio**2)
     place = grid.indices(count).astype(spacing.dtype) * spacing
     place = (place - (center + k * z * wavelength / (numerics.TAU * n))) / width
-    envelope = _hermite(order, math.sqrt(2) * place, jnp.exp(-(place**2)))
+    envelope = _hermite(most, math.sqrt(2) * place, jnp.exp(-(place**2)))
+    order = np.arange(most + 1).astype(place.dtype)[:, None]
     gouy = (order + 0.5) * jnp.arctan(ratio) / numerics.TAU
     turns = place**2 * ratio / numerics.TAU - gouy + _drift_turns(None, k, z, wavelength, n)
     amplitude = (2 / np.pi) ** 0.25 / jnp.sqrt(width)
     return amplitude * envelope * cis(turns) * cis(ramp_turns(count, spacing, k))
 
 
-def mode_fields(shape: tuple[int, int], orders: tuple, *parameters: Array) -> list[Field]:
-    """One beam for each pair of orders; what pairs have in common is computed once."""
+def mode_fields(
+    shape: tuple[int, int], orders: Sequence[tuple[int, int]], *parameters: Array
+) -> Field:
+    """One beam for each pair of orders, along a new first axis."""
     pair, wavelength, waist_y, waist_x, z, n, y, x, ky, kx, power = common(*parameters)
 
-    def axis(count: int, order: int, *numbers: Array) -> Array:
-        return numerics.vectorize(partial(_axis, count, order), power.shape)(*numbers)
+    def axis(k: int, *numbers: Array) -> Array:
+        wanted = np.array([order[k] for order in orders])
+        made = partial(_axis, shape[k], int(wanted.max()))
+        modes = numerics.vectorize(made, power.shape)(pair[..., k], wavelength, *numbers)
+        return jnp.moveaxis(modes, -2, 0)[wanted]
 
-    rows = {
-        m: axis(shape[0], m, pair[..., 0], wavelength, waist_y, z, n, y, ky)[..., :, None]
-        for m in {order[0] for order in orders}
-    }
-    columns = {
-        m: axis(shape[1], m, pair[..., 1], wavelength, waist_x, z, n, x, kx)[..., None, :]
-        for m in {order[1] for order in orders}
-    }
+    rows, columns = axis(0, waist_y, z, n, y, ky), axis(1, waist_x, z, n, x, kx)
     scale = numerics.safe_sqrt(power)[..., None, None]
-    return [Field(scale * rows[my] * columns[mx], pair, wavelength) for my, mx in orders]
+    u = scale * rows[..., :, None] * columns[..., None, :]
+    count = (len(orders),)
+    return Field(
+        u, jnp.broadcast_to(pair, count + pair.shape),
+        jnp.broadcast_to(wavelength, count + wavelength.shape),
+    )  # fmt: skip
 
 
 @numerics.program("shape", "order")
 def _hermite_gauss(shape: tuple[int, int], order: tuple[int, int], *parameters: Array) -> Field:
-    return mode_fields(shape, (order,), *parameters)[0]
+    beam = mode_fields(shape, (order,), *parameters)
+    return Field(beam.u[0], beam.spacing[0], beam.wavelength[0])
 
 
 def waists(where: str, waist: Any) -> tuple[Any, Any]:

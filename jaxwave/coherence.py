@@ -16,7 +16,6 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, fourier, grid, numerics
 from jaxwave.beams import mode_fields, waists
-from jaxwave.edit import stack
 from jaxwave.field import Field
 from jaxwave.sources import checked, common
 
@@ -274,14 +273,14 @@ def gaussian_schell_beam(
 def _gaussian_schell(shape: tuple[int, int], order: int, *parameters: Array) -> Field:
     pair, wavelength, waist_y, waist_x, coherence, z, n, power = common(*parameters)
     (mode_y, share_y), (mode_x, share_x) = (_schell(w, coherence) for w in (waist_y, waist_x))
-    orders = tuple((my, total - my) for total in range(order) for my in range(total + 1))
-    weights = [_weight(share_y, my) * _weight(share_x, mx) for my, mx in orders]
+    orders = [(my, total - my) for total in range(order) for my in range(total + 1)]
+    my, mx = np.array(orders).T.reshape(2, -1, *(1,) * power.ndim)
     zero = jnp.zeros_like(power)
-    fields = mode_fields(
+    modes = mode_fields(
         shape, orders, pair, wavelength, mode_y, mode_x, z, n, zero, zero, zero, zero, power
     )
-    scales = [numerics.safe_sqrt(weight)[..., None, None] for weight in weights]
-    return stack([field * scale for field, scale in zip(fields, scales, strict=True)])
+    weight = _weight(share_y, my) * _weight(share_x, mx)
+    return modes * numerics.safe_sqrt(weight)[..., None, None]
 
 
 def _schell(waist: Any, coherence: Any) -> tuple[Any, Any]:
