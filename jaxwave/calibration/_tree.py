@@ -1,6 +1,8 @@
 """A model, an nnx module or a plain pytree, as arrays by dotted name and what joins them again."""
 
 import dataclasses
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -80,3 +82,32 @@ def _array(where: str, name: str, leaf: Any) -> Array:
             f"{where}: the parameter {name!r} must be a number or an array, got "
             f"{type(leaf).__name__}."
         ) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Alone:
+    """A function of the model alone, called as those of a model and data are."""
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, model: Any, data: Any) -> Any:
+        return self.function(model)
+
+
+def with_data(loss: Any, data: Any) -> Any:
+    """A loss of the model and data; one of the model alone will do where there are no data."""
+    own = getattr(loss, "residuals", loss)
+    try:
+        parameters = inspect.signature(own).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return loss
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    places = [p for p in parameters if p.kind in kinds]
+    if len(places) != 1 or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        return loss
+    if jax.tree.leaves(data):
+        raise TypeError(
+            "calibrate: `loss` must take the model and the data, got a function of "
+            f"{places[0].name!r} alone. Write it as loss(model, data), or leave the data out."
+        )
+    return _Alone(own) if own is loss else dataclasses.replace(loss, residuals=_Alone(own))

@@ -18,7 +18,7 @@ from jax import Array
 from jaxwave import _check, _files, _npy
 from jaxwave._code import code_digest, describe
 from jaxwave.calibration import _host
-from jaxwave.calibration._tree import real_vector, split
+from jaxwave.calibration._tree import real_vector, split, with_data
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import as_method
 from jaxwave.calibration.priors import Prior
@@ -241,7 +241,8 @@ def calibrate(
 
     Args:
         model: Any flax nnx module, or any pytree of arrays; it is not changed.
-        loss: ``loss(model, data)``, a real scalar [any unit], or :class:`least_squares`.
+        loss: ``loss(model, data)``, a real scalar [any unit], or :class:`least_squares`; to design
+            a model without data, ``loss(model)``.
         data: Pytree of arrays that the loss needs; arguments of the program, never constants.
         learn: Patterns of dotted names, such as ``["mask.phase", "lens.*"]``; by default the
             ``nnx.Param`` of a module, all arrays of a plain pytree.
@@ -300,6 +301,7 @@ def calibrate(
     _require_mappings(constraints=constraints, scales=scales, priors=priors)
     _require_lists(stages=stages, starts=starts)
     data, heldout = _arrays("data", data), _arrays("heldout", heldout)
+    loss = with_data(loss, data)
     base = {
         "learn": list(learn) if isinstance(learn, set | dict | Iterator) else learn,
         "optimizer": optimizer,

@@ -465,3 +465,18 @@ def test_a_model_of_elements_is_saved_to_be_loaded(tmp_path) -> None:
     with pytest.warns(JaxwaveWarning, match="save: model.json is left out: .*__init__ of its own"):
         found.save(tmp_path / "own")
     assert (tmp_path / "own" / "parameters.npz").exists()
+
+
+def test_a_design_needs_no_data():
+    """A loss of the model alone; one program for the same loss again."""
+
+    def bowl(model):
+        return jnp.sum((model["a"] - jnp.array([1.0, -2.0])) ** 2)
+
+    start = {"a": jnp.zeros(2)}
+    squares = least_squares(lambda model: model["a"] - jnp.array([1.0, -2.0]))
+    for loss in (bowl, squares):
+        found = calibrate(start, loss, optimizer=lbfgs(), steps=20)
+        np.testing.assert_allclose(found.model["a"], [1, -2], atol=1e-4)
+    with pytest.raises(TypeError, match="got a function of 'model' alone"):
+        calibrate(start, bowl, jnp.ones(3), steps=1)
