@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from journal import record
 
 import jaxwave as jw
 from torch_bridge import wrap
@@ -79,6 +80,7 @@ def cpu_times(contestants: Contestants, rounds: int, repeats: int = 1) -> dict[s
 
 def table(title: str, times: dict[str, float], ours: str, goals: dict[str, str]) -> None:
     """Prints times, the ratio ours / peer, and the goal."""
+    record(title, times, ours)
     print(f"\n{title}")
     for name, value in times.items():
         ratio = f"{ours} / this = {times[ours] / value:6.2f}" if name != ours else ""

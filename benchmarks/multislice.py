@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from journal import record
 from timing import cpu_times
 
 import jaxwave as jw
@@ -45,6 +46,7 @@ def speed(n: int, slices: int) -> None:
         },
         rounds=11,
     )
+    record(f"N = {n}, {slices} slices", times, "forward")
     one, two = times["forward"] / times["transforms"], times["gradient"] / times["forward"]
     print(f"\nN = {n}, {slices} slices: {times['transforms']:.1f} ms of transforms")
     print(f"  forward / transforms  {one:5.2f} (goal: at most 1.2)")

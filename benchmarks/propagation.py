@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from journal import record
 from timing import cpu_times, report
 
 import jaxwave as jw
@@ -49,6 +50,8 @@ def against_transforms(n: int) -> None:
     }
     name = f"two bare transforms of {fast_len(2 * n)}"
     times = cpu_times({name: bare(n, fast_len(2 * n)), **contestants})
+    for key in contestants:
+        record(f"N = {n}", {key: times[key], name: times[name]}, key)
     print(f"\nN = {n}: times of the padded pair (goal: at most 1.6; windows 1.0)")
     for key, value in times.items():
         print(f"  {key:44s} {value:9.2f} ms   {value / times[name]:6.2f}")

@@ -8,6 +8,8 @@ import statistics
 import subprocess
 import sys
 
+from journal import record
+
 ROUNDS = 15
 GOAL = 1.15
 PROGRAMS = ("import jax", "import jaxwave")
@@ -29,6 +31,7 @@ def main() -> None:
         cpu_seconds(program)
     rounds = [[cpu_seconds(program) for program in PROGRAMS] for _ in range(ROUNDS)]
     jax, ours = (statistics.median(times) for times in zip(*rounds, strict=True))
+    record("import", dict(zip(PROGRAMS, (jax, ours), strict=True)), "import jaxwave")
     for program, median in zip(PROGRAMS, (jax, ours), strict=True):
         print(f"  {program:20s} {1e3 * median:8.1f} ms CPU")
     print(f"  ratio {ours / jax:.3f}   (goal: at most {GOAL})")

@@ -73,6 +73,7 @@ def settings(n: int, count: int, rounds: int) -> None:
     contestants["torch, a loop, one thread"] = by_torch(n, z)
     times = cpu_times(contestants, rounds)
     goals = {"torch, a loop, one thread": 5.0}
+    goals |= {name: 0.9 for name in times if name.startswith("jit(lax.map)")}
     report(f"{count} settings of an angular spectrum, {n} x {n}", times, ours, goals)
     best = min(v for name, v in times.items() if name.startswith("jit"))
     print(f"  best by hand / ours {best / times[ours]:.2f} (goal 0.9)")
@@ -145,7 +146,7 @@ def memories(counts: list[int]) -> None:
     print("\nPeak memory over the start, 128 x 128 [MB]; the results alone take 66 kB a setting")
     for way in ("sweep", "sweep, mean", "lax.map", "vmap"):
         found = []
-        for count in counts:
+        for count in counts[: 1 if way == "vmap" else None]:  # more of them fill the machine
             command = [sys.executable, __file__, "--one", way, "--counts", str(count)]
             run = subprocess.run(command, capture_output=True, text=True)
             found.append(run.stdout.strip().split("\n")[-1] if run.returncode == 0 else "failed")

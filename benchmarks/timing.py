@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from journal import record
 
 
 def finish(result: object) -> None:
@@ -35,6 +36,7 @@ def relative_error(a: object, b: object) -> float:
 
 def report(title: str, times: dict[str, float], ours: str, goals: dict[str, float]) -> None:
     """Prints milliseconds and the ratio peer / ours beside its goal."""
+    record(title, times, ours, goals)
     print(f"\n{title}")
     for name, value in times.items():
         line = f"  {name:44s} {value:9.2f} ms"

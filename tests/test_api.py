@@ -42,7 +42,10 @@ TOOLS = [
     "jaxwave.tune_cpu",
     "jaxwave.stack",
     *(f"jaxwave.{name}" for name in ("sweep", "Sweep", "memory", "Memory")),
-    *(f"jaxwave.{part}.*" for part in "elements calibration beads io plot report cli".split()),
+    *(
+        f"jaxwave.{part}.*"
+        for part in "elements calibration beads io plot report cli sweeps".split()
+    ),
 ]
 OF_PHYSICS = {"equation", "validity", "references"}
 

@@ -1,7 +1,8 @@
 """Many settings in one program: sweeps, their memory beforehand, their labelled results."""
 
+from jaxwave.sweeps.library import PsfLibrary, psf_library
 from jaxwave.sweeps.memory import Memory, memory
 from jaxwave.sweeps.result import Sweep
 from jaxwave.sweeps.run import sweep
 
-__all__ = ["Memory", "Sweep", "memory", "sweep"]
+__all__ = ["Memory", "PsfLibrary", "Sweep", "memory", "psf_library", "sweep"]

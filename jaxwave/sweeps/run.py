@@ -19,7 +19,7 @@ from jaxwave.sweeps import failing
 from jaxwave.sweeps.claims import Worker
 from jaxwave.sweeps.points import WHERE, Points
 from jaxwave.sweeps.points import points as read_points
-from jaxwave.sweeps.program import Plan, Program, plan
+from jaxwave.sweeps.program import Plan, Program, finite_rows, plan
 from jaxwave.sweeps.reduce import Reduction, reductions
 from jaxwave.sweeps.result import VALUE, Sweep, named
 from jaxwave.sweeps.store import Folder
@@ -267,8 +267,8 @@ class Job:
         )
 
     def _piece(self, program: Program, first: int, last: int) -> tuple[Any, dict[int, str]]:
-        values, ok = program(self.points.rows(first, last))
-        finite = np.asarray(ok)[: last - first]
+        values = program(self.points.rows(first, last))
+        finite = finite_rows(values)[: last - first]
         failures: dict[int, str] = {}
         if self._careful:
             reasons = {k: failing.refusal(self.goal, self.points, k) for k in range(first, last)}
