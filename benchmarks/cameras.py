@@ -25,10 +25,11 @@ import jaxwave as jw
 from jaxwave.cameras import Lens, expected_error
 from jaxwave.grid import disk_coverage
 
-N, WINDOW, IMAGE, SPACING, Z = 512, 128, 256, 4.0, 18_000.0
+N, WINDOW, IMAGE, SPACING, Z = 512, 128, 256, 4.0, 20_000.0
 WAVELENGTHS, DISTANCES = np.array([0.64, 0.55, 0.46]), np.array([0.5e6, 0.75e6, np.inf])
 RISE, WEIGHT = np.array([0.4568, 0.4599, 0.4648]), 0.01
-LENS = Lens((N, N), SPACING, z=Z, pitch=SPACING, window=(WINDOW, WINDOW), points=1)
+RADIUS = (N - 1) * SPACING / 2
+LENS = Lens((N, N), SPACING, z=Z, pitch=SPACING, window=(WINDOW, WINDOW), radius=RADIUS, points=1)
 
 
 def psfs(height):
@@ -61,7 +62,7 @@ class Peer:
         f = np.fft.fftfreq(2 * N, SPACING)
         s = waves**2 * (f[:, None] ** 2 + f**2)
         turns = -Z / waves * s / (1 + np.sqrt(np.maximum(1 - s, 0)))
-        stop = np.asarray(disk_coverage((N, N), jnp.full(2, SPACING), N * SPACING / 2))
+        stop = np.asarray(disk_coverage((N, N), jnp.full(2, SPACING), RADIUS))
         self.source = torch.from_numpy((stop * np.exp(2j * np.pi * path / waves)).astype("c8"))
         self.transfer = torch.from_numpy(np.exp(2j * np.pi * turns).astype("c8"))
         self.slope = torch.from_numpy((2 * np.pi * RISE[:, None, None] / waves).astype("f4"))

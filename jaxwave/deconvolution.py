@@ -185,18 +185,28 @@ def richardson_lucy(
     """
     where = "richardson_lucy"
     _check.integer(where, "steps", steps, 1)
-    if isinstance(psf, tuple) and len(psf) == 2 and all(callable(f) for f in psf):
-        image = counted_image(where, image)
-        project, backproject = (f if isinstance(f, Partial) else Partial(f) for f in psf)
-        shape = jax.eval_shape(backproject, image).shape
+    if isinstance(psf, tuple):
+        image, pair = counted_image(where, image), _functions(where, psf)
+        shape = jax.eval_shape(pair[1], image).shape
         known = _counts(where, image, shape, start, background)
-        return _lucy_of_functions(image, project, backproject, *known, steps, accelerated)
+        return _lucy_of_functions(image, *pair, *known, steps, accelerated)
     image, psf, convolution = prepare(where, "image", image, psf, boundary, 2, "(..., y, x)")
     image = counted_image(where, image)
     _check.nonnegative(where, "psf", psf, fix="An intensity is not negative.")
     batch = np.broadcast_shapes(image.shape[:-2], psf.shape[:-2])
     known = _counts(where, image, (*batch, *image.shape[-2:]), start, background)
     return _lucy_of_psf(image, psf, *known, convolution, steps, accelerated)
+
+
+def _functions(where: str, pair: tuple) -> tuple[Linear, Linear]:
+    """Imaging and its adjoint, as what a program takes for an argument."""
+    if len(pair) != 2 or not all(callable(f) for f in pair):
+        raise TypeError(
+            f"{where}: `psf` must be an array, or a pair of functions (project, backproject), got "
+            f"a tuple of {[type(f).__name__ for f in pair]}."
+        )
+    project, backproject = (f if isinstance(f, Partial) else Partial(f) for f in pair)
+    return project, backproject
 
 
 def counted_image(where: str, image: ArrayLike) -> Array:

@@ -251,6 +251,7 @@ ONE = np.ones((4, 5))
         (lambda: richardson_lucy(ONE, ONE, steps=0), ValueError, "`steps`"),
         (lambda: richardson_lucy(ONE, ONE, start=ONE[1:]), ValueError, "`start` must have"),
         (lambda: richardson_lucy(ONE, ONE, background=-1.0), ValueError, "`background`"),
+        (lambda: richardson_lucy(ONE, (ONE, ONE)), TypeError, "pair of functions"),
         (lambda: total_variation(ONE, ONE, -0.1), ValueError, "`weight`"),
         (lambda: total_variation(ONE, ONE, 0.1, inner=0), ValueError, "`inner`"),
     ],

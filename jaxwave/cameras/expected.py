@@ -75,7 +75,7 @@ def expected_error(
         _check.positive(where, name, value)
         _check.broadcast(where, psfs=psfs.shape[1:-2], **{name: value.shape})
         numbers.append(jnp.asarray(value))
-    return _expected(psfs, *numbers, size, scene, haze)
+    return _expected(psfs, numbers[0], numbers[1], size, scene, haze)
 
 
 @numerics.program("size", "scene", "haze")
