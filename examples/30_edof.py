@@ -122,25 +122,42 @@ def designs(c: Camera, key: jax.Array) -> dict:
 DESIGNED = ("fresnel", "multi-focal", "multi-color", "singlet", "cubic, fresnel", "cubic")
 
 
-def optimized(c: Camera, name: str, plate, lens: int, state: Path | None):
-    """The plate of the least expected error."""
-    if not el.learned(plate):
-        return plate
-    s = c.s
+def expected(c: Camera, lens: int):
+    """The error of a plate, expected over scenes [dB], and no data."""
 
     def loss(plate):
-        size = (4 * s.window,) * 2
-        return 10 * jnp.log10(
-            jnp.mean(expected_error(c.psfs(plate, lens), NOISE**2 / CONTRAST, shape=size))
-        )
+        size = (4 * c.s.window,) * 2
+        errors = expected_error(c.psfs(plate, lens), NOISE**2 / CONTRAST, shape=size)
+        return 10 * jnp.log10(jnp.mean(errors))
 
+    return loss, ()
+
+
+def photographed(c: Camera, lens: int):
+    """The error of a plate on two photographs [dB], and they with a key of their noise."""
+    inner = max(160, 288 - c.s.window)
+    weight = np.full(3, np.log(6 * NOISE**2 / CONTRAST), np.float32)
+
+    def loss(plate, scenes, key):
+        psfs = c.psfs(plate, lens)
+        images, truth = taken(jax.random.wrap_key_data(key), scenes, psfs, inner)
+        return decibels(weight, images, truth, psfs)
+
+    return loss, (photographs(TRAINING)[:2], jax.random.key_data(jax.random.key(0)))
+
+
+def optimized(c: Camera, name: str, plate, lens: int, images: bool, state: Path | None):
+    """The plate of the least error."""
+    if not el.learned(plate):
+        return plate
+    s, (loss, data) = c.s, (photographed if images else expected)(c, lens)
     steps = s.tuning if name in DESIGNED else s.steps
     rate = optax.cosine_decay_schedule(s.rate, steps, 0.05)
     wave = 2 * s.z**2 * GREEN / (s.samples * s.spacing / 2) ** 2  # of defocus, as a change of f
     units = {"f": wave, "strength": 10.0}
     scales = {k: v for k, v in units.items() if k in el.learned(plate)}
     found = cal.minimize(
-        loss, plate, optimizer=optax.adam(rate), steps=steps, scales=scales,
+        loss, plate, *data, optimizer=optax.adam(rate), steps=steps, scales=scales,
         checkpoint=state, resume=state is not None,
     )  # fmt: skip
     return found.parameters
@@ -221,16 +238,17 @@ def judged(s: Setting, psfs, key) -> tuple[dict, tuple]:
 # -- the experiment --------------------------------------------------------------------------
 
 
-def experiment(s: Setting, wanted: list[str], folder: Path, resume: bool) -> dict:
+def experiment(s: Setting, args: argparse.Namespace) -> dict:
     """All lenses and seeds; scores by name, with the last seed's pictures."""
+    folder = args.output
     camera, scores, rows = Camera(s), {}, []
     for seed in range(s.seeds):
         plates = designs(camera, jax.random.key(seed))
-        for name in wanted or plates:
+        for name in args.lenses or plates:
             plate, lens = plates[name]
             began = time.process_time()
-            state = folder / f"states/{seed}-{name.replace(', ', '-')}" if resume else None
-            plate = optimized(camera, name, plate, lens, state)
+            state = folder / f"states/{seed}-{name.replace(', ', '-')}" if args.resume else None
+            plate = optimized(camera, name, plate, lens, args.images, state)
             psfs = camera.psfs(plate, lens)
             score, shown = judged(s, psfs, jax.random.key(100 + seed))
             score |= {"light_in_window": psfs.sum((-2, -1)).mean(0).tolist()}
@@ -307,6 +325,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="of the optimized lenses")
     parser.add_argument("--seeds", type=int, help="number of noises and of starts")
     parser.add_argument("--lenses", nargs="+", default=[], help="some of them, by name")
+    parser.add_argument("--images", action="store_true", help="optimize on photographs")
     parser.add_argument("--resume", action="store_true", help="keep states, and go on from them")
     parser.add_argument("-o", "--output", type=Path, default=Path("results/30_edof"))
     return parser.parse_args()
@@ -322,14 +341,15 @@ def main() -> None:
     print(f"noise={NOISE}, contrast={CONTRAST}, training={TRAINING}, testing={TESTING}")
     camera = Camera(setting)
     plate, lens = designs(camera, jax.random.key(0))["free"]
-    step = jax.value_and_grad(lambda plate: jnp.sum(camera.psfs(plate, lens) ** 2))
-    print("a step of a free plate:", jw.memory(step, plate))
+    loss, data = (photographed if args.images else expected)(camera, lens)
+    print("a step of a free plate:", jw.memory(jax.value_and_grad(loss), plate, *data))
     print(f"{'lens':24s} {'mean':>6s} {'worst':>6s} {'SSIM':>6s}   PSNR by depth [dB]")
-    scores = experiment(setting, args.lenses, args.output, args.resume)
+    scores = experiment(setting, args)
     result = scores | {
         "optimized": [name for name in scores if name not in DESIGNED],
         "settings": dataclasses.asdict(setting) | {"noise": NOISE, "training": TRAINING,
-                                                   "testing": TESTING, "contrast": CONTRAST},
+                                                   "testing": TESTING, "contrast": CONTRAST,
+                                                   "images": args.images},
     }  # fmt: skip
     args.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=2) + "\n"
