@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +85,19 @@ def test_learning_in_twelve_lines(capsys):
             promised = re.search(rf"{name} = (\d+) ± (\d+) µm", code)
             assert abs(value - float(promised[1])) < error / 4  # rounding differs between machines
             assert error == pytest.approx(float(promised[2]), abs=1)
+
+
+@pytest.mark.slow
+def test_many_settings(capsys):
+    ((_, code),) = FENCED.findall(section("Many settings"))
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.endswith("60 settings (20, 3, 128, 128)") and "Memory: " in last
+    # On the axis behind a hole, 4 sin^2 of half the Fresnel number times pi.
+    settings = names["brightest"].settings
+    axis = 4 * np.sin(np.pi * settings["radius"] ** 2 / (2 * 0.532 * settings["z"])) ** 2
+    assert axis[int(names["brightest"].values)] > 0.98 * axis.max()
 
 
 def test_a_torch_network_in_twelve_lines():
