@@ -4,7 +4,7 @@ Images are ``(..., 3, y, x)`` in the order red, green, blue; a mosaic is ``(...,
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +58,7 @@ def sensitivities(
     for name, value in (("peak", peak), ("width", width)):
         _check.positive(where, name, value, unit="µm")
     real = jnp.result_type(float)
-    numbers = [numerics.number(a, real) for a in (wavelength, peak, width)]
+    numbers = [numerics.number(cast(ArrayLike, a), real) for a in (wavelength, peak, width)]
     if any(a.ndim != 1 for a in numbers) or numbers[1].shape != numbers[2].shape:
         raise ValueError(
             f"{where}: `wavelength`, `peak` and `width` must be rows, the latter two of one "

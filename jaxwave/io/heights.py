@@ -232,7 +232,7 @@ def _write_gds(where: str, place: Path, values: np.ndarray, pair: np.ndarray) ->
     cell = library.new_cell("HEIGHTS")
     note = {"shape": values.shape, "spacing_um": list(pair), "heights_um": list(steps * _SAME)}
     cell.add(gdstk.Label(json.dumps(note), (0, 0), layer=0))
-    for j, line in enumerate(number):
+    for j, line in enumerate(np.atleast_2d(number)):
         ends = np.flatnonzero(np.diff(line)) + 1
         for a, b in zip([0, *ends], [*ends, len(line)], strict=True):
             if line[a]:
