@@ -23,6 +23,9 @@ LONG = {
     "11_torch_denoiser_calibration.py": "a network's training, a fit with and without it",
     "30_edof.py": "thirteen lenses, photographs, scores and their picture",
     "22_slm_zero_order.py": "a device in numpy beside the fitted one",
+    "31_super_resolution.py": "a decoder, its expected error, pictures and a learned relief",
+    "32_depth_from_defocus.py": "scenes, a decoder, its loss and a learned relief",
+    "33_flat_start.py": "a learned relief beside two others, and their pictures",
 }
 
 QUICK = {  # minutes otherwise; the number that it asserts is another one
@@ -30,7 +33,9 @@ QUICK = {  # minutes otherwise; the number that it asserts is another one
     "11_torch_denoiser_calibration.py": ["--quick"],
     "30_edof.py": ["--quick", "--samples", "64", "--steps", "40", "--lenses", "cubic", "free"],
     "20_waveblocks.py": ["psf", "--truths", "2", "--baseline", "0"],
-}
+    **{f"{n}.py": ["--quick", "--steps", "20"]
+       for n in ("31_super_resolution", "32_depth_from_defocus", "33_flat_start")},
+}  # fmt: skip
 
 
 def by_name(path: Path) -> str:
