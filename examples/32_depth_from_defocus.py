@@ -91,13 +91,45 @@ def depth_of(raw: jax.Array, psfs: jax.Array, diopters: jax.Array) -> jax.Array:
     return diopters[jnp.argmin(jnp.min(jnp.stack(energies), axis=0), axis=0)]
 
 
-def main() -> None:
-    """Learns the relief, finds the distances of three scenes, writes numbers and a figure."""
+def errors(psfs: jax.Array, tests: list, diopters: np.ndarray) -> tuple[list, list]:
+    """Mean error of every scene in diopters, and the distances that were found."""
+    found, maps = [], []
+    distances = 1e6 / np.maximum(diopters, 1e-6)
+    for image, d, known in tests:
+        clean = scenes.render(image, 1e6 / np.maximum(d, 1e-6), psfs, distances=distances)
+        raw = jw.add_read_noise(jax.random.key(1), clean, read_noise=NOISE)
+        maps.append(np.asarray(depth_of(raw, psfs, jnp.asarray(diopters, jnp.float32))))
+        inner = known.copy()
+        inner[:RIM] = inner[-RIM:] = inner[:, :RIM] = inner[:, -RIM:] = False
+        found.append(float(np.mean(np.abs(maps[-1] - d)[inner])))
+    return found, maps
+
+
+def draw(folder: Path, tests: list, maps: dict, most: float) -> None:
+    """The scenes and their distances."""
+    axes = (figure := Figure(figsize=(9, 7), dpi=120, layout="constrained")).subplots(3, 4)
+    for k, (row, (image, _, _)) in enumerate(zip(axes, tests, strict=True)):
+        row[0].imshow(np.moveaxis(np.clip(image, 0, 1) ** (1 / 2.2), 0, -1))
+        for ax, (title, found) in zip(row[1:], maps.items(), strict=True):
+            ax.imshow(found[k], vmin=0, vmax=most, cmap="turbo")
+            ax.set_title(title, fontsize=8)
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    figure.savefig(folder / "depth.png")
+
+
+def parsed() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="128 samples, two minutes")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("-o", "--output", type=Path, default=Path("results/32_depth_from_defocus"))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Learns the relief, finds the distances of three scenes, writes numbers and a figure."""
+    options = parsed()
     n, window, count = (128, 64, 9) if options.quick else (256, 96, 15)
     diopters = np.linspace(0, 84.0 * 128 / n, count)  # five waves of defocus at 550 nm
     distances = 1e6 / np.maximum(diopters, 1e-6)
@@ -107,18 +139,6 @@ def main() -> None:
     def lens_of(focus: float) -> cameras.Lens:
         f = 1 / (1 / z + focus * diopters[-1] / 1e6)
         return cameras.Lens((n, n), 4.0, z, 4.0, (window, window), f=f, points=2)
-
-    def errors(psfs: jax.Array, scenes_: list) -> tuple[list, list]:
-        found, maps = [], []
-        for image, d, known in scenes_:
-            at = 1e6 / np.maximum(d, 1e-6)
-            clean = scenes.render(image, at, psfs, distances=distances)
-            raw = jw.add_read_noise(jax.random.key(1), clean, read_noise=NOISE)
-            maps.append(np.asarray(depth_of(raw, psfs, jnp.asarray(diopters, jnp.float32))))
-            inner = known.copy()
-            inner[:RIM] = inner[-RIM:] = inner[:, :RIM] = inner[:, -RIM:] = False
-            found.append(float(np.mean(np.abs(maps[-1] - d)[inner])))
-        return found, maps
 
     clear = {f"clear, focus {k:g}": lens_of(k).psfs(None, distances, COLORS) for k in (0, 0.5, 1)}
     lens = lens_of(0.5)
@@ -134,29 +154,22 @@ def main() -> None:
     psfs = clear | {"optimized": lens.psfs(fit.model, distances, COLORS)}
     results, maps = {}, {}
     for name, psf in psfs.items():
-        found, maps[name] = errors(psf, tests)
+        found, maps[name] = errors(psf, tests, diopters)
         results[name] = {"error_mean_diopters": round(float(np.mean(found)), 3),
                          "error_worst_diopters": round(max(found), 3),
                          "loss": round(float(confusion(psf, diopters)), 3)}  # fmt: skip
         print(name, results[name])
     settings = {"quick": options.quick, "steps": options.steps, "samples": n, "window": window,
                 "diopters": diopters.tolist(), "wavelengths_um": COLORS.tolist(),
-                "read_noise": NOISE, "sensor_distance_um": z}  # fmt: skip
+                "read_noise": NOISE, "sensor_distance_um": z, "learning_rate": 0.1}  # fmt: skip
     print(json.dumps(settings))
     report = {"lenses": results, "optimized": ["optimized"], "settings": settings}
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "result.json").write_text(json.dumps(report, indent=1) + "\n")
 
     best = min(clear, key=lambda k: results[k]["error_mean_diopters"])
-    axes = (figure := Figure(figsize=(9, 7), dpi=120, layout="constrained")).subplots(3, 4)
-    for row, (image, d, _), *found in zip(axes, tests, maps[best], maps["optimized"], strict=True):
-        row[0].imshow(np.moveaxis(np.clip(image, 0, 1) ** (1 / 2.2), 0, -1))
-        for ax, one, title in zip(row[1:], (d, *found), ("truth", best, "optimized"), strict=True):
-            ax.imshow(one, vmin=0, vmax=diopters[-1], cmap="turbo")
-            ax.set_title(title, fontsize=8)
-    for ax in axes.ravel():
-        ax.set_axis_off()
-    figure.savefig(options.output / "depth.png")
+    draw(options.output, tests, {"truth": [d for _, d, _ in tests], best: maps[best],
+                                 "optimized": maps["optimized"]}, diopters[-1])  # fmt: skip
     share = results["optimized"]["error_mean_diopters"] / results[best]["error_mean_diopters"]
     print(f"error of the optimized relief: {share:.2f} of that of the best clear aperture")
     assert share < 1 or options.steps < 200, share

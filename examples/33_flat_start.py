@@ -62,13 +62,18 @@ def scores(psf: jax.Array) -> dict:
     return {name: round(float(value), 3) for name, value in found.items()}
 
 
-def main() -> None:
-    """Learns the relief from a flat start, writes numbers and a figure."""
+def parsed() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="128 samples, a minute")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("-o", "--output", type=Path, default=Path("results/33_flat_start"))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Learns the relief from a flat start, writes numbers and a figure."""
+    options = parsed()
     n = 128 if options.quick else 256
     lens = cameras.Lens((n, n), 4.0, n * 35.2, 4.0, (n, n), points=2)
     plate = (n, n), 4.0, "fused silica", 0.55
