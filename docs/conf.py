@@ -2,9 +2,11 @@
 
 import ast
 import importlib
+import inspect
 import os
 import re
 from pathlib import Path
+from types import ModuleType
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 HERE = Path(__file__).parent
@@ -20,9 +22,7 @@ copyright = "the jaxwave developers"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
     "sphinx-mathjax-offline",
 ]
 html_theme = "furo"
@@ -30,22 +30,29 @@ html_title = f"jaxwave {version}"
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
-autosummary_generate = True
 autodoc_typehints = "none"  # descriptions of the arguments tell shapes and units
 napoleon_custom_sections = [("Warns", "returns_style")]
 
 
-def _names(module: str) -> str:
-    """An autosummary of what a module offers."""
-    found = sorted(importlib.import_module(module).__all__, key=str.lower)
-    rows = "\n".join(f"   {module}.{name}" for name in found if not name.startswith("_"))
-    return (
-        f"## {module}\n\n```{{eval-rst}}\n.. autosummary::\n   :toctree: generated\n\n{rows}\n```"
-    )
+def _page(module: str) -> str:
+    """What a module offers, one after the other; few pages, since each holds the whole menu."""
+    space = importlib.import_module(module)
+    rows = [module, "=" * len(module), ""]
+    for name in sorted(space.__all__, key=str.lower):
+        thing = getattr(space, name)
+        if isinstance(thing, ModuleType) or not callable(thing):
+            continue
+        kind = "class" if inspect.isclass(thing) else "function"
+        rows += [f".. auto{kind}:: {module}.{name}", ""]
+        if kind == "class" and module != "jaxwave.elements":
+            rows[-1:] = ["   :members:", ""]
+    return "\n".join(rows)
 
 
-# Written, because autosummary reads files: what is public is listed in one place, the modules.
-(HERE / "api.md").write_text("\n\n".join(["# API", *map(_names, MODULES)]) + "\n")
+# Written, because autodoc reads files: what is public is listed in one place, the modules.
+(HERE / "api").mkdir(exist_ok=True)
+for _module in MODULES:
+    (HERE / "api" / f"{_module}.rst").write_text(_page(_module))
 
 
 def _examples(_: str) -> str:
