@@ -1,9 +1,7 @@
 """Micro-lens arrays: square, hexagonal or listed centers, of any pitch, turn and focal lengths."""
 
 import math
-from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -11,7 +9,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, sampling
 from jaxwave.field import AnyField, Field, modulate, with_parameters
-from jaxwave.numerics import cis
+from jaxwave.numerics import cis, number, program
 
 LAYOUTS = ("square", "hexagonal")
 SHAPES = ("full", "round")
@@ -90,24 +88,15 @@ def microlens_array(
     for name, value in (("y", y), ("x", x), ("phi", phi), ("gap", gap)):
         _check.finite(where, name, value)
     _check.positive(where, "n", n)
-    real = field.real_dtype
-    focal = jnp.atleast_1d(jnp.asarray(f, real))
-    if centers is None and diameter is None:
-        diameter = jnp.min(jnp.asarray(pitch, real))
-    rim = None if lenslet == "full" else jnp.asarray(diameter, real)
-    places = jnp.asarray(centers if centers is not None else pitch, real)
-    numbers = [jnp.asarray(a, real) for a in (phi, y, x)]
-    _warn_lenslets(where, field, focal, n, pitch, diameter)
-    square, lens, depth = _lenslets(
-        field.shape, None if centers is not None else layout, field.spacing, places, *numbers
-    )
-    strength = (1 / focal)[lens % focal.shape[-1]]
-    field, (n,) = with_parameters(where, field, n=n)
-    waves = cis(-0.5 * (n / field.wavelength)[..., None, None] * square * strength)
-    if rim is not None:
-        share = jnp.clip(0.5 + (0.5 * rim - jnp.sqrt(depth)) / _width(field, square), 0, 1)
-        waves = share * waves + (1 - share) * jnp.asarray(gap, real)
-    return modulate(field, waves)
+    size = pitch if pitch is not None else diameter
+    _warn_lenslets(where, field, f, n, size)
+    if diameter is None and lenslet == "round":
+        diameter = pitch  # the smaller one
+    numbers = [
+        None if a is None else number(a, field.real_dtype)
+        for a in (f, n, pitch, centers, phi, y, x, diameter, gap)
+    ]
+    return _through(field, layout, lenslet == "round", *numbers)
 
 
 def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: ignore[no-untyped-def]
@@ -145,9 +134,8 @@ def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: i
     return f, pitch, None, diameter
 
 
-def _warn_lenslets(where, field, f, n, pitch, diameter):  # type: ignore[no-untyped-def]
+def _warn_lenslets(where, field, f, n, size):  # type: ignore[no-untyped-def]
     """Warns of lenslets whose rims are steeper than the samples hold."""
-    size = pitch if pitch is not None else diameter
     if size is None or not _check.is_concrete(field.spacing, field.wavelength, f, n, size):
         return
     reach = 0.5 * float(np.max(np.asarray(size)))
@@ -156,13 +144,42 @@ def _warn_lenslets(where, field, f, n, pitch, diameter):  # type: ignore[no-unty
     sampling.warn_frequency(where, "the lenslets", field.shape, field.spacing, (steep, steep))
 
 
+@program("layout", "is_round")
+def _through(
+    field: Field,
+    layout: str,
+    is_round: bool,
+    f: Array,
+    n: Array,
+    pitch: Array | None,
+    centers: Array | None,
+    phi: Array,
+    y: Array,
+    x: Array,
+    diameter: Array | None,
+    gap: Array,
+) -> Field:
+    """The field behind the lenses."""
+    kind = layout if centers is None else None
+    places = pitch if centers is None else centers
+    assert places is not None
+    square, lens, depth = _lenslets(field.shape, kind, field.spacing, places, phi, y, x)
+    strength = (1 / jnp.atleast_1d(f))[lens % jnp.size(f)]
+    field, (n,) = with_parameters("microlens_array", field, n=n)
+    waves = cis(-0.5 * (n / field.wavelength)[..., None, None] * square * strength)
+    if is_round:
+        rim = 0.5 * jnp.min(jnp.asarray(diameter))
+        share = jnp.clip(0.5 + (rim - jnp.sqrt(depth)) / _width(field, square), 0, 1)
+        waves = share * waves + (1 - share) * gap
+    return modulate(field, waves)
+
+
 def _width(field: Field, like: Array) -> Array:
     """Mean width of a sample, shaped like a picture."""
     mean = jnp.mean(field.spacing, axis=-1)
     return mean[..., None, None] + 0 * like
 
 
-@partial(jax.jit, static_argnums=(0, 1))
 def _lenslets(
     shape: tuple[int, int],
     layout: str | None,

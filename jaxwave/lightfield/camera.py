@@ -78,19 +78,30 @@ def pixel_matrix(pixels: int, kept: int, samples: int, size: int) -> np.ndarray:
     return row[np.round(distance).astype(int) % size]
 
 
-@partial(jax.jit, static_argnums=0)
-def record(plan: Sheet, fields: Array, mask: Array, starts: Array, numbers: Any) -> Array:
-    """Pixels ``(planes, places, y, x)`` behind the array.
+@partial(jax.jit, static_argnums=(0, 1))
+def record(
+    plan: Sheet,
+    period: tuple[int, int] | None,
+    fields: Array,
+    mask: Array,
+    starts: Array,
+    numbers: Any,
+) -> Array:
+    """Pixels ``(planes, a, b, y, x)`` behind the array; without a period the first ``(y, x)``.
 
     Args:
         plan: How the plane is sampled.
+        period: Places of a period, in which ``starts`` are sorted.
         fields: Incoherent parts in front of the array, ``(planes, parts, y, x)``.
         mask: The array on more samples than the window.
         starts: Where the window begins in the mask, for every place, ``(places, 2)`` [samples].
-        numbers: Distance, wavelength, spacing (dy, dx) [µm], and the weight of each part.
+        numbers: Distance, wavelength, spacing (dy, dx) [µm], the weight of each part, and how many
+            times larger all is than where the fields were computed.
     """
-    distance, wavelength, dy, dx, weights = numbers
+    distance, wavelength, spacing, weights, magnification = numbers
     real = fields.real.dtype
+    dy, dx = jnp.asarray(spacing, real)
+    weights = weights * dy * dx / jnp.asarray(magnification, real) ** 2
     parameters = tuple(jnp.asarray(a, real) for a in (distance, wavelength, 1.0, dy, dx))
     transfer = exact_transfer(plan.size, parameters).T  # type: ignore[arg-type]
     pixels = [
@@ -113,4 +124,5 @@ def record(plan: Sheet, fields: Array, mask: Array, starts: Array, numbers: Any)
     def plane(parts: Array) -> Array:
         return lax.map(lambda start: place(start, parts), starts)
 
-    return lax.map(plane, fields)
+    found = lax.map(plane, fields)
+    return found[0, 0] if period is None else found.reshape(-1, *period, *plan.kernel)

@@ -6,18 +6,18 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
-from jaxwave.field import Field, scalar_field
+from jaxwave.field import scalar_field
 from jaxwave.grid import disk_coverage, sample_coordinates
 from jaxwave.lightfield.array import LensArray
-from jaxwave.lightfield.camera import record, samples_per_pixel, sheet
+from jaxwave.lightfield.camera import Sheet, record, samples_per_pixel, sheet
 from jaxwave.lightfield.microscope import check_microscope, clear_power
 from jaxwave.lightfield.projector import LightFieldPSF, depths
-from jaxwave.numerics import cis
+from jaxwave.numerics import cis, program
 from jaxwave.psf import Objective, dipole_pupil
 from jaxwave.psf.objective import ZernikePupil
 from jaxwave.zernike import zernike_opd
@@ -114,23 +114,18 @@ class FourierMicroscope:
         reach = self.array.reach()
         margin = 0.0 if reach is None else reach  # a lens at the rim is seen whole
         plan = sheet(self.shape, margin, self.camera_pitch, count)
-        pitch = jnp.broadcast_to(jnp.asarray(self.camera_pitch, float), (2,))
-        dy, dx = pitch[0] / count, pitch[1] / count
-        spacing = jnp.stack([dy, dx])
-        wavelength = self.objective.wavelength
-        ones = scalar_field(
-            jnp.ones(plan.shape, jnp.result_type(float, jnp.complex64)),
-            spacing=spacing,
-            wavelength=wavelength,
-        )
-        mask = self.array.refract(ones).u * self._filter(where, ones, pupil)
-        start = np.zeros((1, 2), int)
-        found = []
-        for k in range(np.shape(z)[0]):
-            fields, weights = self._light(plan.shape, spacing, z[k])
-            rest = (self._distance(), wavelength, dy, dx, weights * dy * dx)
-            found.append(record(plan, fields, mask, start, rest)[:, 0])
-        return LightFieldPSF(jnp.concatenate(found)[:, None, None], z, self.pixel_in_sample)
+        spacing = self._pitch() / count
+        modes, coefficients = (), None
+        if isinstance(pupil, ZernikePupil):
+            modes, coefficients, pupil = pupil.modes, pupil.coefficients, pupil.pupil
+        other = self._filter(where, plan.shape, spacing, pupil)
+        values = _images(plan, modes, self, spacing, z, other, coefficients)
+        return LightFieldPSF(values, z, self.pixel_in_sample)
+
+    def _pitch(self) -> Any:
+        if _check.is_concrete(self.camera_pitch):
+            return np.broadcast_to(np.asarray(self.camera_pitch, float), (2,))
+        return jnp.broadcast_to(jnp.asarray(self.camera_pitch, float), (2,))
 
     def _distance(self) -> Any:
         return self.array.f if self.camera_distance is None else self.camera_distance
@@ -161,22 +156,16 @@ class FourierMicroscope:
         power = math.pi * radius**2 * clear_power(o)
         return (inside * amplitude * waves)[None, None], 1 / power[None]
 
-    def _filter(self, where: str, field: Field, pupil: Any) -> Array | float:
+    def _filter(self, where: str, shape: tuple[int, int], spacing: Any, pupil: Any) -> Any:
         """What stands in the pupil, seen with the camera's picture upright."""
         if pupil is None:
             return 1.0
-        y, x = sample_coordinates(field.shape, field.spacing)
-        y, x = -y / self.pupil_radius, -x / self.pupil_radius
-        if isinstance(pupil, ZernikePupil):
-            opd = zernike_opd(pupil.coefficients, pupil.modes, y, x)
-            inner = 1.0 if pupil.pupil is None else self._filter(where, field, pupil.pupil)
-            return inner * cis(opd / self.objective.wavelength)
         if not callable(pupil):
             raise TypeError(
                 f"{where}: `pupil` must be a function of (y, x) or a ZernikePupil, got "
                 f"{type(pupil).__name__}."
             )
-        return pupil(y, x)
+        return pupil(*_places(self, shape, spacing))
 
     def _samples(self, where: str, samples: int | None, z: Any) -> int:
         o, reach = self.objective, self.array.reach()
@@ -190,3 +179,41 @@ class FourierMicroscope:
             tilt = far * tangent * float(np.asarray(self.magnification)) / float(np.asarray(self.f))
             steepest = (tilt + reach / short) / float(np.min(np.asarray(o.wavelength)))
         return samples_per_pixel(where, samples, self.camera_pitch, steepest, reach)
+
+
+@program("shape")
+def _places(
+    microscope: FourierMicroscope, shape: tuple[int, int], spacing: Array
+) -> tuple[Array, Array]:
+    """Coordinates (y, x) of the pupil [pupil radii]."""
+    y, x = sample_coordinates(shape, spacing)
+    return -y / microscope.pupil_radius, -x / microscope.pupil_radius
+
+
+@program("plan", "modes")
+def _images(
+    plan: Sheet,
+    modes: tuple[tuple[int, int], ...],
+    microscope: FourierMicroscope,
+    spacing: Array,
+    z: Array,
+    other: Array | float,
+    coefficients: Array | None,
+) -> Array:
+    """Pixels ``(planes, 1, 1, y, x)``."""
+    o = microscope.objective
+    spacing = jnp.asarray(spacing)
+    ones = jnp.ones(plan.shape, jnp.result_type(float, jnp.complex64))
+    field = scalar_field(ones, spacing=spacing, wavelength=o.wavelength)
+    mask = microscope.array.refract(field).u * other
+    if coefficients is not None:
+        places = _places(microscope, plan.shape, spacing)
+        mask = mask * cis(zernike_opd(coefficients, modes, *places) / o.wavelength)
+    start = np.zeros((1, 2), int)
+
+    def plane(depth: Array) -> Array:
+        fields, weights = microscope._light(plan.shape, spacing, depth)
+        rest = (microscope._distance(), o.wavelength, spacing, weights, 1.0)
+        return record(plan, (1, 1), fields, mask, start, rest)[0]
+
+    return lax.map(plane, jnp.asarray(z, field.real_dtype))

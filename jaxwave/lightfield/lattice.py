@@ -443,7 +443,7 @@ def rectify(
     assert shape is not None
     shape = _check.grid_shape(where, shape)
     steps = [c / k for c, k in zip(cell, counts, strict=True)]
-    numbers = [jnp.asarray(a, image.dtype) for a in (lattice.phi, lattice.y, lattice.x, *steps)]
+    numbers = [numerics.number(a, image.dtype) for a in (lattice.phi, lattice.y, lattice.x, *steps)]
     return _resampled(shape, jnp.asarray(image), *numbers)
 
 

@@ -14,6 +14,7 @@ from jaxwave.field import scalar_field
 from jaxwave.lightfield.array import LensArray
 from jaxwave.lightfield.camera import record, samples_per_pixel, sheet
 from jaxwave.lightfield.projector import LightFieldPSF, depths, pixels
+from jaxwave.numerics import program
 from jaxwave.psf import Objective, Window, emitter_field, scalar_focus
 from jaxwave.psf.objective import JonesPupil, ZernikePupil
 
@@ -105,20 +106,19 @@ class LightFieldMicroscope:
         kernel = self._kernel(where, z) if shape is None else _check.grid_shape(where, shape)
         count = self._samples(where, samples)
         plan = sheet(kernel, self._margin(), self.camera_pitch, count)
-        dy, dx = (self._pitch()[i] / count for i in (0, 1))
+        spacing = self._pitch() / count
         wide = tuple((w + p) * count for w, p in zip(plan.window, period, strict=True))
-        mask = self._mask(wide, plan.shape, dy, dx)
+        mask = _mask(wide, plan.shape, self, spacing)
         places = np.stack(np.meshgrid(*(np.arange(p) for p in period), indexing="ij"), -1)
         starts = places.reshape(-1, 2) * count
-        numbers = (self._distance(), self.objective.wavelength, dy, dx)
         step = max(1, _MOST // (40 * math.prod(plan.shape)))
         found = []
         for k in range(0, np.shape(z)[0], step):
-            window = Window(plan.shape, jnp.stack([dy, dx]) / self.magnification, z[k : k + step])
-            fields, weights = emitted(self.objective, window, pupil, self.emitter)
-            area = dy * dx / jnp.asarray(self.magnification) ** 2
-            found.append(record(plan, fields, mask, starts, (*numbers, weights * area)))
-        values = jnp.concatenate(found).reshape(-1, *period, *kernel)
+            window = Window(plan.shape, spacing / self.magnification, z[k : k + step])
+            parts, weights = emitted(self.objective, window, pupil, self.emitter)
+            numbers = self._numbers(spacing, weights)
+            found.append(record(plan, period, parts, mask, starts, numbers))
+        values = found[0] if len(found) == 1 else jnp.concatenate(found)
         return LightFieldPSF(values, z, self.pixel_in_sample)
 
     def image(
@@ -154,26 +154,32 @@ class LightFieldMicroscope:
             _check.finite(where, name, value, unit="µm")
         count = self._samples(where, samples)
         plan = sheet(kernel, self._margin(), self.camera_pitch, count)
-        dy, dx = (self._pitch()[i] / count for i in (0, 1))
-        mask = self._mask(plan.shape, plan.shape, dy, dx)
-        spacing = jnp.stack([dy, dx]) / self.magnification
+        spacing = self._pitch() / count
+        mask = _mask(plan.shape, plan.shape, self, spacing)
         at = {k: -jnp.asarray(v) if not _check.is_concrete(v) else -np.asarray(v, float)
               for k, v in numbers.items() if k != "z"}  # fmt: skip
-        window = Window(plan.shape, spacing, jnp.reshape(jnp.asarray(numbers["z"]), (1,)), **at)
-        if _check.is_concrete(numbers["z"]):
-            window = Window(plan.shape, spacing, np.reshape(numbers["z"], (1,)), **at)
-        fields, weights = emitted(self.objective, window, pupil, self.emitter)
-        weights = weights * dy * dx / jnp.asarray(self.magnification) ** 2
-        rest = (self._distance(), self.objective.wavelength, dy, dx, weights)
-        return record(plan, fields, mask, np.zeros((1, 2), int), rest)[0, 0]
+        z = numbers["z"]
+        z = np.reshape(z, (1,)) if _check.is_concrete(z) else jnp.reshape(jnp.asarray(z), (1,))
+        window = Window(plan.shape, spacing / self.magnification, z, **at)
+        parts, weights = emitted(self.objective, window, pupil, self.emitter)
+        numbers = self._numbers(spacing, weights)
+        return record(plan, None, parts, mask, np.zeros((1, 2), int), numbers)
 
     @property
     def pixel_in_sample(self) -> Any:
         """Width of a camera pixel in the sample [µm]."""
         return self.camera_pitch / self.magnification
 
-    def _pitch(self) -> Array:
+    def _pitch(self) -> Any:
+        """Width of a camera pixel (dy, dx) [µm]; what is known stays known."""
+        if _check.is_concrete(self.camera_pitch):
+            return np.broadcast_to(np.asarray(self.camera_pitch, float), (2,))
         return jnp.broadcast_to(jnp.asarray(self.camera_pitch, float), (2,))
+
+    def _numbers(self, spacing: Any, weights: Array) -> tuple[Any, ...]:
+        """What the camera needs to know."""
+        wavelength = self.objective.wavelength
+        return self._distance(), wavelength, spacing, weights, self.magnification
 
     def _distance(self) -> Any:
         return self.array.f if self.camera_distance is None else self.camera_distance
@@ -181,18 +187,6 @@ class LightFieldMicroscope:
     def _margin(self) -> float:
         reach = self.array.reach()
         return 3 * float(np.max(np.asarray(self.camera_pitch))) if reach is None else reach
-
-    def _mask(self, wide: Any, shape: tuple[int, int], dy: Array, dx: Array) -> Array:
-        """The array on a grid whose axis is the sample of the window's middle."""
-        # A grid twice as wide on the near side has its axis N // 2 at the window's middle.
-        whole = tuple(2 * max(s // 2, w - s // 2) + 1 for w, s in zip(wide, shape, strict=True))
-        ones = jnp.ones(whole, jnp.result_type(float, jnp.complex64))
-        field = scalar_field(
-            ones, spacing=jnp.stack([dy, dx]), wavelength=self.objective.wavelength
-        )
-        u = self.array.refract(field).u
-        first = [n // 2 - s // 2 for n, s in zip(whole, shape, strict=True)]
-        return u[first[0] : first[0] + wide[0], first[1] : first[1] + wide[1]]
 
     def _whole_period(self, where: str) -> tuple[int, int]:
         """The period in whole pixels."""
@@ -267,13 +261,35 @@ def check_microscope(where: str, one: Any) -> None:
     )
 
 
+@program("wide", "shape")
+def _mask(
+    wide: tuple[int, int], shape: tuple[int, int], microscope: LightFieldMicroscope, spacing: Array
+) -> Array:
+    """The array on a grid whose axis is the sample of the window's middle."""
+    # A grid twice as wide on the near side has its axis N // 2 at the window's middle.
+    whole = tuple(2 * max(s // 2, w - s // 2) + 1 for w, s in zip(wide, shape, strict=True))
+    ones = jnp.ones(whole, jnp.result_type(float, jnp.complex64))
+    field = scalar_field(ones, spacing=spacing, wavelength=microscope.objective.wavelength)
+    u = microscope.array.refract(field).u
+    first = [n // 2 - s // 2 for n, s in zip(whole, shape, strict=True)]
+    return u[first[0] : first[0] + wide[0], first[1] : first[1] + wide[1]]
+
+
 def emitted(objective: Objective, window: Window, pupil: Any, kind: str) -> tuple[Array, Array]:
     """Incoherent parts of an emitter's light ``(planes, parts, y, x)`` and their weights."""
     if kind == "scalar":
-        return scalar_focus(objective, window, pupil)[:, None], 1 / clear_power(objective)[None]
-    x, y, z = (emitter_field(objective, window, pupil, dipole=d) for d in np.eye(3))
+        return _parts(False, objective, (scalar_focus(objective, window, pupil),))
+    fields = tuple(emitter_field(objective, window, pupil, dipole=d) for d in np.eye(3))
     inner = pupil.pupil if isinstance(pupil, ZernikePupil) else pupil
-    if isinstance(inner, JonesPupil):
+    return _parts(isinstance(inner, JonesPupil), objective, fields)
+
+
+@program("is_jones")
+def _parts(is_jones: bool, objective: Objective, fields: tuple[Array, ...]) -> tuple[Array, Array]:
+    if len(fields) == 1:
+        return fields[0][:, None], 1 / clear_power(objective)[None]
+    x, y, z = fields
+    if is_jones:
         return jnp.concatenate([x, y, z], axis=1), jnp.full(6, 1 / 3)
     # The y component of the dipole x is the x component of the dipole y.
     parts = jnp.stack([x[:, 0], y[:, 1], x[:, 1], z[:, 0], z[:, 1]], axis=1)
