@@ -311,8 +311,8 @@ __all__ = [
 # Parts with more needs than jax and numpy: `import jaxwave as jw; jw.io.read_stack(...)` loads them
 # when they are first used.
 _LAZY = (
-    *("beads", "calibration", "cameras", "elements", "heights", "io", "lightfield", "mosaic"),
-    *("plot", "psf", "report", "scenes", "special"),
+    *("beads", "calibration", "cameras", "elements", "heights", "io", "lightfield", "modulators"),
+    *("mosaic", "plot", "psf", "report", "scenes", "special"),
 )
 
 

@@ -26,12 +26,14 @@ LONG = {
     "31_super_resolution.py": "a decoder, its expected error, pictures and a learned relief",
     "32_depth_from_defocus.py": "scenes, a decoder, its loss and a learned relief",
     "33_flat_start.py": "a learned relief beside two others, and their pictures",
+    "23_light_field_mask_and_network.py": "a network, its training twice, and the picture of both",
 }
 
 QUICK = {  # minutes otherwise; the number that it asserts is another one
     "10_torch_unet_phase_mask.py": ["--quick"],
     "11_torch_denoiser_calibration.py": ["--quick"],
     "30_edof.py": ["--quick", "--samples", "64", "--steps", "40", "--lenses", "cubic", "free"],
+    "23_light_field_mask_and_network.py": ["--quick"],
     "20_waveblocks.py": ["psf", "--truths", "2", "--baseline", "0"],
     **{f"{n}.py": ["--quick", "--steps", "20"]
        for n in ("31_super_resolution", "32_depth_from_defocus", "33_flat_start")},
