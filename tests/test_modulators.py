@@ -68,7 +68,7 @@ def test_a_device_is_found_and_its_error_bars_are_honest():
         told, bar = fit.zero_order(levels[-1])
         true = [far_field(table[levels[k].astype(int)], 0.5j)[12, 13] for k in (-1, 0)]
         off += [*((found - need) / bars), (told - true[0] / true[1]) / bar]
-    assert 0.4 < np.std(off) < 2 and np.abs(off).max() < 5
+    assert 0.2 < np.std(off) < 1.6 and np.abs(off).max() < 4
     bent = fit.corrected(levels[-1])
     after = far_field(table[bent.astype(int)], 0.5j)[12, 13]
     assert after < 0.02 * true[0] and np.abs(bent - levels[-1]).mean() < 40

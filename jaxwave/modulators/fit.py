@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from jaxwave import _check
@@ -26,22 +27,39 @@ Numbers = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ModulatorFit:
-    """A modulator that was measured.
+    r"""A modulator that was measured.
+
+    .. math:: s(\ell) = \frac{I_\ell(0)}{I_0(0)}, \qquad
+        \sigma_s^2 = \nabla s^T\, C\, \nabla s
+
+    is the zero order that it tells for levels not seen before, with the covariance C of the fit.
+    Valid for levels of the table that the patterns showed; what the fit left out (a second
+    reflection, scattered light) is missing. :func:`measure_modulator` makes it.
 
     Args:
         bench: The bench.
-        device: What :meth:`ModulatorBench.image` takes: table [rad], fill factor, gap, crosstalk
-            [pixels], flatness [µm], light.
+        device: What :meth:`ModulatorBench.image` takes: table ``(levels,)`` [rad], fill factor,
+            gap, crosstalk [pixels], flatness ``(rows, columns)`` [µm], light.
         errors: Standard errors of ``stroke`` [rad], ``fill_factor``, ``gap`` (of its modulus),
-            ``crosstalk`` [pixels], ``light`` (relative) and ``flatness`` (modes) [µm].
+            ``crosstalk`` [pixels], ``light`` (relative), ``flatness`` ``(modes,)`` [µm] and
+            ``table`` ``(levels,)`` [rad].
         coefficients: Path of the device's shape in Zernike modes, on the disk around it,
             ``(modes,)`` [µm].
-        chi_square: Misfit over the number of pixels; one if photon noise is all.
+        chi_square: Misfit over the number of pixels; one if the noise that was told is all [none].
+        learned: The numbers of the fit and their covariance ``(count, count)``
+            [products of their units], from which predictions are made.
+
+    Raises:
+        ValueError: If levels that are asked for have another shape than the device.
 
     Example:
         >>> bench = ModulatorBench(8.0, 0.633, 1e5, camera_pitch=180.0, shape=(16, 20))
-        >>> ModulatorFit(bench, {"table": np.linspace(0, 6.0, 256)}, {}, np.zeros(5), 1.0).stroke
+        >>> fit = ModulatorFit(bench, {"table": np.linspace(0, 6.0, 256)}, {}, np.zeros(5), 1.0, ())
+        >>> fit.stroke
         6.0
+
+    References:
+        E. Ronzitti et al., Opt. Express 20, 17843 (2012).
     """
 
     bench: ModulatorBench
@@ -49,9 +67,7 @@ class ModulatorFit:
     errors: dict[str, Any]
     coefficients: np.ndarray
     chi_square: float
-    numbers: Numbers = dataclasses.field(default_factory=dict, repr=False)
-    covariance: np.ndarray | None = dataclasses.field(default=None, repr=False)
-    maps: Any = dataclasses.field(default=None, repr=False)
+    learned: Any = dataclasses.field(repr=False)
 
     @property
     def stroke(self) -> float:
@@ -67,10 +83,11 @@ class ModulatorFit:
         Returns:
             The share and its standard error.
         """
-        levels = jnp.asarray(levels, float)
-        at, unravel = jax.flatten_util.ravel_pytree(self.numbers)
-        value, slope = _share(self.bench, unravel, self.maps, levels)(at)
-        error = np.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
+        numbers, covariance, maps = self.learned
+        levels = _fitting("ModulatorFit.zero_order", levels, maps)
+        at, unravel = ravel_pytree(numbers)
+        value, slope = _share(self.bench, unravel, maps, levels)(at)
+        error = np.sqrt(max(float(slope @ covariance @ slope), 0.0))
         return float(value), error
 
     def corrected(self, levels: ArrayLike, *, steps: int = 60) -> np.ndarray:
@@ -85,7 +102,7 @@ class ModulatorFit:
         """
         top = len(self.device["table"]) - 1
         middle = tuple(n // 2 for n in self.bench.shape)
-        told = jnp.asarray(levels, float)
+        told = _fitting("ModulatorFit.corrected", levels, self.learned[2])
         brightest = self.bench.image(self.device, told).max()
 
         def loss(shown: Array, device: Device) -> Array:
@@ -140,6 +157,7 @@ def measure_modulator(
 
     Example:
         >>> bench = ModulatorBench(8.0, 0.633, 1e5, camera_pitch=700.0, shape=(14, 14))
+        >>> from jaxwave.modulators import gratings
         >>> levels = gratings((8, 8), knots=[0, 128, 255])
         >>> device = {"table": np.linspace(0, 6.0, 256), "fill_factor": 0.9, "light": 1e5}
         >>> images = np.stack([bench.image(device, one) for one in levels])
@@ -176,8 +194,17 @@ def measure_modulator(
         fit = cal.calibrate(p, cal.least_squares(_residuals), data, steps=steps, **_METHOD)
         p = fit.model
         data["variance"] = np.asarray(_seen(p, data)) + np.float32(read_noise**2)
-    known = cal.uncertainty(p, _residuals, data)
+    # Pixels that are sharp within a quarter of a pixel tell nothing more about their crosstalk.
+    known = cal.uncertainty(p, _residuals, data, priors={"crosstalk": cal.normal(0.0, 0.5)})
     return _result(bench, fit, known, maps, photons.size)
+
+
+def _fitting(where: str, levels: ArrayLike, maps: Any) -> Array:
+    """Levels of every pixel of the device."""
+    levels, need = jnp.asarray(levels, float), maps["paths"].shape[1:]
+    if levels.shape != need:
+        raise ValueError(f"{where}: `levels` must be {need} (rows, columns), got {levels.shape}.")
+    return levels
 
 
 def _start(
@@ -235,7 +262,7 @@ def device_of(p: Numbers, maps: dict[str, Any]) -> Device:
         "table": jnp.asarray(maps["spline"]) @ values,
         "fill_factor": p["fill"],
         "gap": jax.lax.complex(p["gap"][0], p["gap"][1]),
-        "crosstalk": p["crosstalk"],
+        "crosstalk": jnp.abs(p["crosstalk"]),
         "flatness": jnp.tensordot(p["flat"], jnp.asarray(maps["paths"]), 1),
         "light": jnp.exp(p["light"]),
     }
@@ -268,7 +295,7 @@ def _result(
 ) -> ModulatorFit:
     """Numbers in the units of the device, with errors by the chain rule."""
     p = fit.model
-    at, unravel = jax.flatten_util.ravel_pytree(p)
+    at, unravel = ravel_pytree(p)
 
     def shown(at: Array) -> Numbers:
         q = unravel(at)
@@ -276,7 +303,7 @@ def _result(
             "stroke": jnp.sum(jnp.exp(q["table"])),
             "fill_factor": q["fill"],
             "gap": jnp.hypot(*q["gap"]),
-            "crosstalk": q["crosstalk"],
+            "crosstalk": jnp.abs(q["crosstalk"]),
             "light": q["light"],
             "flatness": q["flat"],
             "table": device_of(q, maps)["table"],
@@ -296,7 +323,5 @@ def _result(
         errors,
         np.asarray(p["flat"]),
         2 * float(fit.loss) / pixels,
-        p,
-        known.covariance,
-        maps,
+        (p, known.covariance, maps),
     )
