@@ -1,6 +1,7 @@
 """Micro-lens arrays: square, hexagonal or listed centers, of any pitch, turn and focal lengths."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -92,7 +93,7 @@ def microlens_array(
     _warn_lenslets(where, field, f, n, size)
     if diameter is None and lenslet == "round":
         diameter = pitch  # the smaller one
-    numbers = [
+    numbers: Any = [
         None if a is None else number(a, field.real_dtype)
         for a in (f, n, pitch, centers, phi, y, x, diameter, gap)
     ]
@@ -146,7 +147,7 @@ def _warn_lenslets(where, field, f, n, size):  # type: ignore[no-untyped-def]
 
 @program("layout", "is_round")
 def _through(
-    field: Field,
+    field: AnyField,
     layout: str,
     is_round: bool,
     f: Array,
@@ -158,7 +159,7 @@ def _through(
     x: Array,
     diameter: Array | None,
     gap: Array,
-) -> Field:
+) -> AnyField:
     """The field behind the lenses."""
     kind = layout if centers is None else None
     places = pitch if centers is None else centers

@@ -115,7 +115,8 @@ class FourierMicroscope:
         margin = 0.0 if reach is None else reach  # a lens at the rim is seen whole
         plan = sheet(self.shape, margin, self.camera_pitch, count)
         spacing = self._pitch() / count
-        modes, coefficients = (), None
+        modes: Any = ()
+        coefficients: Any = None
         if isinstance(pupil, ZernikePupil):
             modes, coefficients, pupil = pupil.modes, pupil.coefficients, pupil.pupil
         other = self._filter(where, plan.shape, spacing, pupil)

@@ -108,7 +108,7 @@ class LightFieldMicroscope:
         plan = sheet(kernel, self._margin(), self.camera_pitch, count)
         spacing = self._pitch() / count
         wide = tuple((w + p) * count for w, p in zip(plan.window, period, strict=True))
-        mask = _mask(wide, plan.shape, self, spacing)
+        mask = _mask(wide, plan.shape, self, spacing)  # type: ignore[arg-type]
         places = np.stack(np.meshgrid(*(np.arange(p) for p in period), indexing="ij"), -1)
         starts = places.reshape(-1, 2) * count
         step = max(1, _MOST // (40 * math.prod(plan.shape)))

@@ -245,7 +245,7 @@ def _spline(knots: np.ndarray) -> np.ndarray:
     else:  # a parabola
         left[0, :2], left[-1, -2:] = (1, -1), (1, -1)
     bends = np.linalg.solve(left, right)
-    at = np.arange(round(knots[-1]) + 1.0)
+    at = np.arange(round(float(knots[-1])) + 1.0)
     i = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, k - 2)
     a = (knots[i + 1] - at) / h[i]
     b = 1 - a
