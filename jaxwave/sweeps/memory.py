@@ -33,7 +33,7 @@ class Memory:
         arguments: Bytes of the arguments.
         outputs: Bytes of the results.
         scratch: Bytes in between, of the compiled program and of its transforms.
-        seconds: Processor time of a call; right to a factor of about three.
+        seconds: Processor time of a call, a rough guess: mostly right to a factor of three.
 
     Example:
         >>> Memory(bytes=3_000_000, arguments=0, outputs=1_000_000, scratch=2_000_000, seconds=0.01)
