@@ -165,7 +165,7 @@ def many(n: int = 512, planes: int = 16) -> None:
 
 def phase_error() -> None:
     """Error of exp(i phase) in float32 against float64, over the propagating frequencies."""
-    from jaxwave.propagation import exact_turns
+    from jaxwave.free_space import exact_turns
 
     print("\nerror of exp(i phase) in float32 (n = 1.5, wavelength 0.5 µm, sin up to 0.95)")
     size = (512, 512)

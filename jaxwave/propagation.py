@@ -15,10 +15,11 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check, collins, fourier, grid, numerics, sampling
+from jaxwave import _check, collins, fourier, free_space, grid, numerics, sampling
 from jaxwave.collins import Window
 from jaxwave.field import AnyField, Field, with_parameters
-from jaxwave.numerics import TwoWord, cis, fast_len, word
+from jaxwave.free_space import Shares, axis, exact_turns, quadratic_turns
+from jaxwave.numerics import cis, fast_len, word
 
 _Parameters = tuple[Array, Array, Array, Array, Array]  # z, wavelength, n, dy, dx (no batch axes)
 _Apply = Callable[[tuple[int, int], Array, Any], Array]
@@ -43,11 +44,13 @@ def angular_spectrum(
     Exact for homogeneous media (for every Cartesian component of a vector field). The carrier
     :math:`\exp(i 2\pi n z/\lambda)` is left out. Evanescent waves decay with \|z\| in both
     directions, so backward propagation never gains power. The field is padded with darkness to
-    twice its size; waves so steep that this window undersamples their phase are removed
-    (band limit :math:`2\Delta f_x |z f_x| \le w`). With ``spacing``, ``shape`` or a place (y, x)
+    twice its size, and the kernel of free space ends with that window: what samples send to samples
+    is complete at any distance. (Nearer than 1.5 widths of the field a sharp band limit
+    :math:`2\Delta f_x |z f_x| \le w` takes the place of the ends, which costs a few percent of the
+    light that crosses the window from edge to edge.) With ``spacing``, ``shape`` or a place (y, x)
     the field is evaluated in that window, for the light that reaches it: the period is as wide
     as both windows, :math:`(N + M)\Delta x`, or :math:`(2N + 2M)\Delta x` for samples coarser
-    than the field's, and the band limit lies about the waves toward the window. A window shows at
+    than the field's, and the kernel ends on both sides of the window. A window shows at
     most :math:`(N + 2M)\Delta x`; farther out it is dark, and a warning tells
     (:func:`~jaxwave.far.scalable_angular_spectrum` has room for wide windows). A warning also
     tells when the window lets hardly any wave through; to see how much light is lost compare
@@ -78,7 +81,7 @@ def angular_spectrum(
         Field((64, 64) complex64, spacing=0.5 µm, wavelength=0.532 µm)
 
     References:
-        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.10; band limit: K. Matsushima
+        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.10; band limit nearby: K. Matsushima
         and T. Shimobaba, Opt. Express 17, 19662 (2009), Eq. 13, with the medium's wavelength.
     """
     where = "angular_spectrum"
@@ -106,9 +109,9 @@ def fresnel(
 
     Neglects :math:`z \lambda^3 f^4 / (4 n^3)` turns and higher terms, so it is valid while
     :math:`z\,\theta^4 n/(8\lambda) \ll 1` for the steepest angle :math:`\theta`. The carrier is
-    left out; padding and band limit are those of :func:`angular_spectrum`. With ``spacing``,
-    ``shape`` or a place (y, x) the field is evaluated in that window, by Fourier space near the
-    plane and by a single transform far from it, both exact
+    left out; the padding is that of :func:`angular_spectrum`, and the kernel ends with it at any
+    distance. With ``spacing``, ``shape`` or a place (y, x) the field is evaluated in that window,
+    by Fourier space near the plane and by a single transform far from it, both exact
     (:func:`~jaxwave.collins.ray_transfer`); nothing is removed then.
 
     Args:
@@ -239,21 +242,6 @@ def _filter(apply: _Apply, batch: tuple[int, ...], field: AnyField, z: Array, n:
     )
 
 
-def _axis(size: int, spacing: Array) -> tuple[Array, Array]:
-    """Frequencies in FFT order and their step."""
-    step = 1 / (size * spacing)
-    return np.fft.fftfreq(size, 1 / size).astype(spacing.dtype) * step, step
-
-
-def _squared_frequencies(size: int, spacing: Array) -> TwoWord:
-    """Squared frequencies in FFT order, in two words; the squares of the indices are exact."""
-    dtype = spacing.dtype
-    width = numerics.multiply(word(spacing, dtype), word(float(size), dtype))
-    ratio = numerics.divide(word(1.0, dtype), width)
-    squares = np.fft.fftfreq(size, 1 / size) ** 2
-    return numerics.multiply(numerics.multiply(ratio, ratio), word(squares, dtype))
-
-
 # -- a window -------------------------------------------------------------------------------
 
 
@@ -374,29 +362,6 @@ def _zoom_turns(static: tuple[int, int, int], *parameters: Array) -> Array:
 # -- the exact transfer function -----------------------------------------------------------
 
 
-def _plain_exact(size: tuple[int, int], *parameters: Array) -> Array:
-    z, wavelength, n, dy, dx = parameters
-    fy, fx = _axis(size[0], dy)[0], _axis(size[1], dx)[0][:, None]
-    m = n / wavelength
-    square = fx**2 + fy**2
-    c = m**2 - square
-    root = jnp.sqrt(jnp.where(c > 0, c, m**2))
-    return -z * square / (root + m)
-
-
-@numerics.two_words(_plain_exact)
-def exact_turns(size: tuple[int, int], *parameters: Array) -> Array:
-    """Phase z (w - n/lambda) of every wave in FFT order, axes (fx, fy)."""
-    z, wavelength, n, dy, dx = parameters
-    dtype = z.dtype
-    m = numerics.divide(word(n, dtype), word(wavelength, dtype))
-    fy = numerics.negative(_squared_frequencies(size[0], dy))
-    fx = numerics.negative(_squared_frequencies(size[1], dx))
-    rest = numerics.add(numerics.multiply(m, m), fx)
-    rest = TwoWord(rest.hi[:, None], rest.lo[:, None])
-    return numerics.root_turns(word(z, dtype), m, rest, fy)[0]
-
-
 def _apply_exact(size: tuple[int, int], spectrum: Array, parameters: _Parameters) -> Array:
     """Multiplies a spectrum in FFT order, axes (fx, fy), by the exact transfer function.
 
@@ -406,34 +371,40 @@ def _apply_exact(size: tuple[int, int], spectrum: Array, parameters: _Parameters
     all_travel = 0.25 / dy**2 + 0.25 / dx**2 < (n / wavelength) ** 2
     return lax.cond(
         all_travel,
-        lambda s, p: s * _traveling_transfer(size, p),
-        lambda s, p: s * exact_transfer(size, p),
+        lambda s, p, seen: s * _traveling_transfer(size, p, seen),
+        lambda s, p, seen: s * exact_transfer(size, p, seen=seen),
         spectrum,
         parameters,
+        free_space.shares(size, parameters),
     )
 
 
-def _traveling_transfer(size: tuple[int, int], parameters: _Parameters) -> Array:
+def _traveling_transfer(size: tuple[int, int], parameters: _Parameters, seen: Shares) -> Array:
     z, wavelength, n, dy, dx = parameters
-    (fy, step_y), (fx, step_x) = _axis(size[0], dy), _axis(size[1], dx)
+    (fy, step_y), (fx, step_x) = axis(size[0], dy), axis(size[1], dx)
     fy, fx = fy**2, fx[:, None] ** 2
     square = (n / wavelength) ** 2
     # 2 step |z f| <= w, squared
     resolved_x = fx * (1 + (2 * step_x * z) ** 2) <= square - fy
     resolved_y = fy * (1 + (2 * step_y * z) ** 2) <= square - fx
-    return jnp.where(resolved_x & resolved_y, 1, 0) * cis(exact_turns(size, *parameters))
+    kept = jnp.where(seen.far | (resolved_x & resolved_y), 1, 0)
+    return kept * seen.product() * cis(exact_turns(size, *parameters))
 
 
 def exact_transfer(
-    size: tuple[int, int], parameters: _Parameters, place: Array | None = None
+    size: tuple[int, int],
+    parameters: _Parameters,
+    place: Array | None = None,
+    seen: Shares | None = None,
 ) -> Array:
     """Transfer function in FFT order, transposed: axes (fx, fy).
 
-    The window stands at ``place`` (y, x): waves are kept that shift light by z f/w to less than
-    half a period from there.
+    The window stands at ``place`` (y, x): light is kept that moves to less than half a period from
+    there.
     """
+    seen = free_space.shares(size, parameters, place) if seen is None else seen
     z, wavelength, n, dy, dx = parameters
-    (fy, step_y), (fx, step_x) = _axis(size[0], dy), _axis(size[1], dx)
+    (fy, step_y), (fx, step_x) = axis(size[0], dy), axis(size[1], dx)
     fx = fx[:, None]
     m = n / wavelength
     c = (m - jnp.abs(fx)) * (m + jnp.abs(fx)) - fy**2
@@ -442,30 +413,15 @@ def exact_transfer(
     root = jnp.where(grazes, 0, jnp.sqrt(jnp.abs(jnp.where(grazes, 1, c))))
     y, x = (0, 0) if place is None else (place[0] * root, place[1] * root)
     limit_x, limit_y = 2 * step_x * jnp.abs(z * fx - x), 2 * step_y * jnp.abs(z * fy - y)
-    resolved = (limit_x <= root) & (limit_y <= root)
+    resolved = seen.far | (limit_x <= root) & (limit_y <= root)
     decay = jnp.exp(-numerics.TAU * jnp.abs(z) * jnp.where(travels, 0, root))
     turns = jnp.where(travels, exact_turns(size, *parameters), 0)
     # An evanescent wave keeps the phase of the carrier that was taken out.
     turns = jnp.where(travels, turns, -_carrier_turns(None, z, wavelength, n))
-    return jnp.where(resolved, decay, 0) * cis(turns)
+    return jnp.where(resolved, decay, 0) * seen.product() * cis(turns)
 
 
 # -- the paraxial transfer function --------------------------------------------------------
-
-
-def _plain_quadratic(size: int, *parameters: Array) -> Array:
-    z, wavelength, n, spacing = parameters
-    f, _ = _axis(size, spacing)
-    return -0.5 * z * wavelength / n * f**2
-
-
-@numerics.two_words(_plain_quadratic)
-def quadratic_turns(size: int, *parameters: Array) -> Array:
-    """Phase -z lambda f^2 / (2 n) of the frequencies of one axis in FFT order."""
-    z, wavelength, n = (word(p, p.dtype) for p in parameters[:3])
-    half = numerics.divide(numerics.multiply(z, wavelength), n)
-    half = TwoWord(-0.5 * half.hi, -0.5 * half.lo)
-    return numerics.product_turns(half, _squared_frequencies(size, parameters[3]))
 
 
 def _paraxial_factors(size: tuple[int, int], *parameters: Array) -> tuple[Array, Array]:
@@ -476,12 +432,11 @@ def _paraxial_factors(size: tuple[int, int], *parameters: Array) -> tuple[Array,
     """
     z, wavelength, n, dy, dx = parameters
 
-    def axis(count: int, spacing: Array) -> Array:
-        f, step = _axis(count, spacing)
-        resolved = 2 * step * jnp.abs(z * f) * wavelength / n <= 1
-        return resolved * cis(quadratic_turns(count, z, wavelength, n, spacing))
+    def factors(count: int, spacing: Array) -> Array:
+        seen = free_space.paraxial(count, z, wavelength, n, spacing)
+        return seen * cis(quadratic_turns(count, z, wavelength, n, spacing))
 
-    return axis(size[1], dx), axis(size[0], dy)
+    return factors(size[1], dx), factors(size[0], dy)
 
 
 def _apply_paraxial(_: tuple[int, int], spectrum: Array, factors: tuple[Array, Array]) -> Array:

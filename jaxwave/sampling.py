@@ -375,10 +375,10 @@ def _axis_sampling(
 
 
 def warn_propagation(where: str, field: Field, z: ArrayLike, n: ArrayLike) -> None:
-    """Warns, where the values are concrete, when a propagation loses light to its band limit.
+    """Warns, where the values are concrete, when a propagation spreads light past its window.
 
     Only geometry is looked at (no transform of the field): the window must subtend more than
-    one spatial frequency step, else hardly anything of the field survives.
+    one spatial frequency step, else hardly anything of the field stays in it.
     """
     if not _check.is_concrete(field.spacing, field.wavelength, z, n):
         return
@@ -392,6 +392,6 @@ def warn_propagation(where: str, field: Field, z: ArrayLike, n: ArrayLike) -> No
         _check.warn(
             where,
             f"over z = {float(np.max(distance)):.4g} µm this window ({float(np.min(width)):.4g} µm "
-            f"wide) resolves only {kept:.2g} spatial frequencies; the rest is removed. Use a "
-            f"window of at least {needed:.4g} µm, or ff_lens for a far field.",
+            f"wide) resolves only {kept:.2g} spatial frequencies: light spreads past it, and it shows "
+            f"the middle. Use a window of at least {needed:.4g} µm, or ff_lens for a far field.",
         )

@@ -27,10 +27,10 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         {"jaxlib"},
     ),
     "physics": (
-        "sampling sources beams coherence collins propagation far planes lenses surfaces gratings "
-        "diffusers microlenses pixels apertures masks slm mirrors polarization polarizers zernike "
-        "materials samples phantoms condenser measure imaging filters deconvolution sensors "
-        "heights/ scenes mosaic psf/ losses",
+        "sampling sources beams coherence collins free_space propagation far planes lenses "
+        "surfaces gratings diffusers microlenses pixels apertures masks slm mirrors polarization "
+        "polarizers zernike materials samples phantoms condenser measure imaging filters "
+        "deconvolution sensors heights/ scenes mosaic psf/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),

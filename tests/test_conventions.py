@@ -387,13 +387,22 @@ def test_lengths_are_micrometers_and_text_converts():
 
 def test_band_limit_uses_the_wavelength_of_the_medium():
     # Matsushima: f < (n/lambda) / sqrt(1 + (2 df z)^2); Chromatix kept that of vacuum.
-    z, n, spacing, wavelength, size = 300.0, 1.5, 0.2, 0.5, 128
-    parameters = [jnp.float32(p) for p in (z, wavelength, n, spacing, spacing)]
-    kept = np.abs(propagation.exact_transfer((size, size), parameters))[:, 0] > 0
-    highest = np.abs(np.fft.fftfreq(size, spacing)[kept]).max()
-    limit = n / wavelength / np.sqrt(1 + (2 * z / (size * spacing)) ** 2)
-    assert limit - 1 / (size * spacing) < highest <= limit
-    assert limit - 1 / (size * spacing) > limit / n  # the limit of vacuum would fail
+    n, spacing, wavelength, size = 1.5, 0.2, 0.5, 128
+
+    def transfer(z):
+        parameters = [jnp.float32(p) for p in (z, wavelength, n, spacing, spacing)]
+        return np.abs(propagation.exact_transfer((size, size), parameters))[:, 0]
+
+    def limit(z):
+        return n / wavelength / np.sqrt(1 + (2 * z / (size * spacing)) ** 2)
+
+    f, step = np.fft.fftfreq(size, spacing), 1 / (size * spacing)
+    highest = np.abs(f[transfer(15.0) > 0]).max()  # near: a sharp limit
+    assert limit(15.0) - step < highest <= limit(15.0)
+    assert limit(15.0) - step > limit(15.0) / n  # the limit of vacuum would fail
+    far = transfer(60.0)[: size // 2]  # far: the edge of a Fresnel integral, half there
+    assert np.interp(limit(60.0), f[: size // 2], far) == pytest.approx(0.5, abs=0.05)
+    assert np.interp(limit(60.0) / n, f[: size // 2], far) > 0.9
 
 
 def test_evanescent_waves_decay_in_both_directions():
