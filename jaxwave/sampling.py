@@ -393,5 +393,6 @@ def warn_propagation(where: str, field: Field, z: ArrayLike, n: ArrayLike) -> No
             where,
             f"over z = {float(np.max(distance)):.4g} µm this window ({float(np.min(width)):.4g} µm "
             f"wide) resolves only {kept:.2g} spatial frequencies: light spreads past it, and it "
-            f"shows the middle. Use a window of at least {needed:.4g} µm, or ff_lens for a far field.",
+            f"shows the middle. Use a window of at least {needed:.4g} µm, or ff_lens for a far "
+            "field.",
         )
