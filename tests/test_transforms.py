@@ -732,7 +732,7 @@ TABLE = {
         lambda p, s: (
             heights.opd(p["h"], p["m"], wavelength=p["w"], medium=p["n"]),
             heights.wrap(p["h"], p["depth"]),
-            heights.levels(p["h"], 3, p["depth"], blend=0.4),
+            heights.levels(p["h"], 3, p["depth"], blend=0.4, straight_through=False),
             heights.wave_height(p["m"], wavelength=p["w"], medium=p["n"]),
         ),
         {"h": noise(1), "m": 1.5, "w": 0.53, "n": 1.1, "depth": 0.7},

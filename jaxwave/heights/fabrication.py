@@ -18,27 +18,35 @@ def levels(
     depth: ArrayLike,
     *,
     blend: ArrayLike = 1.0,
-    straight_through: bool = False,
+    straight_through: bool = True,
 ) -> Array:
     r"""Rounds a relief to equal levels, as masks and etching make them.
 
     .. math:: h' = h + b\,\left[\frac{d}{L}\,\mathrm{round}\!\left(\frac{L h}{d}\right) - h\right]
 
-    modulo the depth d, where the level L is the level zero again. A blend b that rises from zero
-    to one while a relief is learned anneals it: its derivative is 1 - b. With
-    ``straight_through`` the derivative is one whatever the blend. By default (b = 1) a relief is
-    rounded when it is done. Valid as a diffractive relief where d is whole waves; the efficiency
+    modulo the depth d, where the level L is the level zero again. Values are rounded by default
+    (b = 1); the derivative passes straight through, so that a relief can be learned with its
+    levels. Without ``straight_through`` the derivative is 1 - b: a blend b that rises from zero to
+    one while a relief is learned anneals it. Keep most of a relief away from the height zero
+    (phases around pi): what is just below it becomes the level L, which is zero. Valid as a
+    diffractive relief where d is whole waves; the efficiency
     of the first order is then :math:`\mathrm{sinc}^2(1/L)`.
+
+    The default is the better one of a measured comparison from four levels on: a relief learned for
+    three colors and depths had an expected error of -14.7, -14.4, -13.5 and -3.5 dB with 16, 8, 4
+    and 2 levels straight through, -14.6, -14.3, -12.6 and -7.5 blended, -13.1, -12.6, -11.2 and
+    -8.2 rounded when it was done. With two levels, round or blend.
 
     Args:
         height: Heights, ``(..., y, x)`` [µm].
         count: Number L of levels, at least 2.
         depth: Depth d of the relief, scalar [µm]; see :func:`~jaxwave.heights.wave_height`.
         blend: Share b of rounding, scalar, from 0 to 1 [none].
-        straight_through: Whether the derivative ignores the rounding.
+        straight_through: Whether the derivative ignores the rounding; else it is the true one.
 
     Returns:
-        Heights from zero to d (1 - 1/L) where b is one, ``(..., y, x)`` [µm].
+        Heights from zero to d (1 - 1/L) where b is one, else up to half a level beyond,
+        ``(..., y, x)`` [µm].
 
     Raises:
         TypeError: If ``count`` is no integer or something complex.
@@ -65,14 +73,14 @@ def levels(
 @numerics.program("count", "straight")
 def _rounded(height: Array, depth: Array, blend: Array, count: int, straight: bool) -> Array:
     share = height / depth
-    share = share - lax.stop_gradient(jnp.floor(share))
+    # From half a level below zero: what is next to the uppermost one belongs to the level zero.
+    share = share - lax.stop_gradient(jnp.floor(share + 0.5 / count))
     full = lax.stop_gradient(jnp.round(share * count))
     if straight:
         mixed = share + lax.stop_gradient(blend * (full / count - share))
     else:
         mixed = share + blend * (full / count - share)
-    # The uppermost level is the level zero of the next wave.
-    return depth * (mixed - blend * (full >= count))
+    return depth * mixed
 
 
 def height_error(key: Array, height: ArrayLike, *, tolerance: ArrayLike) -> Array:
