@@ -328,6 +328,48 @@ def test_phases_go_through_cis(path):
         )
 
 
+# -- one vocabulary ------------------------------------------------------------------------
+
+# One word for one thing, from the command line to the reports; beside it what others call it.
+WORDS = {
+    "pixel": "pixel_size pixelsize pixel_width px dxy voxel_size",  # in the sample
+    "pitch": "pixel_pitch hardware_pixel camera_pixel sensor_pixel",  # of the hardware
+    "spacing": "grid_spacing sample_spacing sampling_step",
+    "n_s": "n_sample n_medium ns ri_sample",
+    "n_g": "n_glass n_coverslip ng",
+    "n_i": "n_immersion n_oil ni",
+    "t_s": "t_sample sample_depth",
+    "t_g": "t_glass t_coverslip tg",
+    "t_i": "t_immersion t_oil ti working_distance",
+    "heldout": "held_out holdout validation test_planes",
+    "heldout_loss": "validation_loss heldout_score test_loss",
+}
+
+
+def words_of(tree: ast.Module) -> Iterator[tuple[str, int, str]]:
+    """Names that a user types, with their line and their annotation: arguments, fields, flags."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+                yield a.arg, node.lineno, ast.unparse(a.annotation) if a.annotation else ""
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, node.lineno, ast.unparse(node.annotation)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Option":
+            flag = node.args[0]
+            yield ast.literal_eval(flag).replace("-", "_").lstrip("_"), node.lineno, ""
+
+
+@pytest.mark.parametrize("path", sources(PACKAGE), ids=by_name)
+def test_one_word_for_one_thing(path):
+    other = {theirs: ours for ours, words in WORDS.items() for theirs in words.split()}
+    for word, line, kind in words_of(tree_of(path)):
+        assert word not in other, f"{name_of(path)}:{line} says {word} for {other[word]}"
+        if word == "heldout" and not name_of(path).startswith("jaxwave/calibration/_"):
+            assert kind not in ("float", "Loss | None", "Loss"), (
+                f"{name_of(path)}:{line}: a loss of what is held out is `heldout_loss`"
+            )
+
+
 # -- the rules themselves ------------------------------------------------------------------
 
 

@@ -232,7 +232,7 @@ def test_comparison_of_equal_stacks():
         (lambda: jp.plot_zernikes([], []), "must be a list of numbers"),
         (lambda: jp.plot_history([]), "`loss` must be a list of numbers"),
         (lambda: jp.plot_history([np.nan]), "finite values, got none"),
-        (lambda: jp.plot_history([1.0, 2.0], heldout=[1.0]), "`heldout_steps` must give"),
+        (lambda: jp.plot_history([1.0, 2.0], heldout_loss=[1.0]), "`heldout_steps` must give"),
     ],
 )
 def test_errors(call, message):
@@ -262,7 +262,7 @@ def test_rms_leaves_out_piston_and_tilt():
 
 def test_history_marks_the_best_heldout_step():
     held = [2.0, np.nan, 0.5, 0.7]
-    ax = jp.plot_history([2.0, 1.0, 0.5, 0.2], heldout=held).axes[0]
+    ax = jp.plot_history([2.0, 1.0, 0.5, 0.2], heldout_loss=held).axes[0]
     assert ax.get_yscale() == "log"
     ring = ax.lines[-1]
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (3, 0.5)
@@ -271,15 +271,15 @@ def test_history_marks_the_best_heldout_step():
 
 
 def test_history_of_reports_and_of_negative_values():
-    ax = jp.plot_history([1.0, -1.0, -2.0], heldout=[0.5], heldout_steps=[2]).axes[0]
+    ax = jp.plot_history([1.0, -1.0, -2.0], heldout_loss=[0.5], heldout_steps=[2]).axes[0]
     assert ax.get_yscale() == "linear"
-    assert jp.plot_history([1.0, 2.0], heldout=[np.nan, np.nan]).axes[0].lines
+    assert jp.plot_history([1.0, 2.0], heldout_loss=[np.nan, np.nan]).axes[0].lines
 
 
 def test_a_calibration_says_one_rms_and_the_held_out_score_has_its_own_axis():
     stack = bead()
     parts = {"pupil": pupil(), "coefficients": 0.01 * np.arange(6), "modes": MODES}
-    history = {"loss": [1.0, 0.5], "heldout": [0.2, 0.1], "wavelength": 0.5, "rms": 0.0412}
+    history = {"loss": [1.0, 0.5], "heldout_loss": [0.2, 0.1], "wavelength": 0.5, "rms": 0.0412}
     figure = jp.plot_calibration(stack, stack, VOXEL, **parts, **history)
     titles = [ax.get_title(loc=side) for ax in figure.axes for side in ("left", "center", "right")]
     assert [text for text in titles if "rms" in text] == ["phase, rms 41.2 nm"]

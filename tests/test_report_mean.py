@@ -50,7 +50,7 @@ def bead(astigmatism: float, error: float = 0.001) -> BeadFit:
         fitted=np.array([0, 2, 4]),
         heldout=np.array([1, 3]),
         scores=dict.fromkeys((*names, "reduced_chi_squared"), 1e-3),
-        history={"loss": np.ones(2), "heldout": np.ones(1), "report_steps": np.array([2])},
+        history={"loss": np.ones(2), "heldout_loss": np.ones(1), "report_steps": np.array([2])},
         seconds=1.0,
         reason="all steps done",
     )

@@ -129,8 +129,8 @@ class Calibration:
         model: The model with the learned numbers; that of the caller is unchanged.
         learned: Dotted names of what was learned, over all stages.
         loss: Loss of the model, with the priors (of the last minibatch) [its unit].
-        heldout: Loss of the held-out data, without priors [its unit]; NaN without such data.
-        history: ``loss`` of every step, ``heldout`` at every report and its ``report_steps``,
+        heldout_loss: Loss of the held-out data, without priors [its unit]; NaN without such data.
+        history: ``loss`` of every step, ``heldout_loss`` at every report and its ``report_steps``,
             each an array ``(...)`` [unit of the loss]; of the best start.
         starts: End of every start, the held-out loss where there is one, ``(starts,)`` [its unit].
         reason: Why every stage ended, in words.
@@ -150,14 +150,14 @@ class Calibration:
     model: Any
     learned: tuple[str, ...]
     loss: float
-    heldout: float
+    heldout_loss: float
     history: dict[str, np.ndarray]
     starts: np.ndarray
     reason: str
     seconds: float
 
     def __repr__(self) -> str:
-        heldout = "" if np.isnan(self.heldout) else f", held-out {self.heldout:.4g}"
+        heldout = "" if np.isnan(self.heldout_loss) else f", held-out {self.heldout_loss:.4g}"
         start = f" from {self.history['loss'][0]:.4g}" if len(self.history["loss"]) else ""
         return (
             f"Calibration({len(self.learned)} parameters, loss {self.loss:.4g}{start}{heldout}, "
@@ -179,7 +179,7 @@ class Calibration:
         place.mkdir(parents=True, exist_ok=True)
         summary = {
             "loss": self.loss,
-            "heldout": self.heldout,
+            "heldout_loss": self.heldout_loss,
             "learned": list(self.learned),
             "reason": self.reason,
             "seconds": self.seconds,
@@ -488,10 +488,10 @@ def _result(
         model=models[lead],
         learned=tuple(job.learned),
         loss=float(best.loss[lead]),
-        heldout=float(best.heldout[lead]),
+        heldout_loss=float(best.heldout[lead]),
         history={
             "loss": np.concatenate(job.losses, axis=1)[lead],
-            "heldout": heldout,
+            "heldout_loss": heldout,
             "report_steps": np.asarray(job.report_steps),
         },
         starts=merit,

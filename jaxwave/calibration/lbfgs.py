@@ -28,7 +28,7 @@ class Minimum:
     Args:
         parameters: The parameters at the end, a pytree shaped like the start [its units].
         loss: Loss after each step, ``(steps,)`` [unit of the loss].
-        heldout: Held-out score at each report, ``(reports,)`` [its unit]; empty without one.
+        heldout_loss: Held-out loss at each report, ``(reports,)`` [its unit]; empty without one.
         report_every: Steps between two reports.
         seconds: Wall time, compilation included [s].
         reason: Why it ended, in words.
@@ -43,7 +43,7 @@ class Minimum:
 
     parameters: Any
     loss: np.ndarray
-    heldout: np.ndarray
+    heldout_loss: np.ndarray
     report_every: int
     seconds: float
     reason: str
@@ -55,7 +55,7 @@ def minimize(
     *data: Any,
     steps: int = 200,
     report_every: int = 10,
-    heldout: Loss | None = None,
+    heldout_loss: Loss | None = None,
     tolerance: float | None = None,
     memory: int = 20,
     optimizer: Any = None,
@@ -87,8 +87,8 @@ def minimize(
         data: Arrays that the loss needs; arguments of the compiled program, never constants.
         steps: Number of steps at the most.
         report_every: Steps between two reports.
-        heldout: ``heldout(parameters, *data)``, a scalar (shape ``()``) score of data that are
-            not fitted [any unit], reported.
+        heldout_loss: ``heldout_loss(parameters, *data)``, a scalar (shape ``()``) score of data
+            that are not fitted [any unit], reported.
         tolerance: The minimization ends when the loss falls by a smaller fraction between two
             reports; by default 1e-7 for L-BFGS, never for others.
         memory: Number of past steps that approximate the Hessian.
@@ -97,7 +97,7 @@ def minimize(
         learning_rates: Factor of the step by pattern.
         scales: Unit of the free numbers by pattern.
         constraints: Constraint by pattern.
-        progress: Called as ``progress(step, loss, heldout score or None)`` at every report.
+        progress: Called as ``progress(step, loss, heldout_loss or None)`` at every report.
         watch: Called as ``watch(step, parameters)`` at every report, for pictures as it goes.
         checkpoint: Folder that holds the state, so that a killed run can go on.
         resume: Goes on from the folder's state, if there is one.
@@ -125,7 +125,7 @@ def minimize(
 
     def report(stage: str, step: int, count: int, value: float, score: float) -> None:
         if progress is not None:
-            progress(step, value, None if heldout is None else score)
+            progress(step, value, None if heldout_loss is None else score)
 
     found = calibrate(
         start,
@@ -137,8 +137,8 @@ def minimize(
         scales=scales,
         constraints=constraints,
         steps=report_every * -(-steps // report_every),
-        heldout=None if heldout is None else data,
-        heldout_loss=None if heldout is None else _WithData(heldout),
+        heldout=None if heldout_loss is None else data,
+        heldout_loss=None if heldout_loss is None else _WithData(heldout_loss),
         tolerance=tolerance,
         report_every=report_every,
         progress=report,
@@ -150,7 +150,7 @@ def minimize(
     return Minimum(
         found.model if is_module else jax.tree.map(np.asarray, found.model),
         found.history["loss"],
-        found.history["heldout"],
+        found.history["heldout_loss"],
         report_every,
         found.seconds,
         found.reason,

@@ -18,13 +18,13 @@ class Bar:
         self._bar.unit = " steps"
         self._stage = ""
 
-    def __call__(self, stage: str, step: int, steps: int, loss: float, heldout: float) -> None:
+    def __call__(self, stage: str, step: int, steps: int, loss: float, heldout_loss: float) -> None:
         """Shows a report."""
         if stage != self._stage:
             self._stage, self._bar.bar_format = stage, None
             self._bar.reset(total=steps)
             self._bar.set_description(stage)
-        rest = "" if math.isnan(heldout) else f", held-out {heldout:.4g}"
+        rest = "" if math.isnan(heldout_loss) else f", held-out {heldout_loss:.4g}"
         self._bar.set_postfix_str(f"loss {loss:.4g}{rest}", refresh=False)
         self._bar.update(step - self._bar.n)
 

@@ -73,13 +73,13 @@ class Log:
         self._first, self._stage = first, ""
         self._start = self._last = time.monotonic()
 
-    def __call__(self, stage: str, step: int, steps: int, loss: float, heldout: float) -> None:
+    def __call__(self, stage: str, step: int, steps: int, loss: float, heldout_loss: float) -> None:
         """Shows a report if the last one is a while ago."""
         now = time.monotonic()
         if stage == self._stage and now - self._last < _EVERY:
             return
         self._stage, self._last = stage, now
-        rest = "" if math.isnan(heldout) else f", held-out {heldout:.4g}"
+        rest = "" if math.isnan(heldout_loss) else f", held-out {heldout_loss:.4g}"
         warn(f"{now - self._start:.0f} s: {stage}, step {step} of {steps}, loss {loss:.4g}{rest}")
 
     def __enter__(self) -> Self:

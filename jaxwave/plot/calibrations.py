@@ -19,7 +19,7 @@ def plot_calibration(
     modes: Sequence[tuple[int, int]],
     errors: Any = None,
     loss: Any,
-    heldout: Any = None,
+    heldout_loss: Any = None,
     heldout_steps: Any = None,
     wavelength: float | str | None = None,
     mask: Any = None,
@@ -45,8 +45,8 @@ def plot_calibration(
         modes: The modes as pairs (n, m).
         errors: Standard errors of the coefficients, ``(modes,)`` [µm].
         loss: Loss at every step, ``(steps,)``.
-        heldout: Held-out NMSE, ``(steps,)``, or ``(reports,)`` with their steps; it has an axis
-            of its own.
+        heldout_loss: Held-out NMSE, ``(steps,)``, or ``(reports,)`` with their steps; it has an
+            axis of its own.
         heldout_steps: Steps of the held-out values, ``(reports,)``.
         wavelength: Vacuum wavelength [µm]; if given, the phase is shown as optical path [nm].
         mask: True inside the pupil's aperture, ``(y, x)``.
@@ -86,7 +86,7 @@ def plot_calibration(
         where, pupil, spacing=pupil_spacing, mask=mask, wavelength=wavelength, panel=1.9, rms=rms
     )
     size = (_PAGE - plane.width - 2.0, 1.9)
-    history = fits.draw_history(where, loss, heldout, heldout_steps, size=size, apart=True)
+    history = fits.draw_history(where, loss, heldout_loss, heldout_steps, size=size, apart=True)
     pitch = min(0.6, (_PAGE - 0.75) / max(len(modes), 1))
     bars = fits.draw_zernikes(
         where, coefficients, modes, errors, pitch=max(pitch, 0.15), title="Zernike modes"

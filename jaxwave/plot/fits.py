@@ -113,7 +113,7 @@ def _label(n: int, m: int) -> str:
 def plot_history(
     loss: Any,
     *,
-    heldout: Any = None,
+    heldout_loss: Any = None,
     heldout_steps: Any = None,
     path: str | os.PathLike | None = None,
 ) -> Any:
@@ -127,7 +127,7 @@ def plot_history(
 
     Args:
         loss: Loss at every step, ``(steps,)``.
-        heldout: Loss of the held-out data, ``(steps,)``, or ``(reports,)`` with their steps.
+        heldout_loss: Loss of the held-out data, ``(steps,)``, or ``(reports,)`` with their steps.
         heldout_steps: Steps of the held-out values, counted from 1, ``(reports,)``.
         path: File to save to (png, pdf or svg).
 
@@ -139,7 +139,7 @@ def plot_history(
         ImportError: If matplotlib is not installed.
 
     Example:
-        >>> figure = plot_history([1.0, 0.1, 0.01], heldout=[1.1, 0.2, 0.05])
+        >>> figure = plot_history([1.0, 0.1, 0.01], heldout_loss=[1.1, 0.2, 0.05])
         >>> figure.axes[0].get_yscale()
         'log'
 
@@ -147,14 +147,14 @@ def plot_history(
         T. Hastie et al., *The Elements of Statistical Learning*, Sec. 7.2.
     """
     where = "plot_history"
-    drawing = draw_history(where, loss, heldout, heldout_steps)
+    drawing = draw_history(where, loss, heldout_loss, heldout_steps)
     return _canvas.render(where, [[drawing]], path)
 
 
 def draw_history(
     where: str,
     loss: Any,
-    heldout: Any = None,
+    heldout_loss: Any = None,
     heldout_steps: Any = None,
     *,
     size: tuple[float, float] = (2.6, 1.95),
@@ -166,8 +166,8 @@ def draw_history(
     """
     values = _vector(where, "loss", loss)
     curves = [("fitted", _canvas.BLUE, np.arange(1, len(values) + 1), values)]
-    if heldout is not None:
-        held = _vector(where, "heldout", heldout)
+    if heldout_loss is not None:
+        held = _vector(where, "heldout_loss", heldout_loss)
         if heldout_steps is None and len(held) == len(values):
             heldout_steps = curves[0][2]
         steps = np.asarray([] if heldout_steps is None else heldout_steps)

@@ -283,7 +283,7 @@ def _picture(fit: BeadFit, data: np.ndarray, spacing: tuple[float, ...], path: P
         errors=fit.errors["zernike_um"],
         modes=fit.model.modes,
         loss=fit.history["loss"],
-        heldout=fit.history["heldout"],
+        heldout_loss=fit.history["heldout_loss"],
         heldout_steps=fit.history["report_steps"],
         wavelength=fit.model.wavelength,
         rms=wavefront_quality(fit)[0],

@@ -270,7 +270,7 @@ def _pupil(fit: BeadFit, result: Mapping[str, Any]) -> str:
     history = fits.draw_history(
         "write_report",
         fit.history["loss"],
-        fit.history["heldout"],
+        fit.history["heldout_loss"],
         fit.history["report_steps"],
         size=(2.3, 1.9),
         apart=True,

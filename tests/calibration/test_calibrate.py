@@ -232,8 +232,8 @@ def test_patience_keeps_the_best_heldout_model() -> None:
         patience=3,
     )
     assert float(found.model["a"]) == pytest.approx(0.5, abs=0.05)
-    assert found.heldout == found.history["heldout"].min()
-    assert len(found.history["heldout"]) == np.argmin(found.history["heldout"]) + 4
+    assert found.heldout_loss == found.history["heldout_loss"].min()
+    assert len(found.history["heldout_loss"]) == np.argmin(found.history["heldout_loss"]) + 4
     assert "held-out loss has not improved for 3 reports" in found.reason
 
 
@@ -251,7 +251,7 @@ def test_another_loss_may_judge_the_heldout_data() -> None:
     )
     assert [r[:3] for r in seen] == [("calibration", 2, 4), ("calibration", 4, 4)]
     assert seen[-1][4] == pytest.approx(7 - float(found.model["a"]))
-    assert found.heldout == seen[-1][4] and found.history["report_steps"].tolist() == [2, 4]
+    assert found.heldout_loss == seen[-1][4] and found.history["report_steps"].tolist() == [2, 4]
 
 
 def test_tolerance_ends_it() -> None:

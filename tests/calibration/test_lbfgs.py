@@ -37,12 +37,12 @@ def test_heldout_and_progress_are_reported_per_chunk() -> None:
         data,
         steps=12,
         report_every=4,
-        heldout=heldout,
+        heldout_loss=heldout,
         tolerance=0.0,
         progress=lambda *report: seen.append(report),
     )
-    assert [s[0] for s in seen] == [4, 8, 12] and len(result.heldout) == 3
-    assert result.heldout[-1] == pytest.approx(0.02, rel=1e-2)  # (0.1)^2 twice
+    assert [s[0] for s in seen] == [4, 8, 12] and len(result.heldout_loss) == 3
+    assert result.heldout_loss[-1] == pytest.approx(0.02, rel=1e-2)  # (0.1)^2 twice
 
 
 def test_the_same_loss_compiles_once() -> None:

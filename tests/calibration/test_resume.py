@@ -69,7 +69,7 @@ def same(a, b) -> None:
         np.testing.assert_array_equal(value, b.parameters()[name])
     for name, value in a.history.items():
         np.testing.assert_array_equal(value, b.history[name])
-    assert (a.loss, a.heldout, a.reason) == (b.loss, b.heldout, b.reason)
+    assert (a.loss, a.heldout_loss, a.reason) == (b.loss, b.heldout_loss, b.reason)
 
 
 @pytest.mark.parametrize("kind", KINDS)
