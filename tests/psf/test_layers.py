@@ -19,6 +19,19 @@ LITERAL |= {"t_g0": (170.0,), "n_g0": (1.515,), "n_i0": 1.515}
 # -- paths ---------------------------------------------------------------------------------
 
 
+def test_layers_of_known_arrays_are_described_inside_jit():
+    # Once an error: what is known becomes a tracer inside jit as soon as jax computes with it.
+    def path(n_s, t_s):
+        layers = psf.coverslip_layers(n_s=n_s, n_g=1.52, n_i=1.515, t_s=t_s)
+        return psf.gibson_lanni_path(S[:5], layers).opd
+
+    known = jnp.asarray(1.33)
+    got = jax.jit(lambda t_s: path(known, t_s))(1.0)
+    np.testing.assert_allclose(got, path(1.33, 1.0), rtol=1e-5)
+    got = jax.jit(lambda scale: scale * path(known, jnp.asarray(1.0)))(1.0)
+    np.testing.assert_allclose(got, path(1.33, 1.0), rtol=1e-5)
+
+
 @pytest.mark.parametrize("motion", ["stage", "emitter"])
 @pytest.mark.parametrize("t_i", [None, 121.0])
 def test_path_is_the_literal_sum(motion, t_i, x64):
