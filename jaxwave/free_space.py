@@ -11,6 +11,7 @@ place of P) has a kernel that rings through the window.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -140,18 +141,24 @@ def shares(
     place = jnp.zeros(2, z.dtype) if place is None else place
     half = 0.5 * np.asarray(size, z.dtype) * jnp.stack([dy, dx])
     far = jnp.abs(z) >= 1.5 * jnp.max(half + jnp.abs(place))
+
+    def ended() -> tuple[Array, Array]:
+        along = partial(_exact, parameters=parameters)
+        if size[0] == size[1]:  # half of what the compiler gets
+            both = jax.vmap(partial(along, size[0]))(jnp.stack([dy, dx]), place)
+            return both[0], both[1]
+        return along(size[0], dy, place[0]), along(size[1], dx, place[1])
+
+    def whole() -> tuple[Array, Array]:
+        y, x = (jnp.ones(k, jnp.result_type(z, jnp.complex64)) for k in size)
+        return y, x
+
     # A branch is made once for an axis; the compiler would make other vectors for every sample.
-    y, x = lax.cond(
-        far,
-        lambda: tuple(
-            _exact(k, parameters, d, at) for k, d, at in zip(size, (dy, dx), place, strict=True)
-        ),
-        lambda: tuple(jnp.ones(k, jnp.result_type(z, jnp.complex64)) for k in size),
-    )
+    y, x = lax.cond(far, ended, whole)
     return Shares(far, x, y)
 
 
-def _exact(count: int, parameters: Sequence[Array], spacing: Array, place: Array) -> Array:
+def _exact(count: int, spacing: Array, place: Array, parameters: Sequence[Array]) -> Array:
     """T of the kernel of free space along one axis, for waves (f, w = sqrt(m^2 - f^2)).
 
     With R^2 = x^2 + z^2 the path from the wave to the end x is (w x - f z)^2 / (m R + w z + f x).
