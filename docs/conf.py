@@ -11,8 +11,9 @@ from types import ModuleType
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 HERE = Path(__file__).parent
 MODULES = ("jaxwave", "jaxwave.psf", "jaxwave.elements", "jaxwave.calibration", "jaxwave.beads")
-MODULES += ("jaxwave.lightfield", "jaxwave.cameras", "jaxwave.io", "jaxwave.plot", "jaxwave.report")
-MODULES += ("torch_bridge",)
+MODULES += ("jaxwave.lightfield", "jaxwave.modulators", "jaxwave.heights", "jaxwave.cameras")
+MODULES += ("jaxwave.scenes", "jaxwave.mosaic", "jaxwave.sweeps", "jaxwave.io", "jaxwave.plot")
+MODULES += ("jaxwave.report", "torch_bridge")
 
 import jaxwave  # noqa: E402
 
@@ -34,14 +35,18 @@ autodoc_typehints = "none"  # descriptions of the arguments tell shapes and unit
 napoleon_custom_sections = [("Warns", "returns_style")]
 
 
+_SHOWN: set[int] = set()  # a function that two modules offer stands on the first one's page
+
+
 def _page(module: str) -> str:
     """What a module offers, one after the other; few pages, since each holds the whole menu."""
     space = importlib.import_module(module)
     rows = [module, "=" * len(module), ""]
     for name in sorted(space.__all__, key=str.lower):
         thing = getattr(space, name)
-        if isinstance(thing, ModuleType) or not callable(thing):
+        if isinstance(thing, ModuleType) or not callable(thing) or id(thing) in _SHOWN:
             continue
+        _SHOWN.add(id(thing))
         kind = "class" if inspect.isclass(thing) else "function"
         rows += [f".. auto{kind}:: {module}.{name}", ""]
         if kind == "class" and module != "jaxwave.elements":
