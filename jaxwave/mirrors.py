@@ -23,7 +23,7 @@ def deformable_mirror(
 
     Influence functions g are what one unit of a command does to the optical path: twice the height
     of the surface. They are measured, Gaussian (:func:`gaussian_influence`), or what
-    :func:`~jaxwave.calibration.fit_stacks` has found: with its ``fit`` and its modes,
+    :func:`~jaxwave.beads.fit_stacks` has found: with its ``fit`` and its modes,
     ``zernike_opd(fit.responses, modes, field.y / radius, field.x / radius)``. Valid for a
     membrane or facesheet whose actuators add up.
 

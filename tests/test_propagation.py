@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreter import interpreted
 from reference import (
     TAU,
     axis,
@@ -460,3 +461,25 @@ def test_shift_covariance_and_a_quarter_turn(seed, z, sy, sx):
     odd = u[1:, 1:]  # a quarter turn about the axis sample needs an odd grid
     turned = np.asarray(compiled(put(np.rot90(odd)), z).u)
     assert error(np.rot90(turned, -1), np.asarray(compiled(put(odd), z).u)) < 2e-6
+
+
+@pytest.mark.parametrize("propagate", [jw.angular_spectrum, jw.fresnel])
+def test_slopes_where_the_kernel_ends(propagate, x64):
+    """Far planes, both directions, a grid and a place that are not square: against differences."""
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(12, 15)) + 1j * rng.normal(size=(12, 15))
+    weight = rng.normal(size=(12, 15))
+
+    def value(p):
+        light = jw.scalar_field(u, spacing=(p["dy"], p["dx"]), wavelength=p["wavelength"])
+        return sum(
+            jnp.sum(weight * jnp.abs(propagate(light, s * p["z"], n=p["n"]).u + 0.3j) ** 2)
+            for s in (1, -1)
+        )
+
+    p = dict(z=60.0, dy=0.9, dx=1.1, wavelength=0.6, n=1.2)
+    slopes, number = interpreted(jax.grad(value))(p), interpreted(value)
+    for name in p:
+        low, high = (number(p | {name: p[name] * (1 + s)}) for s in (-1e-6, 1e-6))
+        need = float(high - low) / (2e-6 * p[name])
+        assert float(slopes[name]) == pytest.approx(need, rel=2e-5), name
