@@ -48,6 +48,14 @@ def noun(cls: type[C]) -> type[C]:
     return cls
 
 
+def changed(one: C, **values: Any) -> C:
+    """A copy with other values of its own kind; what is checked already is not checked again."""
+    new = object.__new__(type(one))
+    names = [field.name for field in dataclasses.fields(one)]  # type: ignore[arg-type]
+    settle(new, **{name: getattr(one, name) for name in names} | values)
+    return new
+
+
 def settle(one: Any, **values: Any) -> None:
     """Replaces fields of a frozen noun while it is made."""
     for name, value in values.items():

@@ -23,11 +23,17 @@ FAR = 10.0  # wavelengths from the focus that traced planes are taken to be at m
 
 def known(value: Any) -> np.ndarray | None:
     """A number as numpy where it can be looked at, also inside an eager ``jax.grad``."""
+    found = seen(value)
+    return None if found is None else found.astype(float, copy=False)
+
+
+def seen(value: Any) -> np.ndarray | None:
+    """The same of its own kind, which may be complex."""
     while isinstance(value, jax.core.Tracer):
         value = getattr(value, "primal", None)
     if value is None or isinstance(value, jax.ShapeDtypeStruct):
         return None
-    return np.asarray(value, float)
+    return np.asarray(value)
 
 
 def are_known(tree: Any) -> bool:

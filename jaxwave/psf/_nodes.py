@@ -11,11 +11,13 @@ disk itself.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -38,6 +40,7 @@ from jaxwave.psf._bounds import (
     paths,
     planes,
     reach,
+    seen,
     waves,
 )
 from jaxwave.psf._parity import Nodes, PolarNodes
@@ -278,10 +281,30 @@ def _series_length(x: float, tolerance: float) -> int:
     return k
 
 
+# Counts by all numbers of a picture: an eager call would search for them again and again.
+_COUNTED: OrderedDict[tuple[Any, ...], RadialCount] = OrderedDict()
+
+
 def radial(
     objective: Objective, window: Window, pupil: RadialPupil, intensity: bool
 ) -> RadialCount:
     """Nodes of the radial solver for a picture."""
+    leaves, structure = jax.tree.flatten((objective, window, pupil))
+    numbers = [seen(leaf) for leaf in leaves]
+    if any(value is None for value in numbers):
+        return _radial(objective, window, pupil, intensity)
+    sizes = tuple((a.shape, a.dtype.char, a.tobytes()) for a in numbers if a is not None)
+    key = (structure, intensity, digits(), sizes)
+    if key not in _COUNTED:
+        _COUNTED[key] = _radial(objective, window, pupil, intensity)
+        if len(_COUNTED) > 256:
+            _COUNTED.popitem(last=False)
+    return _COUNTED[key]
+
+
+def _radial(
+    objective: Objective, window: Window, pupil: RadialPupil, intensity: bool
+) -> RadialCount:
     double = digits() > 6
     tolerance = 1e-15 if double else 3e-8
     x = TAU * math.hypot(*waves(objective, window))

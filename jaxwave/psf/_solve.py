@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxwave import _check, grid
+from jaxwave._noun import changed
 from jaxwave.psf import _bounds, _nodes, _planes, _radial
 from jaxwave.psf.camera import Camera, expose
 from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil
@@ -221,7 +222,7 @@ def _round(
         # The radial table knows the integral over every pixel: no samples are made.
         pixel = 3 + math.ceil(2 * camera.ratio)
         spacing = window.spacing * camera.ratio
-        window = dataclasses.replace(window, shape=camera.shape, spacing=spacing)
+        window = changed(window, shape=camera.shape, spacing=spacing)
     counts = _nodes.radial(objective, _wider(window) if pixel else window, pupil, intensity)
     if nodes is not None:
         counts = _nodes.asked_radial(where, objective, window, counts, nodes)
@@ -230,7 +231,7 @@ def _round(
     profile, samples = pupil.profile, None
     if profile is not None and not callable(profile):
         profile, samples = None, profile
-    bare = dataclasses.replace(pupil, profile=None)
+    bare = changed(pupil, profile=None)
     v = _radial.Numbers(
         objective, bare, window.spacing, window.z, window.y, window.x, e, samples, None
     )
@@ -244,7 +245,7 @@ def _round(
 
 def _wider(window: Window) -> Window:
     """The window with the outer halves of its pixels."""
-    return dataclasses.replace(window, shape=(window.shape[0] + 2, window.shape[1] + 2))
+    return changed(window, shape=(window.shape[0] + 2, window.shape[1] + 2))
 
 
 def _radial_ranks(v: _radial.Numbers) -> _radial.Numbers:

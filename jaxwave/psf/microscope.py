@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -98,7 +98,7 @@ class Microscope:
         values |= {"na": objective.na, "wavelength": objective.wavelength, "n": objective.n}
         settle(self, **values)
 
-    @property
+    @cached_property
     def objective(self) -> Objective:
         """The objective."""
         return Objective(self.na, self.wavelength, n=self.n, layers=self.layers, motion=self.motion)
