@@ -315,3 +315,30 @@ def test_errors_of_planes():
         jw.tilted_plane(beam, 0.1, axis="z")
     with pytest.warns(jw.JaxwaveWarning, match="tilted plane's carrier"):
         jw.tilted_plane(beam, 1.0)
+
+
+@pytest.mark.parametrize("z", [60.0, -75.0])
+def test_the_direct_sum_in_double_precision_and_its_slopes(z, x64):
+    """A planted sign in its path had gone unseen: float32 takes another formula."""
+    rng = np.random.default_rng(1)
+    u = rng.normal(size=(12, 15)) + 1j * rng.normal(size=(12, 15))
+    view = dict(spacing=(0.7, 0.6), shape=(5, 4), y=3.0, x=-2.0)
+    y, x = np.meshgrid(3.0 + axis(5, 0.7), axis(4, 0.6) - 2.0, indexing="ij")
+
+    def field(wavelength, z, u):
+        light = jw.scalar_field(u, spacing=(0.9, 1.1), wavelength=wavelength)
+        return jw.rayleigh_sommerfeld(light, z, n=1.2, **view).u
+
+    def need(wavelength, z, u):
+        if z > 0:
+            return rayleigh_sommerfeld(u, 0.9, 1.1, z, wavelength, y, x, 1.2).reshape(5, 4)
+        return need(wavelength, -z, u.conj()).conj()
+
+    assert error(np.asarray(field(0.6, z, u)), need(0.6, z, u)) < 1e-11
+    weight = rng.normal(size=(5, 4))
+    slopes = jax.jit(jax.grad(lambda w, z: jnp.sum(weight * abs(field(w, z, u)) ** 2), (0, 1)))
+    for k, step in ((0, 1e-7), (1, 1e-5)):
+        at = [[0.6, z], [0.6, z]]
+        at[0][k], at[1][k] = at[0][k] - step, at[1][k] + step
+        low, high = (np.sum(weight * abs(need(*place, u)) ** 2) for place in at)
+        assert float(slopes(0.6, z)[k]) == pytest.approx((high - low) / (2 * step), rel=1e-5)

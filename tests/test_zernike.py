@@ -378,3 +378,13 @@ def test_gradient_of_a_fit_finds_the_coefficients():
 def test_bad_input(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_oblique_and_vertical_modes_are_told_from_each_other():
+    """The pair of a name has opposite orders, and sine terms of even order are the oblique ones."""
+    for n, m in ORDER_20:
+        name = zernike_name(n, m)
+        if name.startswith(("oblique", "vertical")) and m % 2 == 0:
+            assert name.startswith("oblique") == (m < 0), (n, m, name)
+            other = {"oblique": "vertical", "vertical": "oblique"}[name.split()[0]]
+            assert zernike_name(n, -m) == name.replace(name.split()[0], other)
