@@ -111,6 +111,7 @@ def is_python(text: str) -> bool:
 # Files whose tests stand under other names.
 TESTED_BY = {
     "grid": "grid apertures",
+    "masks": "masks pixels",
     "far": "windows",
     "collins": "windows",
     "planes": "windows",
