@@ -14,8 +14,7 @@ import pytest
 
 from jaxwave import io as jio
 from jaxwave import psf
-from jaxwave.cli import batch, cache, options, progress, terminal
-from jaxwave.cli import calibrate as calibrate_command
+from jaxwave.cli import batch, cache, finding, options, progress, terminal
 from jaxwave.cli.main import main
 from jaxwave.cli.settings import gather
 
@@ -334,10 +333,10 @@ def test_what_the_objective_is_made_for_is_checked(tmp_path, capsys, words, text
 def test_design_and_actual_values_reach_the_model():
     given = {"na": 1.2, "n": 1.33, "wavelength": "0.52", "n_g": 1.523, "t_g": "150 um"}
     settings = gather(options.CALIBRATE, {**given, "t_g_design": "170 um", "n_i_design": 1.333})
-    layers = calibrate_command._objective(settings).layers
+    layers = finding.objective(settings).layers
     need = psf.coverslip_layers(
         n_s=1.33, n_g=1.523, n_i=1.33, t_g=150.0, t_g_design=170.0, n_i_design=1.333
     )
     assert jax.tree.all(jax.tree.map(lambda a, b: bool(a == b), layers, need))
     alone = gather(options.CALIBRATE, {**given, "t_g": None, "t_g_design": "175 um"})
-    assert float(calibrate_command._objective(alone).layers.t_g[0]) == 175.0
+    assert float(finding.objective(alone).layers.t_g[0]) == 175.0

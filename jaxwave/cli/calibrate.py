@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import io, psf, report
+from jaxwave import io, report
 from jaxwave._files import remove_temporary, sha256
 from jaxwave.beads import (
     BeadModel,
@@ -228,7 +228,7 @@ def _tasks(
                 raise ValueError(f"the pixels must be square, got {dy:g} x {dx:g} µm.")
             _require_near_planes(settings, dz)
             model = BeadModel(
-                _objective(settings),
+                finding.objective(settings),
                 pixel=dx,
                 shape=(window.shape[1], window.shape[2]),
                 order=settings["order"],
@@ -247,17 +247,6 @@ def _tasks(
         seen = finding.camera_of(field, bead)
         job = _job(settings, row, stack)
         yield _Task(row["bead"], place, row, window, z, model, said, job, seen)
-
-
-def _objective(settings: Settings) -> psf.Objective:
-    """The objective, with the layers that it looks through if the sample's index is another."""
-    seen: dict[str, Any] = {"n": settings["n"]}
-    given = {k: settings[k] for k in checks.LAYERS if settings[k] is not None}
-    if given:
-        thick = {"t_g": given.get("t_g_design", 170.0), "t_s": settings["t_s"]}
-        index = {"n_s": settings["n"], "n_g": settings["n"], "n_i": settings["n"]}
-        seen = {"layers": psf.coverslip_layers(**{**thick, **index, **given})}
-    return psf.Objective(na=settings["na"], wavelength=settings["wavelength"], **seen)
 
 
 # What does not change how one bead is fitted.

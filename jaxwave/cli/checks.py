@@ -99,22 +99,12 @@ def psf(arguments: argparse.Namespace) -> Settings:
     return settings
 
 
-def pixels_of(settings: Settings) -> tuple[int, float | None]:
+def pixels_of(settings: Settings) -> int:
     """Width of a PSF in pixels, an odd number of them where it is given as a length."""
-    text = str(settings["size"]).strip()
-    try:
-        if text.isdecimal():
-            size, wide = int(text), None
-        else:
-            wide = float(length(text))
-            size = 2 * round((wide / settings["pixel"] - 1) / 2) + 1
-    except (ValueError, TypeError, OverflowError):
-        raise UsageError(
-            f"--size must be a number of pixels or a length such as '6 um', got {text!r}."
-        ) from None
-    if size < 1:
-        raise UsageError(f"--size must be at least one pixel, got {text!r}.")
-    return size, wide
+    pixels, size = width(settings["size"], 1)
+    if size is not None:
+        pixels = max(2 * round((size / settings["pixel"] - 1) / 2) + 1, 1)
+    return int(pixels or 1)
 
 
 def _spot(settings: Settings) -> None:
@@ -242,7 +232,7 @@ def places(text: str | None) -> list[tuple[float, float]]:
     return result
 
 
-def width(value: str | int | None) -> tuple[int | None, float | None]:
+def width(value: str | int | None, least: int = _SMALLEST) -> tuple[int | None, float | None]:
     """Width of a window, in pixels or [µm]; neither where it is left open."""
     if value is None:
         return None, None
@@ -253,8 +243,8 @@ def width(value: str | int | None) -> tuple[int | None, float | None]:
         raise UsageError(
             f"--size must be a number of pixels or a length such as '6 um', got {text!r}."
         ) from None
-    if pixels is not None and pixels < _SMALLEST:
-        raise UsageError(f"--size must be at least {_SMALLEST}, got {pixels}.")
+    if pixels is not None and pixels < least:
+        raise UsageError(f"--size must be at least {least}, got {pixels}.")
     if size is not None and not 0 < size < math.inf:
         raise UsageError(f"--size must be positive, got {text!r}.")
     return pixels, size

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import io
+from jaxwave import io, psf
 from jaxwave.beads import (
     Bead,
     BeadModel,
@@ -90,6 +90,18 @@ def _size(settings: Settings, stack: io.Stack) -> int:
         return bead_window(stack, **_optics(settings))
     wide = pixels if width is None else round(width / stack.spacing[2])
     return min(max(int(wide or 0), 8), most)
+
+
+def objective(settings: Settings, **options: Any) -> psf.Objective:
+    """The objective, with the layers that it looks through if the sample's index is another."""
+    options = {"wavelength": settings["wavelength"]} | options
+    given = {k: settings[k] for k in checks.LAYERS if settings[k] is not None}
+    if not given:
+        return psf.Objective(settings["na"], n=settings["n"], **options)
+    thick = {"t_g": given.get("t_g_design", 170.0), "t_s": settings["t_s"]}
+    index = {"n_s": settings["n"], "n_g": settings["n"], "n_i": settings["n"]}
+    layers = psf.coverslip_layers(**{**thick, **index, **given})
+    return psf.Objective(settings["na"], layers=layers, **options)
 
 
 # -- what is known -------------------------------------------------------------------------

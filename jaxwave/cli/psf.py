@@ -15,8 +15,7 @@ from jax import Array
 
 import jaxwave.psf as optics
 from jaxwave import io
-from jaxwave.cli import checks, options
-from jaxwave.cli.finding import modes_and_lengths
+from jaxwave.cli import checks, finding, options
 from jaxwave.cli.settings import Settings, UsageError, write_toml
 from jaxwave.cli.terminal import say, warn
 
@@ -44,7 +43,7 @@ def psf(arguments: argparse.Namespace) -> int:
 
 def point_spread(settings: Settings) -> np.ndarray:
     """The PSF ``(z, y, x)`` that the settings ask for."""
-    size, _ = checks.pixels_of(settings)
+    size = checks.pixels_of(settings)
     planes = settings["planes"]
     z = (np.arange(planes) - planes // 2) * settings["dz"]
     stack = sum(
@@ -66,7 +65,8 @@ def _band(settings: Settings) -> list[tuple[float, float]]:
 
 def _one_color(settings: Settings, wavelength: float, z: np.ndarray, size: int) -> Array:
     """Light in the pixels, or the intensity at their middles times their area."""
-    objective = _objective(settings, wavelength)
+    seen = {"apodization": settings["apodization"], "motion": settings["motion"]}
+    objective = finding.objective(settings, wavelength=wavelength, **seen)
     pixel, blur = settings["pixel"], settings["blur"]
     window = optics.Window((size, size), spacing=pixel, z=z)
     if settings["integrate"] == "pixel":
@@ -74,7 +74,7 @@ def _one_color(settings: Settings, wavelength: float, z: np.ndarray, size: int) 
         # near the rim see what lies beyond it.
         finest = settings["wavelength"] - settings["band"] / 2
         wider = (size + 2 * _MARGIN, size + 2 * _MARGIN)
-        scope = optics.Microscope(settings["na"], finest, wider, pixel, n=_immersion(settings))
+        scope = optics.Microscope(settings["na"], finest, wider, pixel, n=settings["n"])
         window = scope.window(z)
     pupil, verb = _pupil(settings), _verb(settings)
 
@@ -102,28 +102,12 @@ def _one_color(settings: Settings, wavelength: float, z: np.ndarray, size: int) 
 
 def _slices(settings: Settings, wavelength: float) -> int:
     """Slices of a bead, some for every depth of focus."""
-    n, na = _immersion(settings), settings["na"]
+    n, na = settings["n"], settings["na"]
     depth = wavelength / (n - math.sqrt(max(n * n - na * na, 0.0)))
     return 5 + round(8 * settings["bead"] / depth)
 
 
 # -- the microscope ------------------------------------------------------------------------
-
-
-def _immersion(settings: Settings) -> float:
-    return float(settings["n"])
-
-
-def _objective(settings: Settings, wavelength: float) -> optics.Objective:
-    """The objective with what it looks through."""
-    seen: dict[str, Any] = {"n": settings["n"]}
-    given = {k: settings[k] for k in checks.LAYERS if settings[k] is not None}
-    if given:
-        thick = {"t_g": given.get("t_g_design", 170.0), "t_s": settings["t_s"]}
-        index = {"n_s": settings["n"], "n_g": settings["n"], "n_i": settings["n"]}
-        seen = {"layers": optics.coverslip_layers(**{**thick, **index, **given})}
-        seen["motion"] = settings["motion"]
-    return optics.Objective(settings["na"], wavelength, apodization=settings["apodization"], **seen)
 
 
 def _verb(settings: Settings) -> Callable[..., Array]:
@@ -165,7 +149,7 @@ def _pupil(settings: Settings) -> Any:
     mask = _mask(settings["mask"])
     if settings["filling"] is not None:
         mask = _times(mask, settings["filling"])
-    modes = modes_and_lengths("--zernike", settings["zernike"], settings["convention"])
+    modes = finding.modes_and_lengths("--zernike", settings["zernike"], settings["convention"])
     if not modes:
         return mask
     return optics.ZernikePupil(np.array(list(modes.values())), tuple(modes), pupil=mask)
@@ -199,30 +183,13 @@ def _times(mask: Any, filling: float) -> Any:
 
 
 def _read_mask(path: str) -> np.ndarray:
-    """Phases [rad] or complex values of a pupil, from .npy, .npz or TIFF."""
-    name = Path(path).suffix.lower()
-    if name in (".npy", ".npz"):
-        loaded = np.load(path, allow_pickle=False)
-        values = loaded if name == ".npy" else _only(path, loaded)
-    elif name in (".tif", ".tiff"):
-        import tifffile
-
-        values = tifffile.imread(path)
-    else:
-        raise UsageError(f"--mask: a file must be .npy, .npz or .tif, got {path!r}.")
-    if values.ndim != 2 or min(values.shape) < 2 or not np.all(np.isfinite(values)):
+    """Phases [rad] or complex values of a pupil, from any file of one array."""
+    planes = io.read_psf(path)
+    if len(planes) != 1:
         raise UsageError(
-            f"--mask: {path!r} must hold one finite array (y, x), it has the shape {values.shape}."
+            f"--mask: {path!r} must hold one array (y, x), it has {len(planes)} planes."
         )
-    return values if np.iscomplexobj(values) else np.exp(1j * values.astype(float))
-
-
-def _only(path: str, loaded: Any) -> np.ndarray:
-    if len(loaded.files) != 1:
-        raise UsageError(
-            f"--mask: {path!r} must hold one array, it holds {', '.join(loaded.files)}."
-        )
-    return loaded[loaded.files[0]]
+    return planes[0] if np.iscomplexobj(planes) else np.exp(1j * planes[0])
 
 
 # -- the picture ---------------------------------------------------------------------------
