@@ -25,6 +25,17 @@ def _checked(where: str, shape: Any, spacing: Any, f: Any, order: Any) -> tuple[
     return shape, grid.spacing_pair(spacing, dtype), numerics.number(f, dtype)
 
 
+def _made_of(
+    where: str, shape: Any, spacing: Any, f: Any, order: Any, *optics: Any
+) -> tuple[tuple[int, int], Array, Array, Array, Array]:
+    """Shape, spacing, focal length, wavelength and step of the index, checked."""
+    shape, pair, f = _checked(where, shape, spacing, f, order)
+    rise, wavelength = step(where, *optics), optics[1]
+    _warn(where, shape, pair, f, wavelength)
+    wave = numerics.number(_check.length(where, "wavelength", wavelength), pair.dtype)
+    return shape, pair, f, wave, rise
+
+
 def _warn(where: str, shape: tuple[int, int], pair: Array, f: Any, wavelength: Any) -> None:
     """Warns of a rim whose fringes are finer than two samples."""
     wavelength = _check.length(where, "wavelength", wavelength)
@@ -94,11 +105,8 @@ def lens(
         G. M. Morris, "Spectral properties of multiorder diffractive lenses", Appl. Opt. 34, 2462
         (1995).
     """
-    where = "lens"
-    shape, pair, f = _checked(where, shape, spacing, f, order)
-    rise = step(where, material, wavelength, medium)
-    _warn(where, shape, pair, f, wavelength)
-    wave = numerics.number(_check.length(where, "wavelength", wavelength), pair.dtype)
+    optics = (material, wavelength, medium)
+    shape, pair, f, wave, rise = _made_of("lens", shape, spacing, f, order, *optics)
     return _whole(pair, f, wave, rise, shape, order)
 
 
@@ -155,16 +163,13 @@ def multi_focal(
         E. Ben-Eliezer et al., "All-optical extended depth of field imaging system", J. Opt. A 5,
         S164 (2003).
     """
-    where = "multi_focal"
-    shape, pair, f = _checked(where, shape, spacing, f, order)
+    where, optics = "multi_focal", (material, wavelength, medium)
+    shape, pair, f, wave, rise = _made_of(where, shape, spacing, f, order, *optics)
     if jnp.ndim(f) != 1:
         raise ValueError(
             f"{where}: `f` must be a row of focal lengths, got the shape {jnp.shape(f)}."
         )
     _check.integer(where, "sectors", sectors, 1)
-    rise = step(where, material, wavelength, medium)
-    _warn(where, shape, pair, f, wavelength)
-    wave = numerics.number(_check.length(where, "wavelength", wavelength), pair.dtype)
     return _sectors(pair, f, wave, rise, shape, order, sectors)
 
 
@@ -226,17 +231,15 @@ def multi_color(
     References:
         V. Sitzmann et al., ACM Trans. Graph. 37, 114 (2018), Sec. 5.
     """
-    where = "multi_color"
-    shape, pair, f = _checked(where, shape, spacing, f, order)
+    where, optics = "multi_color", (material, wavelength, medium)
+    shape, pair, f, wave, rise = _made_of(where, shape, spacing, f, order, *optics)
     if np.ndim(wavelength) != 1:
         raise ValueError(
             f"{where}: `wavelength` must be a row, one for each ring, got the shape "
             f"{np.shape(wavelength)}."
         )
-    rise = step(where, material, wavelength, medium)
-    _warn(where, shape, pair, f, wavelength)
     radius = known_radius(where, radius, pair.dtype)
-    return _rings(pair, f, numerics.number(wavelength, pair.dtype), rise, radius, shape, order)
+    return _rings(pair, f, wave, rise, radius, shape, order)
 
 
 @numerics.program("shape", "order")

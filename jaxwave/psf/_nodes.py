@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -105,6 +105,16 @@ def extra(modes: tuple[Mode, ...], coefficients: Any, wavelength: Any) -> int:
 
 
 Count = tuple[int | PolarNodes, ...]  # one set of nodes, or a smaller and a larger one
+Kept = TypeVar("Kept")
+
+
+def kept(store: OrderedDict[Any, Kept], key: Any, make: Callable[[], Kept]) -> Kept:
+    """What is stored under a key, made where it is missing; the latest 256 stay."""
+    if key not in store:
+        store[key] = make()
+        if len(store) > 256:
+            store.popitem(last=False)
+    return store[key]
 
 
 def planar(
@@ -282,7 +292,7 @@ def _series_length(x: float, tolerance: float) -> int:
 
 
 # Counts by all numbers of a picture: an eager call would search for them again and again.
-_COUNTED: OrderedDict[tuple[Any, ...], RadialCount] = OrderedDict()
+_COUNTED: OrderedDict[Any, RadialCount] = OrderedDict()
 
 
 def radial(
@@ -295,11 +305,7 @@ def radial(
         return _radial(objective, window, pupil, intensity)
     sizes = tuple((a.shape, a.dtype.char, a.tobytes()) for a in numbers if a is not None)
     key = (structure, intensity, digits(), sizes)
-    if key not in _COUNTED:
-        _COUNTED[key] = _radial(objective, window, pupil, intensity)
-        if len(_COUNTED) > 256:
-            _COUNTED.popitem(last=False)
-    return _COUNTED[key]
+    return kept(_COUNTED, key, lambda: _radial(objective, window, pupil, intensity))
 
 
 def _radial(

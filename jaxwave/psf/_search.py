@@ -34,6 +34,7 @@ from jaxwave.psf._nodes import (
     Count,
     PupilFunction,
     evaluate,
+    kept,
     multiple,
     rings_of,
     rule,
@@ -80,11 +81,11 @@ def _known(
     numbers = [np.asarray(known(leaf)).tobytes() for leaf in jax.tree.leaves((objective, window))]
     statics = (window.shape, digits(), objective.apodization, objective.motion)
     key = hashlib.sha256(b"".join([seen.tobytes(), *numbers, repr(statics).encode()])).digest()
-    if key not in _FOUND:
-        _FOUND[key] = _converged(where, pupil, jones, look(objective), look(window), base)
-        if len(_FOUND) > 256:
-            _FOUND.popitem(last=False)
-    return _FOUND[key]
+
+    def search() -> int | PolarNodes:
+        return _converged(where, pupil, jones, look(objective), look(window), base)
+
+    return kept(_FOUND, key, search)
 
 
 # Found by the values of the pupil at a probe of nodes, the optics and the window.
