@@ -112,6 +112,8 @@ def is_python(text: str) -> bool:
 TESTED_BY = {
     "grid": "grid apertures",
     "masks": "masks pixels",
+    "free_space": "propagation windows",
+    "filters": "deconvolution",
     "far": "windows",
     "collins": "windows",
     "planes": "windows",

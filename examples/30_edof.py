@@ -279,7 +279,8 @@ def line(name: str, score: dict) -> str:
 
 def picture(rows: list, path: Path) -> None:
     """Height maps, PSFs of three depths, the worst photograph, and what the filter makes of it."""
-    figure, axes = plt.subplots(len(rows), 6, figsize=(9, 1.5 * len(rows)), squeeze=False)
+    size = (10, 1.5 * len(rows))
+    figure, axes = plt.subplots(len(rows), 6, figsize=size, squeeze=False, layout="constrained")
     titles = ("height [µm]", "PSF, far", "PSF, middle", "PSF, near", "worst depth", "restored")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=8)

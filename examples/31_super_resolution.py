@@ -126,7 +126,8 @@ def draw(folder: Path, scene_: np.ndarray, pictures: dict, model: el.HeightMap, 
     truth = scene_[:, RIM:-RIM, RIM:-RIM]
     for ax, image in zip(axes[0], (truth, *pictures.values()), strict=True):
         ax.imshow(np.moveaxis(np.clip(image, 0, 1) ** (1 / 2.2), 0, -1)[40:120, 40:120])
-    axes[1, 0].imshow(model.height(), cmap="viridis")
+    shown = axes[1, 0].imshow(model.height(), cmap="viridis")
+    figure.colorbar(shown, ax=axes[1, 0], fraction=0.046, label="height [µm]")
     for ax, psf in zip(axes[1, 1:], psfs.values(), strict=True):
         half = psf.shape[-1] // 2
         crop = np.moveaxis(np.asarray(psf), 0, -1)[half - 16 :, half - 16 :][:33, :33]

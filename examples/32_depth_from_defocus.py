@@ -111,10 +111,11 @@ def draw(folder: Path, tests: list, maps: dict, most: float) -> None:
     for k, (row, (image, _, _)) in enumerate(zip(axes, tests, strict=True)):
         row[0].imshow(np.moveaxis(np.clip(image, 0, 1) ** (1 / 2.2), 0, -1))
         for ax, (title, found) in zip(row[1:], maps.items(), strict=True):
-            ax.imshow(found[k], vmin=0, vmax=most, cmap="turbo")
+            shown = ax.imshow(found[k], vmin=0, vmax=most, cmap="viridis")
             ax.set_title(title, fontsize=8)
     for ax in axes.ravel():
         ax.set_axis_off()
+    figure.colorbar(shown, ax=axes, shrink=0.5, label="distance [diopters]")
     figure.savefig(folder / "depth.png")
 
 

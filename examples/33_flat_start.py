@@ -107,7 +107,8 @@ def main() -> None:
 
     axes = (figure := Figure(figsize=(9, 6), dpi=120, layout="constrained")).subplots(2, 3)
     for column, (name, model) in zip(axes.T, models.items(), strict=True):
-        column[0].imshow(np.broadcast_to(model.height(), (n, n)), cmap="viridis")
+        shown = column[0].imshow(np.broadcast_to(model.height(), (n, n)), cmap="viridis")
+        figure.colorbar(shown, ax=column[0], fraction=0.046, label="height [µm]")
         column[0].set_title(f"{name}: {results[name]['psnr_mean_db']:.1f} dB", fontsize=8)
         image = np.asarray(seen(picture("astronaut"), psfs(model)))[:, RIM:-RIM, RIM:-RIM]
         column[1].imshow(np.moveaxis(np.clip(image, 0, 1) ** (1 / 2.2), 0, -1))
