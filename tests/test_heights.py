@@ -193,3 +193,30 @@ def test_a_lens_that_aliases_is_told_with_the_spacing_that_would_do():
     spacing = float(str(told[0].message).split("at most ")[1].split(" ")[0])
     count = int(256 / spacing) + 1
     heights.lens((count, count), 1000.0, 1.5, spacing=256 / count, wavelength=0.5, order=1)
+
+
+def test_a_turned_cubic_on_a_grid_that_is_not_square():
+    y, x = np.meshgrid(3.0 * (np.arange(7) - 3), 2.0 * (np.arange(10) - 5), indexing="ij")
+    along, across = np.array([np.cos(0.4), np.sin(0.4)]), np.array([-np.sin(0.4), np.cos(0.4)])
+    need = 0.7 * ((x * along[0] + y * along[1]) ** 3 + (x * across[0] + y * across[1]) ** 3) / 8**3
+    got = heights.cubic((7, 10), 0.7, spacing=(3.0, 2.0), radius=8.0, angle=0.4)
+    np.testing.assert_allclose(got, need, atol=1e-6 * abs(need).max())
+
+
+@pytest.mark.parametrize("rings, spokes", [(8, 3), (4, 7)])
+def test_polar_heights_are_the_sum_of_splines(rings, spokes):
+    """Other numbers of rings and spokes; the first and the last ring go on."""
+    from scipy.interpolate import BSpline
+
+    v = np.random.default_rng(0).normal(size=(rings, spokes))
+    y, x = np.meshgrid(1.5 * (np.arange(9) - 4), np.arange(12) - 6.0, indexing="ij")
+    r = np.minimum(np.hypot(y, x) / 7, 1) * (rings - 1)
+    phi = np.mod(np.arctan2(y, x), 2 * np.pi) / (2 * np.pi) * spokes
+    basis = BSpline.basis_element([-2, -1, 0, 1, 2], extrapolate=False)
+    need = np.zeros_like(r)
+    for k in range(-1, rings + 1):
+        for m in range(-2, spokes + 2):
+            part = np.nan_to_num(basis(r - k)) * np.nan_to_num(basis(phi - m))
+            need += part * v[np.clip(k, 0, rings - 1), m % spokes]
+    got = heights.polar((9, 12), v, spacing=(1.5, 1.0), radius=7.0)
+    np.testing.assert_allclose(got, need, atol=2e-5)
