@@ -247,15 +247,20 @@ def _lucy_of_psf(
     steps: int,
     accelerated: bool,
 ) -> Array:
-    image, psf = common_type(image, psf)
-    batch = np.broadcast_shapes(image.shape[:-2], psf.shape[:-2])
-    image = jnp.broadcast_to(image, (*batch, *image.shape[-2:]))
+    image, psf = _together(image, psf)
     project, backproject = _blur(psf, convolution, image)
     seen = backproject(jnp.ones_like(image))
     counts = image, background.astype(image.dtype)
     return lucy(
         project, backproject, *counts, seen, start, steps, accelerated=accelerated, axes=(2, 2)
     )
+
+
+def _together(image: Array, psf: Array) -> tuple[Array, Array]:
+    """Image and PSF of one type, the image with the batch axes of both."""
+    image, psf = common_type(image, psf)
+    batch = np.broadcast_shapes(image.shape[:-2], psf.shape[:-2])
+    return jnp.broadcast_to(image, (*batch, *image.shape[-2:])), psf
 
 
 def _blur(psf: Array, convolution: Convolution, image: Array) -> tuple[Linear, Linear]:
@@ -408,9 +413,7 @@ def _total_variation(
     inner: int,
     nonnegative: bool,
 ) -> Array:
-    image, psf = common_type(image, psf)
-    batch = np.broadcast_shapes(image.shape[:-2], psf.shape[:-2])
-    image = jnp.broadcast_to(image, (*batch, *image.shape[-2:]))
+    image, psf = _together(image, psf)
     project, backproject = _blur(psf, convolution, image)
     square = _square_of_norm(psf, convolution, image)
     strength = share(weight.astype(image.dtype)[..., None, None], square)

@@ -102,6 +102,11 @@ class HeightMap(Element):
         options = dict(wavelength=given["wavelength"], medium=given["medium"])
         return heights.wave_height(given["material"], **options)
 
+    def _given(self, *names: str) -> dict[str, Any]:
+        """Some of the arguments, by name."""
+        given = self.arguments()
+        return {name: given[name] for name in names}
+
     def phase(self) -> Array | float:
         """Phase of the shape at the design wavelength, without the lens, ``(y, x)`` [rad]."""
         return 0.0
@@ -198,9 +203,8 @@ class ZernikeHeights(HeightMap):
     radius: Number = None
 
     def phase(self) -> Array:
-        given = self.arguments()
-        options = dict(spacing=given["spacing"], radius=given["radius"])
-        return heights.zernike(self.shape, given["coefficients"], self.modes, **options)
+        options = self._given("spacing", "radius")
+        return heights.zernike(self.shape, self.coefficients[...], self.modes, **options)
 
 
 class RingHeights(HeightMap):
@@ -219,9 +223,7 @@ class RingHeights(HeightMap):
     radius: Number = None
 
     def phase(self) -> Array:
-        given = self.arguments()
-        options = dict(spacing=given["spacing"], radius=given["radius"])
-        return heights.rings(self.shape, given["values"], **options)
+        return heights.rings(self.shape, self.values[...], **self._given("spacing", "radius"))
 
 
 class PolarHeights(HeightMap):
@@ -240,9 +242,7 @@ class PolarHeights(HeightMap):
     radius: Number = None
 
     def phase(self) -> Array:
-        given = self.arguments()
-        options = dict(spacing=given["spacing"], radius=given["radius"])
-        return heights.polar(self.shape, given["values"], **options)
+        return heights.polar(self.shape, self.values[...], **self._given("spacing", "radius"))
 
 
 class SplineHeights(HeightMap):
@@ -300,9 +300,8 @@ class CubicHeights(HeightMap):
     angle: Number = 0.0
 
     def phase(self) -> Array:
-        given = self.arguments()
-        options = {name: given[name] for name in ("spacing", "radius", "angle")}
-        return heights.cubic(self.shape, given["strength"], **options)
+        options = self._given("spacing", "radius", "angle")
+        return heights.cubic(self.shape, self.strength[...], **options)
 
 
 class MultiFocalHeights(HeightMap):
