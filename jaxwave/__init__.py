@@ -4,6 +4,8 @@ Lengths are micrometers, angles and phases radians, arrays ``(..., y, x)`` with 
 at the sample N // 2. ``jaxwave/CONVENTIONS.md`` is the whole story.
 """
 
+from __future__ import annotations
+
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType

@@ -1,5 +1,7 @@
 """Makes ``python -m jaxwave`` the command line."""
 
+from __future__ import annotations
+
 from jaxwave.cli.main import main
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ Values are checked where they are concrete, shapes everywhere, and no check ever
 tracer: a traced value passes, because its producer was checked.
 """
 
+from __future__ import annotations
+
 import difflib
 import sys
 import warnings

@@ -1,5 +1,7 @@
 """What a function is, in words and as checksums, for files that another process goes on with."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import hashlib

@@ -1,5 +1,7 @@
 """Warns when the installed compiler is known to be wrong, without starting it."""
 
+from __future__ import annotations
+
 import os
 
 import jax

@@ -1,5 +1,7 @@
 """What every reader and writer needs: checks of the path, checksums, atomic writing."""
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import hashlib

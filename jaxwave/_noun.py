@@ -1,5 +1,7 @@
 """Nouns: what a user describes once. Frozen dataclasses whose numbers are leaves of a pytree."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
@@ -54,6 +56,14 @@ def changed(one: C, **values: Any) -> C:
     names = [field.name for field in dataclasses.fields(one)]  # type: ignore[arg-type]
     settle(new, **{name: getattr(one, name) for name in names} | values)
     return new
+
+
+def spelled(cls: type[C]) -> type[C]:
+    """A named tuple whose signature shows its types as they are written."""
+    hints = cls.__new__.__annotations__
+    for name, hint in hints.items():
+        hints[name] = getattr(hint, "__forward_arg__", hint)
+    return cls
 
 
 def settle(one: Any, **values: Any) -> None:

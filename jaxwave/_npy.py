@@ -1,5 +1,7 @@
 """Reads .npy and .npz files without ever unpickling and without trusting their headers."""
 
+from __future__ import annotations
+
 import errno
 import lzma
 import math

@@ -3,6 +3,8 @@
 What an aperture keeps out is the field less what it lets through: ``field - aperture(field)``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

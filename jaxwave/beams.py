@@ -1,5 +1,7 @@
 """Beams in closed form: Gauss, Hermite, Laguerre, Bessel."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from functools import partial

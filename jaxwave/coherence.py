@@ -5,6 +5,8 @@ a source, its points, the wavelengths of its spectrum. The power of each is in i
 that an image is the sum of the images of all.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

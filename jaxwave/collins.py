@@ -12,6 +12,8 @@ Neither divides by what may be zero in its range, so B = 0 (an image) and A = 0 
 are ordinary systems, and everything may be traced.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from typing import NamedTuple
 

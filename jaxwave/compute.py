@@ -1,5 +1,7 @@
 """How the programs run: memory and compilation settings of the process."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys

@@ -1,5 +1,7 @@
 """Koehler illumination: transmitted-light images of thin samples under a condenser."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax.numpy as jnp

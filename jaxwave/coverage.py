@@ -1,5 +1,7 @@
 """Shares of samples that lie inside polygons, zones and turned pixels: exact areas with slopes."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import jax

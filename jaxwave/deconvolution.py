@@ -5,6 +5,8 @@ that raise the likelihood of counted photons (:func:`richardson_lucy`), and imag
 (:func:`total_variation`). All are differentiable in the image, the PSF and their weights.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

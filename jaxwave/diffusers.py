@@ -1,5 +1,7 @@
 """Diffusers: ground glass, and phases that scatter into a given cone."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import jax

@@ -1,5 +1,7 @@
 """Editing fields: pad, crop, resample, shift, flip, normalize, stack."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

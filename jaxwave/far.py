@@ -1,5 +1,7 @@
 """Propagation over every distance: Rayleigh-Sommerfeld, the scalable angular spectrum, a choice."""
 
+from __future__ import annotations
+
 import logging
 from functools import partial
 from typing import NamedTuple

@@ -5,6 +5,8 @@ The time dependence is exp(-i omega t) and is left out, so a wave traveling alon
 several wavelengths are one more batch axis.
 """
 
+from __future__ import annotations
+
 import base64
 import dataclasses
 import html
@@ -60,8 +62,6 @@ class Field:
     wavelength: Array
 
     __array_ufunc__ = None  # numpy numbers leave the arithmetic to this class
-
-    # -- shape ----------------------------------------------------------------------------
 
     @property
     def _rank(self) -> int:

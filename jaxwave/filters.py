@@ -1,5 +1,7 @@
 """Parts of linear filters that undo a blur: transfers, powers of scenes, images without a seam."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax.numpy as jnp

@@ -5,6 +5,8 @@ frequencies: by a matrix (any zoom factor, also traced) or by a chirp (a known z
 grids).
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

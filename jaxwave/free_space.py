@@ -10,6 +10,8 @@ complete, and nothing enters from outside. A limit that cuts waves off (the same
 place of P) has a kernel that rings through the window.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """Gratings and their efficiencies."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import partial
 

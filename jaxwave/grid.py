@@ -1,5 +1,7 @@
 """Where the samples are: the optical axis is the sample at index N // 2, for even and odd N."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array

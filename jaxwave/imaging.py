@@ -5,6 +5,8 @@ centered at N // 2, needs neither the size of the image nor a sum of one (light 
 aperture stays lost), and has the image's sample spacing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -5,6 +5,8 @@ Every loss sums over ``axis`` (the image axes by default) and keeps the batch ax
 Samples of weight zero are left out altogether: they may hold NaN.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 
@@ -24,9 +26,6 @@ _IMAGE = (-2, -1)
 _FEW = 1e-6
 # Data below this many photons count as none: the square of a smaller number may underflow.
 _NONE = 1e-12
-
-
-# -- what all losses share -----------------------------------------------------------------
 
 
 def _pair(

@@ -1,5 +1,7 @@
 """Thin masks: phase, optical path and amplitude, as pictures or by their formula."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp

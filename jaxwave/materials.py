@@ -4,6 +4,8 @@ Indices are those of catalogs: relative to air of 20 °C, real parts only. Multi
 ``"air"`` for those relative to vacuum.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 from collections.abc import Sequence
@@ -59,7 +61,7 @@ class Material:
     limits: tuple[float, float] = dataclasses.field(metadata={"static": True})
     source: str = dataclasses.field(metadata={"static": True})
     temperature: float = dataclasses.field(default=20.0, metadata={"static": True})
-    thermal: Array | np.ndarray | Sequence[float] | None = None
+    thermal: Array | Sequence[float] | None = None
     range: tuple[float, float] = dataclasses.field(default=(-40.0, 80.0), metadata={"static": True})
 
 
@@ -281,7 +283,7 @@ def _find(name: str) -> Material:
 
 
 def refractive_index(
-    material: "str | Material",
+    material: str | Material,
     wavelength: ArrayLike | str,
     *,
     temperature: ArrayLike | None = None,

@@ -1,5 +1,7 @@
 """What is measured of a field: overlap, centroid, width, encircled energy, Strehl, profile."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

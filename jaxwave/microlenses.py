@@ -1,5 +1,7 @@
 """Micro-lens arrays: square, hexagonal or listed centers, of any pitch, turn and focal lengths."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Deformable mirrors: a path that answers linearly to commands."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array

@@ -3,6 +3,8 @@
 Images are ``(..., 3, y, x)`` in the order red, green, blue; a mosaic is ``(..., y, x)``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, cast
 

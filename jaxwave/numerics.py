@@ -6,6 +6,8 @@ turns does not fit into a float32, so it is computed as an unevaluated sum of tw
 18, 224, 1971). In float64 plain arithmetic is precise enough and is used instead.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import partial

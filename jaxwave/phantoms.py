@@ -8,6 +8,8 @@ it goes into one, as the transmission of an AmplitudeMask, the indices of a Thin
 Multislice, the object of a Microscope, and is learned there.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp

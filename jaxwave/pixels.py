@@ -1,5 +1,7 @@
 """Pictures with pixels of their own: every sample takes the mean over its area."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any, NamedTuple
 

@@ -1,5 +1,7 @@
 """Planes that are tilted against the axis, and windows that swallow the light at their edge."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import jax

@@ -4,6 +4,8 @@ Angles go from +x toward +y; the helicity +1 is (1, i)/sqrt(2), a field that tur
 (CONVENTIONS.md). The elements that change the polarization are in ``polarizers``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -4,6 +4,8 @@ Every element is a Jones matrix that acts on (Ex, Ey) of collimated light. Angle
 +y, and a positive phase is a delay (CONVENTIONS.md).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -5,6 +5,8 @@ centimeters; :func:`carrier` puts it back modulo one turn. All agree in absolute
 negative distance propagates back.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -1,5 +1,7 @@
 """Samples that light goes through: thin, in slices, birefringent, scattering."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

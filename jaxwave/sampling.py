@@ -5,6 +5,8 @@ known (never of tracers), and :func:`tell` warns with the grid that would do. Th
 to the samples where the light is: a lens may be undersampled in the dark.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 

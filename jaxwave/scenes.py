@@ -4,6 +4,8 @@ Images are ``(..., colors, y, x)``, distances maps ``(..., y, x)``, PSFs
 ``(depths, colors, y, x)`` as :meth:`jaxwave.cameras.Lens.psfs` makes them.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp

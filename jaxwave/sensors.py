@@ -5,6 +5,8 @@ and a saturated pixel has none. Parameters are one number or maps that broadcast
 image, such as the gain of every pixel of an sCMOS camera.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from typing import cast
 

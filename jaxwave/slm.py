@@ -1,5 +1,7 @@
 """Spatial light modulators and mirror devices: pixels, gaps, and what a level does."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from typing import Any

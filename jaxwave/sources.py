@@ -1,5 +1,7 @@
 """Sources of light."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,6 +5,8 @@ Chebyshev interpolation with 60 digits; the phase is reduced in turns. Derivativ
 functions again, by relations that do not divide by x, so they are right at zero as well.
 """
 
+from __future__ import annotations
+
 import math
 from functools import partial
 

@@ -1,5 +1,7 @@
 """Thin elements that bend light: cylinders, prisms, axicons, aspheres, Seidel's aberrations."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
 from typing import Any

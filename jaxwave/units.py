@@ -5,6 +5,8 @@
 (0.532, 180000.0)
 """
 
+from __future__ import annotations
+
 import re
 
 __all__ = ["cm", "deg", "length", "m", "mm", "mrad", "nm", "pm", "rad", "um"]

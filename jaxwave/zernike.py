@@ -5,6 +5,8 @@ index means nothing without its convention, so modes are (n, m) pairs everywhere
 :func:`zernike_modes` turns numbers of a named convention into pairs.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +19,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check, numerics
 
 Mode = tuple[int, int]
+Modes = Sequence[Mode] | Sequence[int]  # pairs (n, m), or numbers of a named convention
 
 _CONVENTIONS = ("osa", "ansi", "noll", "fringe")  # "ansi" is another name of "osa"
 

@@ -110,6 +110,7 @@ SYNONYMS = {
     "seed": "key",
 }
 MOST_POSITIONAL = 3
+MOST_LETTERS_OF_A_TYPE = 40
 
 
 # -- finding what is public ----------------------------------------------------------------
@@ -188,10 +189,14 @@ def parameters(thing: Any) -> dict[str, inspect.Parameter]:
     return {name: p for name, p in found.items() if not name.startswith("_")}
 
 
-def is_array_like(parameter: inspect.Parameter) -> bool:
-    annotation = parameter.annotation
-    text = annotation if isinstance(annotation, str) else str(annotation)
-    return "Array" in text or "ndarray" in text
+def is_array_like(thing: Any, parameter: inspect.Parameter) -> bool:
+    """Whether it may be an array, also under the name of an alias such as ``Dipole``."""
+    text = parameter.annotation if isinstance(parameter.annotation, str) else ""
+    try:
+        text += str(eval(text, vars(MODULES[thing.__module__])))
+    except (NameError, TypeError, KeyError):
+        pass  # imported for type checkers only
+    return bool(re.search(r"Array|ndarray|\bNumber\b", text))
 
 
 # -- the rules -----------------------------------------------------------------------------
@@ -241,7 +246,7 @@ def units(name: str, thing: Any) -> str | None:
         text = described.get(key, "")
         if key in UNITS and f"[{UNITS[key]}]" not in text:
             missing.append(f"`{key}` needs [{UNITS[key]}]")
-        elif is_array_like(parameter) and key not in PURE | {*UNITS} and "[" not in text:
+        elif is_array_like(thing, parameter) and key not in PURE | {*UNITS} and "[" not in text:
             missing.append(f"`{key}` needs its unit in brackets, or a place in PURE")
     return "; ".join(missing) or None
 
@@ -249,7 +254,7 @@ def units(name: str, thing: Any) -> str | None:
 @rule
 def shapes(name: str, thing: Any) -> str | None:
     described = entries(sections(thing).get("Args", ""))
-    arrays = [key for key, p in parameters(thing).items() if is_array_like(p)]
+    arrays = [key for key, p in parameters(thing).items() if is_array_like(thing, p)]
     silent = [
         k for k in arrays if not re.search(r"``\(|scalar|shape|one number", described.get(k, ""))
     ]
@@ -291,6 +296,32 @@ def annotations(name: str, thing: Any) -> str | None:
     if not inspect.isclass(thing) and inspect.signature(thing).return_annotation is inspect._empty:
         bare.append("return")
     return f"has no annotation for {bare}" if bare else None
+
+
+def signatures(name: str, thing: Any) -> Iterator[tuple[str, inspect.Signature]]:
+    """Of a function, or of a class and its public methods; what ``help()`` prints."""
+    if not (inspect.isclass(thing) and issubclass(thing, BaseException)):
+        yield name, inspect.signature(thing)
+    for key, member in vars(thing).items() if inspect.isclass(thing) else ():
+        function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+        if inspect.isfunction(function) and (key == "__call__" or not key.startswith("_")):
+            yield f"{name}.{key}", inspect.signature(function)
+
+
+@rule
+def short_types(name: str, thing: Any) -> str | None:
+    """Aliases are printed by their names, not by what they stand for."""
+    long = []
+    for spot, signature in signatures(name, thing):
+        kinds = {key: p.annotation for key, p in signature.parameters.items()}
+        kinds["return"] = signature.return_annotation
+        for key, kind in kinds.items():
+            if kind is inspect.Parameter.empty or kind is None:
+                continue
+            noise = re.search(r"Union\[|typing\.|_typing|jaxlib|variablelib", str(kind))
+            if not isinstance(kind, str) or len(kind) > MOST_LETTERS_OF_A_TYPE or noise:
+                long.append(f"{spot}({key}: {inspect.formatannotation(kind)})")
+    return f"prints long types, give them an alias: {long}" if long else None
 
 
 @rule

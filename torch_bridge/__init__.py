@@ -1,5 +1,7 @@
 """Any compiled JAX function as an ordinary torch operation, and the other way round."""
 
+from __future__ import annotations
+
 import importlib.util
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The one place where torch meets an :class:`Op`: autograd, forward mode, torch.func, vmap."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 

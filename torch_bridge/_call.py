@@ -1,5 +1,7 @@
 """Reads one call: its tensors, its numbers, and the key of everything that is traced once."""
 
+from __future__ import annotations
+
 import enum
 import inspect
 import re

@@ -1,5 +1,7 @@
 """``wrap_torch``: a torch module inside a JAX program."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from jax.tree_util import PyTreeDef
 from torch_bridge import _convert, _guard, _private
 from torch_bridge._op import Aval, is_inexact, pick, select_inexact
 
+VmapMethod = Literal["sequential", "expand_dims", "broadcast_all"]
 FlatTorch = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
 
 
@@ -20,7 +23,7 @@ def wrap_torch(
     module_or_fn: Callable[..., Any],
     out_spec: Any,
     *,
-    vmap_method: Literal["sequential", "expand_dims", "broadcast_all"] = "sequential",
+    vmap_method: VmapMethod = "sequential",
     differentiable: bool = True,
 ) -> Callable[..., Any]:
     r"""Makes a torch module or function callable inside a JAX program, with gradients.
@@ -175,7 +178,7 @@ class TorchOp:
         return run
 
     @functools.cached_property
-    def _pull(self) -> "TorchOp":
+    def _pull(self) -> TorchOp:
         """The torch pull-back, from inputs and cotangents; differentiable in turn."""
         wanted, given = tuple(map(is_inexact, self.ins)), tuple(map(is_inexact, self.outs))
         count = len(self.ins)

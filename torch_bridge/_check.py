@@ -1,5 +1,7 @@
 """``check``: every derivative and transform of one's own function, in one call."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial

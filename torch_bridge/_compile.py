@@ -6,6 +6,8 @@ Python numbers of a call travel as 0-dim tensors before its tensors: torch.compi
 another graph for every number, and torch.export could not save an empty list of them.
 """
 
+from __future__ import annotations
+
 import ast
 import enum
 import inspect
@@ -143,7 +145,7 @@ class Program(NamedTuple):
     written: tuple[int, ...]
 
 
-def call(bridge: "BridgedFunction", args: Args, kwargs: Kwargs) -> Any:
+def call(bridge: BridgedFunction, args: Args, kwargs: Kwargs) -> Any:
     """A call under torch.compile or torch.export; dynamo traces this function."""
     if _differentiates():
         return _under_torch_func(bridge, args, kwargs)
@@ -228,7 +230,7 @@ def _break(reason: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return torch.compiler.disable(**({"reason": reason} if known else {}))
 
 
-def _run_in_python(bridge: "BridgedFunction", args: Args, kwargs: Kwargs) -> Any:
+def _run_in_python(bridge: BridgedFunction, args: Args, kwargs: Kwargs) -> Any:
     return bridge.run(args, kwargs)
 
 
@@ -285,7 +287,7 @@ def _example(kind: str, value: Any, *details: Any) -> Any:
 
 
 def _program(
-    bridge: "BridgedFunction", template: Any, leaves: Sequence[Any], static: dict[int | str, Any]
+    bridge: BridgedFunction, template: Any, leaves: Sequence[Any], static: dict[int | str, Any]
 ) -> Program:
     # JAX has no leaf at None, where torch has one.
     places = tuple(None if i in static else place for i, place in enumerate(template[0]))

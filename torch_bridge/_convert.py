@@ -1,5 +1,7 @@
 """Arrays across the border, one or whole trees: zero copy where the platform allows it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NoReturn
 

@@ -1,5 +1,7 @@
 """One array across the border: a view, or DLPack by the fastest call that works here."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any

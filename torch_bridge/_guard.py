@@ -1,5 +1,7 @@
 """States of the process in which calling JAX would hang or give wrong numbers."""
 
+from __future__ import annotations
+
 import ctypes
 import importlib.util
 import os

@@ -1,5 +1,7 @@
 """``JaxModule``: a flax nnx module as a torch module."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,7 +142,7 @@ class JaxModule(torch.nn.Module):
             text = self._kind
         return f"JaxModule({text})"
 
-    def train(self, mode: bool = True) -> "JaxModule":
+    def train(self, mode: bool = True) -> JaxModule:
         """Sets training or evaluation mode, of the nnx module too (dropout, batch statistics).
 
         Until it is called, the nnx module is in the mode it was in when it was handed over.

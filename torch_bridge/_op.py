@@ -1,5 +1,7 @@
 """A flat JAX function and the operations derived from it, each made once, on demand."""
 
+from __future__ import annotations
+
 import functools
 import threading
 from collections.abc import Callable, Sequence
@@ -39,7 +41,7 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
     name = method.__name__
 
     @functools.wraps(method)
-    def cached(self: "Op", *key: Any) -> Any:
+    def cached(self: Op, *key: Any) -> Any:
         found = self.cache.get((name, *key))
         if found is None:
             with _lock:
@@ -135,7 +137,7 @@ class Op:
 
     def derive(
         self, suffix: str, fn: FlatFunction, ins: Sequence[Aval], outs: Sequence[Aval] | None = None
-    ) -> "Op":
+    ) -> Op:
         """Another function of the same constants and numbers."""
         return Op(
             fn,
@@ -150,7 +152,7 @@ class Op:
         )
 
     @once
-    def vjp(self, mask: Mask, given: Mask) -> "Op":
+    def vjp(self, mask: Mask, given: Mask) -> Op:
         """Gradients of the inputs in ``mask`` from inputs and the cotangents in ``given``."""
         count = len(self.ins)
 
@@ -162,7 +164,7 @@ class Op:
         return self.derive(f"vjp:{bits(mask)}:{bits(given)}", pull_back, ins, pick(self.ins, mask))
 
     @once
-    def jvp(self, mask: Mask) -> "Op":
+    def jvp(self, mask: Mask) -> Op:
         """Tangents of the differentiable results from inputs and the tangents in ``mask``."""
         count = len(self.ins)
 
@@ -176,7 +178,7 @@ class Op:
         return self.derive(f"jvp:{bits(mask)}", push_forward, ins, select_inexact(self.outs))
 
     @once
-    def vmap(self, dims: tuple[int | None, ...], size: int) -> "Op":
+    def vmap(self, dims: tuple[int | None, ...], size: int) -> Op:
         """The function over a batch; results carry the batch axis first."""
         batched = jax.vmap(self.fn, in_axes=(None, *dims), axis_size=size)
         ins = [
@@ -186,14 +188,14 @@ class Op:
         return self.derive(f"vmap:{dims}:{size}".replace(" ", ""), batched, ins)
 
     @once
-    def save(self, mask: Mask) -> "Op":
+    def save(self, mask: Mask) -> Op:
         """The function that returns, after its results, what :meth:`pull` needs besides inputs."""
         make = _fused if self.residuals == "fused" else _saved
         with _lock, self.settings():
             return make(self, mask)
 
     @once
-    def pull(self, mask: Mask, wanted: Mask, given: Mask) -> "Op":
+    def pull(self, mask: Mask, wanted: Mask, given: Mask) -> Op:
         """Gradients of ``wanted`` from used inputs, residuals, and the cotangents in ``given``."""
         saved = self.save(mask)
         # XLA drops the work for gradients that are not returned.

@@ -1,5 +1,7 @@
 """One signature of a wrapped function: traced once, compiled on demand, found by its name."""
 
+from __future__ import annotations
+
 import dataclasses
 import gc
 import hashlib
@@ -127,11 +129,11 @@ class Plan:
     def __init__(
         self,
         fn: Callable[..., Any],
-        call: "Call",
+        call: Call,
         *,
         device: jax.Device | None,
         bridge: str,
-        others: Sequence["Plan"],
+        others: Sequence[Plan],
         residuals: str,
         check_finite: bool,
     ) -> None:
@@ -199,7 +201,7 @@ class Cache:
             self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
             self._hits = self._misses = 0
 
-    def get(self, call: "Call", build: Callable[["Call"], Plan]) -> Plan:
+    def get(self, call: Call, build: Callable[[Call], Plan]) -> Plan:
         """The plan of a call's signature, built if it is new."""
         with self._lock:
             plan = self._plans.get(call.key)
@@ -233,8 +235,8 @@ class Cache:
 # what it computes, since torch keeps compiled graphs on disk. An exported program of a function
 # whose ``name`` was given says ``name@signature``, which holds in every process.
 
-bridges: weakref.WeakValueDictionary[str, "BridgedFunction"] = weakref.WeakValueDictionary()
-_families: defaultdict[str, weakref.WeakSet["BridgedFunction"]] = defaultdict(weakref.WeakSet)
+bridges: weakref.WeakValueDictionary[str, BridgedFunction] = weakref.WeakValueDictionary()
+_families: defaultdict[str, weakref.WeakSet[BridgedFunction]] = defaultdict(weakref.WeakSet)
 _counts: Counter[str] = Counter()
 _lock = threading.Lock()
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-FX]+")
@@ -249,7 +251,7 @@ def _digest(text: str, arrays: Sequence[jax.Array] = ()) -> str:
     return found.hexdigest()[:16]
 
 
-def register(bridge: "BridgedFunction", name: str) -> str:
+def register(bridge: BridgedFunction, name: str) -> str:
     """A name that no bridge of this process has or had: a program may outlive its function."""
     name = re.sub("[/@#]", "_", name)
     with _lock:
@@ -301,7 +303,7 @@ def _differ(plans: Sequence[Plan]) -> bool:
     return len({plan.digest if plan.is_told else id(plan) for plan in plans}) > 1
 
 
-def export_handle(bridge: "BridgedFunction", plan: Plan) -> str:
+def export_handle(bridge: BridgedFunction, plan: Plan) -> str:
     """What a program that is saved says: as little as tells the plan from all others."""
     name = bridge.handle.partition("#")[0]
     for digest in (plan.digest[:16], plan.digest):

@@ -4,6 +4,8 @@ A release may take one of them away. Then its fallback runs, which is right but 
 in words; ``LOST`` names it, and tests/bridge/test_private.py fails with that name.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 from collections.abc import Callable

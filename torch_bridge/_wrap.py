@@ -1,5 +1,7 @@
 """``wrap``: a JAX function as an ordinary torch operation."""
 
+from __future__ import annotations
+
 import functools
 import sys
 from collections.abc import Callable, Iterable
@@ -105,7 +107,7 @@ class BridgedFunction:
                 self.pinned[handle] = plan
         return self.pinned.get(handle)
 
-    def warmup(self, *args: Any, **kwargs: Any) -> "BridgedFunction":
+    def warmup(self, *args: Any, **kwargs: Any) -> BridgedFunction:
         """Traces and compiles for the signature of an example: forward, and backward if needed.
 
         Args:
@@ -144,10 +146,10 @@ class BridgedFunction:
     def __repr__(self) -> str:
         return f"<torch_bridge.wrap of {self.__name__}>"
 
-    def __copy__(self) -> "BridgedFunction":
+    def __copy__(self) -> BridgedFunction:
         return self
 
-    def __deepcopy__(self, memo: Any) -> "BridgedFunction":
+    def __deepcopy__(self, memo: Any) -> BridgedFunction:
         return self
 
     def __reduce__(self) -> Any:

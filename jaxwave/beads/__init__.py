@@ -5,6 +5,8 @@ Find the beads (:func:`find_beads`), cut their windows (:func:`cut_bead`), descr
 commands of a deformable mirror (:func:`fit_stacks`).
 """
 
+from __future__ import annotations
+
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.batch import BeadOutcome, fit_beads, shared_start
 from jaxwave.beads.find import Bead, cut_bead, find_beads, mass_center

@@ -1,5 +1,7 @@
 """The arrays on the pupil grid that a bead's model needs and that no fit changes."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 
 import jax

@@ -1,5 +1,7 @@
 """Fits many beads of one microscope: compiled once, and no bead can stop the others."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import warnings

@@ -4,6 +4,8 @@ A stack is an array ``(z, y, x)`` or anything that numpy takes as one, such as
 ``jaxwave.io.Stack``; its saturation level is used if it has one.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from typing import Any

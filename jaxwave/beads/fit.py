@@ -1,5 +1,7 @@
 """Calibrates a microscope's pupil from the image stack of one bead."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,7 @@
 """How well a fit describes its data: one rule for the fit, its page and its table."""
 
+from __future__ import annotations
+
 import numpy as np
 from jax.typing import ArrayLike
 

@@ -1,5 +1,7 @@
 """Brightness and background, solved inside the loss (variable projection)."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike

@@ -1,5 +1,7 @@
 """The loss of a bead's fit, its score on the held-out planes, and its summary."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -65,7 +67,7 @@ def make_pieces(
     fitted: tuple[int, ...],
     held: tuple[int, ...],
     per_plane: bool,
-) -> "Pieces":
+) -> Pieces:
     """The loss of a model and its planes, made once."""
     return Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane)
 

@@ -5,6 +5,8 @@ Everything that is fitted is a parameter scaled to the order of one; :func:`phys
 numbers with their units.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """The noise of a bead's stack: from what is known of the camera, or from the stack itself."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
@@ -72,7 +74,7 @@ class Camera:
         names = ("offset", "gain", "read_noise", "quantum_efficiency")
         return max((np.shape(getattr(self, name)) for name in names), key=len)
 
-    def cut(self, rows: slice, columns: slice) -> "Camera":
+    def cut(self, rows: slice, columns: slice) -> Camera:
         """The same camera seen through a window of its frame."""
         maps = {
             name: value[rows, columns]

@@ -1,5 +1,7 @@
 """Pixels of a measured stack: their noise, and those that are hot, dead or masked."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The model of one of many stacks, and the error bars of a fit to all of them."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping
 from functools import partial

@@ -1,5 +1,7 @@
 """Many bead stacks of one microscope: a shared pupil that answers linearly to commands."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave._noun import spelled
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.find import mass_center
 from jaxwave.beads.loss import MAPS, known_opd, started
@@ -35,6 +38,7 @@ from jaxwave.calibration.starts import random_starts
 _SPREAD = {"zernike": 0.4, "response": 0.4, "z": 2.0}  # of the starts, in units of SCALES
 
 
+@spelled
 class StacksPrediction(NamedTuple):
     r"""What a fit says of stacks that it has not seen.
 

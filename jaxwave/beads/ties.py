@@ -1,5 +1,7 @@
 """What one bead's stack cannot tell apart, in words."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

@@ -1,5 +1,7 @@
 """Windows of beads: how wide they have to be, and beads at places that the user names."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

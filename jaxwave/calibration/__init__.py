@@ -1,5 +1,7 @@
 """The engine of calibrations: learns named parameters of any model from data, with error bars."""
 
+from __future__ import annotations
+
 from jaxwave.calibration.calibrate import Calibration, Stage, calibrate, least_squares
 from jaxwave.calibration.constraints import (
     Constraint,

@@ -1,5 +1,7 @@
 """Linear algebra of error bars, in double precision: information, scatter, inverse."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

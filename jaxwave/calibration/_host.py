@@ -1,5 +1,7 @@
 """The part of a calibration that runs in Python: reports, early stopping, checkpoints."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import time

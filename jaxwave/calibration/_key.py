@@ -4,6 +4,8 @@
 line and number. A key looks into closures: same code and same numbers give the same key.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 from collections.abc import Callable

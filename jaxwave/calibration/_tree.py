@@ -1,5 +1,7 @@
 """A model, an nnx module or a plain pytree, as arrays by dotted name and what joins them again."""
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
 from collections.abc import Callable

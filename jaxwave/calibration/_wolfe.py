@@ -13,6 +13,8 @@ other becomes low, and the old low becomes high where the slope points back to i
 low never rises, whenever the search ends.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """Learns named parameters of a model from data, in one compiled program."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import json
@@ -30,7 +32,6 @@ from jaxwave.elements.system import System
 
 Loss = Callable[[Any, Any], Array]
 Progress = Callable[[str, int, int, float, float], None]
-
 _WHERE = "calibrate"
 
 
@@ -479,8 +480,7 @@ def _load(
 def _result(
     job: _host.Job, plans: list[_host.Plan], models: list[Any], best: _host.Best, began: float
 ) -> Calibration:
-    named = zip(plans, job.reasons, strict=True)
-    reasons = [why if len(plans) == 1 else f"{plan.name}: {why}" for plan, why in named]
+    names = [f"{plan.name}: " if len(plans) > 1 else "" for plan in plans]
     merit = best.heldout if job.score is not None else best.loss
     lead = int(np.argmin(np.where(np.isfinite(merit), merit, np.inf)))
     heldout = np.concatenate(job.scores, axis=1)[lead] if job.score is not None else np.zeros(0)
@@ -495,6 +495,6 @@ def _result(
             "report_steps": np.asarray(job.report_steps),
         },
         starts=merit,
-        reason="; ".join(reasons),
+        reason="; ".join(map(str.__add__, names, job.reasons)),
         seconds=time.perf_counter() - began,
     )

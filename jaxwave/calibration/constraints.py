@@ -1,5 +1,7 @@
 """Bounds and forms of what is learned: a free vector in, an allowed parameter out."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,11 +12,13 @@ import numpy as np
 from jax import Array
 
 from jaxwave import _check, grid
+from jaxwave._noun import spelled
 from jaxwave.calibration._key import cached
 
 _TAU = 2 * np.pi
 
 
+@spelled
 class Constraint(NamedTuple):
     r"""Describes the values that a parameter may have, as a map from free numbers.
 

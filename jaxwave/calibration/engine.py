@@ -1,5 +1,7 @@
 """The compiled part of a calibration: a scan of steps between two reports."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Fisher information and Cramer-Rao bounds: how well data could tell parameters at best."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What a pupil cannot tell from the emitter's position: piston, tilt and the true defocus."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import NamedTuple
 
@@ -9,8 +11,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check, grid
+from jaxwave._noun import spelled
 
 
+@spelled
 class Gauge(NamedTuple):
     r"""A pupil without what belongs to the emitter's position, and that position.
 

@@ -1,7 +1,8 @@
 """One model for many stacks: what they share, and what each has for itself."""
 
+from __future__ import annotations
+
 import dataclasses
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,10 +14,11 @@ from jax import Array
 from jaxwave import _check, numerics
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.calibrate import least_squares
-from jaxwave.elements.element import Fixed
+from jaxwave.elements.element import Fixed, init_signature
 from jaxwave.elements.names import matching_names
 
 
+@init_signature
 class Joint(nnx.Module):
     r"""Describes many stacks by one model whose named parameters differ from stack to stack.
 
@@ -43,17 +45,6 @@ class Joint(nnx.Module):
         S. Liu et al., "Universal inverse modeling of point spread functions for SMLM
         localization and microscope characterization", Nat. Methods 21, 1082 (2024).
     """
-
-    # flax hides the arguments behind its metaclass
-    __signature__ = inspect.Signature(
-        [
-            inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any),
-            inspect.Parameter("count", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=int),
-            inspect.Parameter(
-                "own", inspect.Parameter.KEYWORD_ONLY, annotation=str | Iterable[str]
-            ),
-        ]
-    )
 
     def __init__(self, model: Any, count: int, *, own: str | Iterable[str]) -> None:
         _check.integer("Joint", "count", count, 1)

@@ -1,5 +1,7 @@
 """Minimization of a function without data: of a fit, or of a design."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +17,9 @@ from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import lbfgs
 
 Loss = Callable[..., Array]
+
+
+Progress = Callable[[int, float, float | None], None]  # step, loss, heldout_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +68,7 @@ def minimize(
     learning_rates: Mapping[str, float] | None = None,
     scales: Mapping[str, Any] | None = None,
     constraints: Mapping[str, Constraint] | None = None,
-    progress: Callable[[int, float, float | None], None] | None = None,
+    progress: Progress | None = None,
     watch: Callable[[int, Any], None] | None = None,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,

@@ -4,6 +4,8 @@ Each is a small frozen description with the same three functions, which the engi
 its loop: ``init``, ``step`` and ``restart``.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from functools import lru_cache, partial

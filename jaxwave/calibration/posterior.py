@@ -1,5 +1,7 @@
 """Samples of the posterior, where an error bar is not enough."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,5 +1,7 @@
 """What is known of a parameter before the data: residual rows that join those of the data."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax.numpy as jnp

@@ -1,5 +1,7 @@
 """Profile likelihood: how fast the misfit rises when one parameter is held elsewhere."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """A progress bar over the stages of a fit."""
 
+from __future__ import annotations
+
 import math
 from types import TracebackType
 from typing import Any, Self

@@ -1,5 +1,7 @@
 """The folder of one run: checkpoints that survive a kill, a lock, and signals that ask to stop."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json

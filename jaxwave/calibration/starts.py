@@ -1,5 +1,7 @@
 """Where to start: scattered models, and the twin that looks the same."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Error bars from the curvature of a least-squares fit, and what the data cannot tell apart."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """The learned numbers of a model as one real vector, and back."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterable, Mapping
 from functools import cached_property

@@ -1,5 +1,7 @@
 """Cameras: the light of points at the sensor behind a lens, and what is made of their images."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 from jaxwave.cameras.expected import expected_error

@@ -1,5 +1,7 @@
 """What a camera and its filter get wrong, expected over scenes, without an image."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -12,6 +12,8 @@ where it is known, so only what is left of them is sampled. The sum over r is a 
 transform straight to points in the sensor's pixels, the same for every wavelength.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -1,5 +1,7 @@
 """A small network that makes better images of those that a filter has made."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import jax

@@ -1,5 +1,7 @@
 """The table of a batch: CSV for programs, columns for people, a page that links the beads."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 from pathlib import Path

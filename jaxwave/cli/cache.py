@@ -1,5 +1,7 @@
 """Compiled programs are kept between runs, in the folder that the system has for such things."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import sys

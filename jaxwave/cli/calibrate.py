@@ -1,5 +1,7 @@
 """``jaxwave calibrate`` and ``jaxwave resume``: from files to a folder of calibrated beads."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import dataclasses

@@ -5,6 +5,8 @@ water at 23 °C, glycerol of 80 %, silicone oil as its makers state it. Tube len
 makers' infinity systems. Pixels are those of the makers' data sheets.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 import re

@@ -1,5 +1,7 @@
 """What can be said about the arguments before JAX is loaded, in the words of the command line."""
 
+from __future__ import annotations
+
 import argparse
 import difflib
 import math

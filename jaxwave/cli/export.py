@@ -1,5 +1,7 @@
 """``jaxwave export``: PSFs, pupils and modes for other programs."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """Which beads of a file are fitted, in which windows, with which camera and known aberrations."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import math

@@ -1,5 +1,7 @@
 """``jaxwave lightfield``: from a raw image to its lattice, and from there to a volume."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import math

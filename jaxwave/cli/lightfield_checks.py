@@ -1,5 +1,7 @@
 """What can be said about the arguments of ``jaxwave lightfield`` before JAX is loaded."""
 
+from __future__ import annotations
+
 import argparse
 import math
 import os

@@ -1,5 +1,7 @@
 """The parser of the command line, and what happens to errors and signals."""
 
+from __future__ import annotations
+
 import argparse
 import difflib
 import importlib

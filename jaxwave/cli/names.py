@@ -1,5 +1,7 @@
 """Which files are meant, and what their beads are called."""
 
+from __future__ import annotations
+
 import glob
 import os
 import re

@@ -1,5 +1,7 @@
 """The tables of settings of every command."""
 
+from __future__ import annotations
+
 from jaxwave.cli.settings import Option
 
 _MICROSCOPE = (

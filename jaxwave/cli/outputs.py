@@ -1,5 +1,7 @@
 """What a command may write: never a file that it reads, never one that it did not make."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What a long fit shows: a bar for people, lines for the logs of clusters."""
 
+from __future__ import annotations
+
 import math
 import sys
 import threading

@@ -1,5 +1,7 @@
 """``jaxwave psf``: the point-spread function of a microscope from its numbers."""
 
+from __future__ import annotations
+
 import argparse
 import math
 import os

@@ -1,5 +1,7 @@
 """``jaxwave report``: the pages again, from the numbers."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Settings: one table tells the flags, the keys of a TOML file and their defaults."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import difflib

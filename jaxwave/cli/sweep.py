@@ -1,5 +1,7 @@
 """The command ``sweep``: workers on one folder, here or on a cluster, and the result of all."""
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import importlib.util

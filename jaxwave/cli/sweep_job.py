@@ -1,5 +1,7 @@
 """The file of a sweep: read, and checked as far as that goes without JAX."""
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 import tomllib

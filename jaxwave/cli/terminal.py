@@ -1,5 +1,7 @@
 """What people read in a terminal or a log: flags instead of arguments, no control characters."""
 
+from __future__ import annotations
+
 import re
 import sys
 import unicodedata

@@ -1,5 +1,7 @@
 """Optical elements as flax modules: a number is fixed, an ``nnx.Param`` is learned."""
 
+from __future__ import annotations
+
 from jaxwave.elements.apertures import (
     AnnularAperture,
     CircularAperture,

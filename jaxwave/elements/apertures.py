@@ -1,5 +1,7 @@
 """Stops as elements."""
 
+from __future__ import annotations
+
 from jaxwave import _check, apertures
 from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import AnyField

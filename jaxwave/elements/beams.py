@@ -1,5 +1,7 @@
 """Beams as elements: called without a field, they make one."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from jax import Array

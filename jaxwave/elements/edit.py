@@ -1,5 +1,7 @@
 """What a person does to a field, as elements: pad, crop, resample, shift, flip, normalize."""
 
+from __future__ import annotations
+
 from jaxwave import _check, edit
 from jaxwave.elements.element import Element, Number, check_values
 from jaxwave.field import AnyField

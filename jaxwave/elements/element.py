@@ -1,11 +1,13 @@
 """The base of all elements: numbers become variables, everything else is static."""
 
+from __future__ import annotations
+
 import difflib
 import inspect
 import re
 import typing
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,7 @@ except ImportError:
     ) from None
 
 
-def init_signature(cls: type) -> Any:
+def init_signature(cls: type[T]) -> type[T]:
     """Shows the arguments of ``__init__``, which flax's metaclass hides."""
     parameters = [*inspect.signature(cls.__init__).parameters.values()][1:]  # type: ignore[misc]
     cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -62,7 +64,7 @@ class _NumberKind:
     def __init__(self, text: bool = False) -> None:
         self.text = text
 
-    def __or__(self, other: Any) -> "_NumberKind":
+    def __or__(self, other: Any) -> _NumberKind:
         return _NumberKind(self.text or other is str)
 
     __ror__ = __or__
@@ -76,8 +78,8 @@ if TYPE_CHECKING:
 else:
     Number = _NumberKind()
 
+T = TypeVar("T")
 _MISSING = inspect.Parameter.empty
-_ACCEPTED = ArrayLike | str | nnx.Variable
 
 
 class _Field(NamedTuple):
@@ -305,7 +307,7 @@ def _signature(cls: type[Element]) -> inspect.Signature:
                 field.name,
                 min(kind, name) if kinds.get(field.name, kind) is not name else name,
                 default=field.default,
-                annotation=_ACCEPTED if field.number else field.annotation,
+                annotation=field.annotation,
             )
         )
     order = {name: place for place, name in enumerate(kinds)}

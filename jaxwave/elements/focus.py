@@ -4,6 +4,8 @@ A verb holds an :class:`Objective` and a :class:`Window` and is called with a pu
 (:class:`RadialPupil`, :class:`ZernikePupil`), whatever :mod:`jaxwave.psf` takes, or nothing.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

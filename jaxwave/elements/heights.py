@@ -1,5 +1,7 @@
 """Height maps as elements: plates whose relief is learned, or designed."""
 
+from __future__ import annotations
+
 import inspect
 import re
 from collections.abc import Sequence

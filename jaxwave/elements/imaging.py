@@ -1,5 +1,7 @@
 """Incoherent image formation as elements: called with an object, they make its image."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from jax import Array

@@ -1,5 +1,7 @@
 """How values are written for people: short, with a unit, and also while they are traced."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

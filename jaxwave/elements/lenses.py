@@ -1,5 +1,7 @@
 """Lenses as elements."""
 
+from __future__ import annotations
+
 from jax import Array
 
 from jaxwave import _check, lenses

@@ -1,5 +1,7 @@
 """Thin masks as elements."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

@@ -1,5 +1,7 @@
 """Parameters by name: list, select, learn, freeze, replace. Models are never changed."""
 
+from __future__ import annotations
+
 import difflib
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

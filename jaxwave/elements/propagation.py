@@ -1,5 +1,7 @@
 """Propagation through homogeneous media as elements."""
 
+from __future__ import annotations
+
 from jax import Array
 
 from jaxwave import _check, collins, far, planes, propagation

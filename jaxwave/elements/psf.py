@@ -1,5 +1,7 @@
 """The microscope as an element: point-spread function, layers, effects of the camera."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

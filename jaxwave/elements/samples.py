@@ -1,5 +1,7 @@
 """Samples as elements."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jax import Array
 

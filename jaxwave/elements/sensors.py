@@ -3,6 +3,8 @@
 Elements that draw random numbers take a random ``key`` first; a System hands it to them.
 """
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike

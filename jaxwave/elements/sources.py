@@ -1,5 +1,7 @@
 """Light sources as elements: called without a field, they make one."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from jaxwave import _check, sources

@@ -1,5 +1,7 @@
 """Models in files that people can read: JSON, with large arrays in an npz file beside it."""
 
+from __future__ import annotations
+
 import difflib
 import hashlib
 import io

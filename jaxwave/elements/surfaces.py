@@ -1,5 +1,7 @@
 """Prisms, surfaces, gratings, diffusers and micro-lens arrays as elements."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from jax import Array

@@ -1,5 +1,7 @@
 """A sequence of elements with names, which prints as an optical bench."""
 
+from __future__ import annotations
+
 import inspect
 import keyword
 import re

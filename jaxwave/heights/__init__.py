@@ -6,6 +6,8 @@ wavelength of it, whose sum over plates goes into :func:`jaxwave.opd_mask` or
 may be any length, such as ``radians * wave_height(...) / (2 * pi)``.
 """
 
+from __future__ import annotations
+
 from jaxwave.heights.fabrication import height_error, levels, minimum_feature, roughness
 from jaxwave.heights.lenses import diffracted_rotation, lens, multi_color, multi_focal
 from jaxwave.heights.plate import opd, wave_height, wrap

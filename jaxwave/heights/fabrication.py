@@ -1,5 +1,7 @@
 """What fabrication makes of a height map: levels, errors, features, smoothness."""
 
+from __future__ import annotations
+
 import math
 
 import jax

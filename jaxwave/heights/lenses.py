@@ -1,5 +1,7 @@
 """Lenses as height maps: refractive and Fresnel lenses, with several foci or colors."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp
@@ -61,7 +63,7 @@ def _relief(
 def lens(
     shape: tuple[int, int],
     f: ArrayLike | str,
-    material: "str | Material | ArrayLike",
+    material: str | Material | ArrayLike,
     *,
     spacing: ArrayLike | str,
     wavelength: ArrayLike | str,
@@ -121,7 +123,7 @@ def _whole(
 def multi_focal(
     shape: tuple[int, int],
     f: ArrayLike,
-    material: "str | Material | ArrayLike",
+    material: str | Material | ArrayLike,
     *,
     spacing: ArrayLike | str,
     wavelength: ArrayLike | str,
@@ -190,7 +192,7 @@ def _sectors(
 def multi_color(
     shape: tuple[int, int],
     f: ArrayLike | str,
-    material: "str | Material | ArrayLike",
+    material: str | Material | ArrayLike,
     *,
     spacing: ArrayLike | str,
     wavelength: ArrayLike,
@@ -257,7 +259,7 @@ def _rings(
 def diffracted_rotation(
     shape: tuple[int, int],
     f: ArrayLike | str,
-    material: "str | Material | ArrayLike",
+    material: str | Material | ArrayLike,
     *,
     spacing: ArrayLike | str,
     wavelength: ArrayLike,

@@ -1,5 +1,7 @@
 """What a height does to light: its path at every wavelength, and what a wave's height is."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +14,7 @@ from jaxwave.materials import Material, refractive_index
 
 
 def step(
-    where: str, material: "str | Material | ArrayLike", wavelength: ArrayLike | str, medium: Any
+    where: str, material: str | Material | ArrayLike, wavelength: ArrayLike | str, medium: Any
 ) -> Array:
     """Index of a plate above that of its medium, at each wavelength."""
     wavelength = _check.wavelength(where, wavelength)
@@ -31,7 +33,7 @@ def step(
 
 def opd(
     height: ArrayLike,
-    material: "str | Material | ArrayLike",
+    material: str | Material | ArrayLike,
     *,
     wavelength: ArrayLike | str,
     medium: ArrayLike = 1.0,
@@ -84,7 +86,7 @@ def _path(height: Array, rise: Array) -> Array:
 
 
 def wave_height(
-    material: "str | Material | ArrayLike", *, wavelength: ArrayLike | str, medium: ArrayLike = 1.0
+    material: str | Material | ArrayLike, *, wavelength: ArrayLike | str, medium: ArrayLike = 1.0
 ) -> Array:
     r"""Height that delays a wavelength by one wave.
 

@@ -1,5 +1,7 @@
 """Shapes of height maps, linear in their coefficients."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, cast
 

@@ -6,6 +6,8 @@ Lengths are converted at this border: inside jaxwave they are micrometers. Nothi
 unpickled, and what a header claims is checked against the file before memory is taken for it.
 """
 
+from __future__ import annotations
+
 from jaxwave.io.heights import read_heights, write_heights
 from jaxwave.io.levels import (
     read_levels,

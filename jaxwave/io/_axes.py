@@ -1,5 +1,7 @@
 """Which axis is z: chosen by rule where the file is clear, an error where it is not."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -1,5 +1,7 @@
 """HDF5, MATLAB and ND2 files: one stack out of what they hold."""
 
+from __future__ import annotations
+
 import json
 import math
 import struct

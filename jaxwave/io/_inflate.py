@@ -1,5 +1,7 @@
 """How large compressed pieces become, found out without taking the memory for it."""
 
+from __future__ import annotations
+
 import bz2
 import lzma
 import zlib

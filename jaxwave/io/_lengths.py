@@ -1,5 +1,7 @@
 """Lengths that files state: the number, its unit in the words of the file, and what it is worth."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import re

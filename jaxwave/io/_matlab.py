@@ -5,6 +5,8 @@ without a limit, so that the few structures of a numeric array are read here, ea
 checked against what is left. Structs, cells, objects and complex numbers are passed over.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import struct

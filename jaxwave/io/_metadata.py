@@ -1,5 +1,7 @@
 """Voxel sizes in the dialects of TIFF: ImageJ, SCIFIO, tifffile, BoundingBox, resolution tags."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math

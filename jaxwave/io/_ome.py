@@ -1,5 +1,7 @@
 """OME-XML: the images that a file declares, their planes and their voxel sizes."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import re

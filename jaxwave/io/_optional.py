@@ -1,5 +1,7 @@
 """Packages that only some formats need."""
 
+from __future__ import annotations
+
 import importlib
 from typing import Any
 

@@ -5,6 +5,8 @@ as one plane. So the chain is walked here first, within limits: the file's own s
 that tags may take, and no strip may inflate past its page.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import math

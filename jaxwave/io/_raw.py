@@ -1,5 +1,7 @@
 """What a reader is asked for, and what it returns."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -1,5 +1,7 @@
 """Reads TIFF files with tifffile, plane by plane where OME-XML says which page is which."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import math

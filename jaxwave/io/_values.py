@@ -1,5 +1,7 @@
 """The numbers of a stack: float32, finite, with the level at which they saturate."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from jaxwave import _check

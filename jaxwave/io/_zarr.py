@@ -1,5 +1,7 @@
 """Zarr: stacks written as OME-NGFF with the standard library alone, read with zarr."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math

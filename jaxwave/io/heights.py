@@ -1,5 +1,7 @@
 """Height maps for fabrication: 16-bit TIFF in nm, STL, GDS, and back."""
 
+from __future__ import annotations
+
 import json
 import os
 import tempfile

@@ -1,5 +1,7 @@
 """What phase devices show and how they answer: images of levels, and tables of phases."""
 
+from __future__ import annotations
+
 import math
 import os
 import re

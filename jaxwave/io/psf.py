@@ -1,5 +1,7 @@
 """Point-spread functions out of the files of other programs, complex ones too."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Reads measured stacks: TIFF in its dialects, npy, npz; by extras Zarr, HDF5, MATLAB, ND2."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import os

@@ -1,5 +1,7 @@
 """Results: JSON for people and programs, npz for arrays; both atomic, both without pickle."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib.metadata
 import json

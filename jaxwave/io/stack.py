@@ -1,5 +1,7 @@
 """The Stack: a measured z stack that knows its spacing and where each number came from."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any, Self
 

@@ -1,5 +1,7 @@
 """Writes stacks as OME-TIFF, ImageJ TIFF, Zarr or npz."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import uuid

@@ -6,6 +6,8 @@ to images and back. Find the lenslets on a raw image (:func:`find_lattice`), bri
 pixels (:func:`rectify`), and get the volume (:func:`richardson_lucy`).
 """
 
+from __future__ import annotations
+
 from jaxwave.lightfield.array import LensArray
 from jaxwave.lightfield.deconvolve import richardson_lucy, sampling_cutoff
 from jaxwave.lightfield.fourier import FourierMicroscope

@@ -1,5 +1,7 @@
 """A lens array as one thing to describe."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

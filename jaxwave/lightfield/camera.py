@@ -1,5 +1,7 @@
 """From the field behind a lens array to the pixels of the camera."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from typing import Any, NamedTuple

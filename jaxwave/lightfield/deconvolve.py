@@ -1,5 +1,7 @@
 """Volumes from light fields: Richardson-Lucy with a filter against aliases."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from typing import Any

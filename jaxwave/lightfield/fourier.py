@@ -1,5 +1,7 @@
 """The Fourier light-field microscope: lenses in the pupil."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from typing import Any

@@ -1,5 +1,7 @@
 """Where the lenslets are on a camera, and images in which they repeat after whole pixels."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any

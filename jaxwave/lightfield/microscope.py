@@ -1,5 +1,7 @@
 """Light-field microscopes: lens arrays in the image or in the pupil of a microscope."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -7,6 +7,8 @@ remains is one matrix (places of pixels, depths times places of voxels) for ever
 A shift-invariant PSF has a period of one pixel and goes the same way.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from functools import partial

@@ -5,6 +5,8 @@ Show the known patterns (:func:`gratings`), take an image of each in the focus o
 result (:class:`ModulatorFit`) predicts and removes its zero order.
 """
 
+from __future__ import annotations
+
 from jaxwave.modulators.bench import ModulatorBench, gratings
 from jaxwave.modulators.fit import ModulatorFit, measure_modulator
 

@@ -1,5 +1,7 @@
 """A modulator, a lens, and a camera in its focus."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp

@@ -1,5 +1,7 @@
 """The device from its images: a fit with error bars, predictions, and the light on axis removed."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

@@ -5,6 +5,8 @@ run downward, as in a camera image; intensities and phases share their color lim
 picture wherever they can be compared.
 """
 
+from __future__ import annotations
+
 from jaxwave.plot.calibrations import plot_calibration
 from jaxwave.plot.fields import plot_field, plot_pupil
 from jaxwave.plot.fits import plot_history, plot_zernikes

@@ -1,5 +1,7 @@
 """The drawing board: drawings sized in inches, physical axes, scale bars, color bars."""
 
+from __future__ import annotations
+
 import dataclasses
 import io
 import math

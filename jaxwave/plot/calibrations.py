@@ -1,5 +1,7 @@
 """One page that shows a whole calibration."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Pictures of fields and pupils."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """Pictures of fits: aberrations with error bars, and the way to them."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from typing import Any

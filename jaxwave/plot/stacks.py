@@ -1,5 +1,7 @@
 """Pictures of stacks: sections through a PSF, measurement against model."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Pictures of sweeps: curves and maps of numbers, rows of pictures."""
 
+from __future__ import annotations
+
 import os
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Point-spread functions of high numerical aperture: the Richards-Wolf integral and its kin."""
 
+from __future__ import annotations
+
 from jaxwave.psf._parity import PolarNodes
 from jaxwave.psf.camera import (
     band_average,

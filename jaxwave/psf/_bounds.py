@@ -7,6 +7,8 @@ static shapes imply: a traced spacing is taken to resolve the intensity (spacing
 traced planes within ten wavelengths of the focus.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any

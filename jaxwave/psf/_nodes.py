@@ -10,6 +10,8 @@ radian of that angle (or of arccos(a)) asks for 1.15 pi w nodes beyond the 20 (f
 disk itself.
 """
 
+from __future__ import annotations
+
 import math
 from collections import OrderedDict
 from collections.abc import Callable

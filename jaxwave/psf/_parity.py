@@ -9,6 +9,8 @@ axes are the signs (+, -) of y and x, after folding their parities (even, odd). 
 are (y, x) and the sum over x comes first; on chords they are (x, y) and the sum over y comes first.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxwave import numerics
+from jaxwave._noun import spelled
 from jaxwave.numerics import cis, word
 
 HIGHEST = lax.Precision.HIGHEST
@@ -53,6 +56,7 @@ def chord_nodes(count: int) -> Nodes:
     return Nodes(True, count, half * t, x, half**2 * wa[:, None] * w, (1.0, 1.0))
 
 
+@spelled
 class PolarNodes(NamedTuple):
     r"""Quadrature nodes on rings, for pupils with a singular axis or circular steps.
 

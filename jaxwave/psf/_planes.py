@@ -5,6 +5,8 @@ of the optics (apodization, polarization, defocus, layers) is circularly symmetr
 coordinate, so it acts on the parts. One matrix product for each parity sums them up.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple

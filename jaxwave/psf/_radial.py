@@ -5,6 +5,8 @@ r**2: Gauss-Legendre nodes in the pupil, Chebyshev nodes in r**2, one matrix fro
 pixels. On a square grid about the axis the matrix depends on pixel numbers only.
 """
 
+from __future__ import annotations
+
 import math
 from functools import lru_cache
 from typing import Any, NamedTuple

@@ -6,6 +6,8 @@ that are traced are replaced by usual ones, since what a pupil asks for beyond a
 depends on them.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections import OrderedDict
 from itertools import pairwise

@@ -1,5 +1,7 @@
 """From nouns to one compiled program: which solver, which sizes, which batch axes."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Callable

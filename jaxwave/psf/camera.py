@@ -5,6 +5,8 @@ then a blur is a product with a transfer function. Places are shifted exactly by
 and z of the propagators.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial

@@ -6,8 +6,9 @@ coefficients; every emitter then costs one interpolation in depth and two small 
 whose first factors are the cosines at its pixels times the transfer function of a pixel.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from jaxwave.psf._solve import blur_of, solve
 from jaxwave.psf.camera import cosine_series
 from jaxwave.psf.microscope import MARGIN, Microscope, aberrated
 from jaxwave.psf.objective import Window
+from jaxwave.zernike import Modes
 
 BATCH = 64  # emitters at once
 # Dipoles whose images span those of all orientations, as (x, y, z).
@@ -45,7 +47,7 @@ def emitters_image(
     *,
     pupil: focusing.Pupil = None,
     coefficients: ArrayLike | None = None,
-    modes: Sequence[tuple[int, int]] | Sequence[int] = (),
+    modes: Modes = (),
     convention: str | None = None,
     dipoles: ArrayLike | None = None,
     sigma: ArrayLike | str = 0.0,

@@ -6,6 +6,8 @@ exponentially; samples through sums with an area-weighted rim. A clear pupil car
 masks take away what they absorb.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -16,7 +18,15 @@ from jax.typing import ArrayLike
 from jaxwave.psf import _nodes, _planes
 from jaxwave.psf._parity import PolarNodes
 from jaxwave.psf._solve import as_radial, check_nouns, oriented, polarized, solve
-from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil
+from jaxwave.psf.objective import (
+    Dipole,
+    JonesPupil,
+    Objective,
+    Polarization,
+    RadialPupil,
+    Window,
+    ZernikePupil,
+)
 
 Pupil: TypeAlias = (
     Callable[[Array, Array], Array] | ArrayLike | RadialPupil | ZernikePupil | JonesPupil | None
@@ -114,7 +124,7 @@ def focus(
     window: Window,
     pupil: Pupil = None,
     *,
-    polarization: ArrayLike | tuple[complex, complex] | str | None = None,
+    polarization: Polarization | None = None,
     nodes: Nodes = None,
 ) -> Array:
     r"""Vector field at the focus of a pupil.
@@ -168,7 +178,7 @@ def focus_intensity(
     window: Window,
     pupil: Pupil = None,
     *,
-    polarization: ArrayLike | tuple[complex, complex] | str | None = None,
+    polarization: Polarization | None = None,
     nodes: Nodes = None,
 ) -> Array:
     r"""Intensity of the vector field at the focus of a pupil.
@@ -214,7 +224,7 @@ def emitter_field(
     window: Window,
     pupil: Pupil = None,
     *,
-    dipole: ArrayLike | tuple[complex, complex, complex],
+    dipole: Dipole,
     nodes: Nodes = None,
 ) -> Array:
     r"""Field on a camera of a dipole of fixed orientation.
@@ -269,7 +279,7 @@ def emitter_image(
     window: Window,
     pupil: Pupil = None,
     *,
-    dipole: ArrayLike | tuple[complex, complex, complex] | None = None,
+    dipole: Dipole | None = None,
     nodes: Nodes = None,
 ) -> Array:
     r"""Image of a dipole on a camera, fixed or freely rotating.
@@ -313,7 +323,7 @@ def emitter_image(
     return solve("emitter_image", kind, True, objective, window, pupil, e, nodes)
 
 
-def _required(dipole: ArrayLike | tuple[complex, complex, complex] | None) -> ArrayLike:
+def _required(dipole: Dipole | None) -> ArrayLike:
     if dipole is None:
         raise ValueError(
             "emitter_field: `dipole` must be a direction (x, y, z), got None. A molecule that "

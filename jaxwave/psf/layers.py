@@ -5,6 +5,8 @@ interface conserves; in a layer of index n the longitudinal component is r = sqr
 +i sqrt(s**2 - n**2) beyond the critical angle.
 """
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from jaxwave import _check, numerics
 from jaxwave._noun import noun, number
 
 MOTIONS = ("stage", "emitter")
+Thickness = ArrayLike | str | tuple[ArrayLike | str, ...]  # of one layer, or of several
 
 
 class Path(NamedTuple):
@@ -111,10 +114,10 @@ def coverslip_layers(
     n_g: ArrayLike | tuple[ArrayLike, ...],
     n_i: ArrayLike,
     t_s: ArrayLike | str = 0.0,
-    t_g: ArrayLike | str | tuple[ArrayLike | str, ...] = 170.0,
+    t_g: Thickness = 170.0,
     t_i: ArrayLike | str | None = None,
     n_g_design: ArrayLike | tuple[ArrayLike, ...] | None = None,
-    t_g_design: ArrayLike | str | tuple[ArrayLike | str, ...] | None = None,
+    t_g_design: Thickness | None = None,
     n_i_design: ArrayLike | None = None,
     t_i_design: ArrayLike | str = 100.0,
 ) -> Layers:

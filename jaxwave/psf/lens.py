@@ -1,5 +1,7 @@
 """The lens of high numerical aperture, from a field in its pupil to the field at its focus."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ from jaxwave.psf._parity import Nodes
 from jaxwave.psf._planes import Numbers, Plan
 from jaxwave.psf._solve import mapped, oriented, polarized
 from jaxwave.psf.layers import Path, defocus_path, gibson_lanni_path
-from jaxwave.psf.objective import Objective, Window
+from jaxwave.psf.objective import Dipole, Jones, Objective, Window
 from jaxwave.psf.transmission import APODIZATIONS
 
 
@@ -138,7 +140,7 @@ def high_na_ff_lens(
     shape: tuple[int, int] | None = None,
     n: ArrayLike = 1.0,
     z: ArrayLike | str = 0.0,
-    polarization: ArrayLike | tuple[complex, complex] = (1.0, 0.0),
+    polarization: Jones = (1.0, 0.0),
     apodization: str = "aplanatic",
 ) -> VectorField:
     r"""Focuses a field in the pupil of a lens of high numerical aperture.
@@ -276,7 +278,7 @@ def dipole_pupil(
     *,
     spacing: ArrayLike | str,
     f: ArrayLike | str,
-    dipole: ArrayLike | tuple[complex, complex, complex],
+    dipole: Dipole,
     z: ArrayLike | str = 0.0,
     y: ArrayLike | str = 0.0,
     x: ArrayLike | str = 0.0,

@@ -1,7 +1,8 @@
 """A microscope by its data sheet: the point-spread function on its camera."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ from jaxwave.psf import _bounds, _nodes, _planes, focusing
 from jaxwave.psf._solve import NONE, as_radial, blur_of, oriented, solve
 from jaxwave.psf.camera import Camera
 from jaxwave.psf.layers import Layers
-from jaxwave.psf.objective import Objective, Window, ZernikePupil, checked_modes
+from jaxwave.psf.objective import Dipole, Objective, Window, ZernikePupil, checked_modes
+from jaxwave.zernike import Modes
 
 MARGIN = 4  # pixels beyond the picture, in which the intensity is known
 FINER = 1.4  # times the samples that resolve the intensity: right to 1e-6 in every pixel
@@ -143,9 +145,9 @@ class Microscope:
         *,
         pupil: focusing.Pupil = None,
         coefficients: ArrayLike | None = None,
-        modes: Sequence[tuple[int, int]] | Sequence[int] = (),
+        modes: Modes = (),
         convention: str | None = None,
-        dipole: ArrayLike | tuple[complex, complex, complex] | None = None,
+        dipole: Dipole | None = None,
         y: ArrayLike | str = 0.0,
         x: ArrayLike | str = 0.0,
         sigma: ArrayLike | str = 0.0,
@@ -194,9 +196,9 @@ class Microscope:
         *,
         pupil: focusing.Pupil = None,
         coefficients: ArrayLike | None = None,
-        modes: Sequence[tuple[int, int]] | Sequence[int] = (),
+        modes: Modes = (),
         convention: str | None = None,
-        dipole: ArrayLike | tuple[complex, complex, complex] | None = None,
+        dipole: Dipole | None = None,
         y: ArrayLike | str = 0.0,
         x: ArrayLike | str = 0.0,
         sigma: ArrayLike | str = 0.0,
@@ -312,7 +314,7 @@ _volume_program = partial(jax.jit, static_argnums=3)(_volume_image)
 
 
 def aberrated(
-    where: str, pupil: Any, coefficients: Any, modes: Sequence[Any], convention: str | None
+    where: str, pupil: Any, coefficients: Any, modes: Modes, convention: str | None
 ) -> Any:
     """A pupil with an aberration in front of it."""
     coefficients, pairs = checked_modes(where, coefficients, modes, convention)

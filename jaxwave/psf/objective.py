@@ -1,5 +1,7 @@
 """What a user describes once: the objective, what stands in its pupil, the window on its light."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,12 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.psf.layers import MOTIONS, Layers
 from jaxwave.psf.transmission import APODIZATIONS
 from jaxwave.zernike import Mode, zernike_modes, zernike_norm
+
+Jones = ArrayLike | tuple[complex, complex]  # (x, y)
+Polarization = Jones | str  # or "radial", "azimuthal"
+Dipole = ArrayLike | tuple[complex, complex, complex]  # (x, y, z)
 
 
 @noun

@@ -5,8 +5,9 @@ circle. Every function multiplies with every other; a pupil for the propagators 
 (y, x), for example ``lambda y, x: vortex(y, x) * gaussian_pupil(y, x, width=0.9)``.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid
 from jaxwave.numerics import cis
-from jaxwave.zernike import zernike_modes, zernike_opd
+from jaxwave.zernike import Modes, zernike_modes, zernike_opd
 
 
 def _plane(where: str, y: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
@@ -67,7 +68,7 @@ def zernike_pupil(
     x: ArrayLike,
     *,
     coefficients: ArrayLike,
-    modes: Sequence[tuple[int, int]] | Sequence[int],
+    modes: Modes,
     wavelength: ArrayLike | str,
     convention: str | None = None,
 ) -> Array:

@@ -5,6 +5,8 @@ A ray is named by the transverse component s = n sin(theta) of its direction, as
 E(x, y) = sum over s of a(s) exp[2 pi i (sx x + sy y) / wavelength].
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -5,6 +5,8 @@ A result folder holds ``result.json`` (numbers, errors, settings, versions), ``c
 picture and ``report.html``. Everything but the first two can be made again from them.
 """
 
+from __future__ import annotations
+
 from jaxwave.report.folder import SavedBead, load_bead_fit, save_bead_fit
 from jaxwave.report.page import write_report
 from jaxwave.report.quality import PsfQuality, calibrated_psf, psf_quality

@@ -1,5 +1,7 @@
 """The page's own drawings: contrast transfer, localization bounds, residuals; as text for HTML."""
 
+from __future__ import annotations
+
 import base64
 import io
 from typing import Any

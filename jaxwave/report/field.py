@@ -1,5 +1,7 @@
 """The picture of a field: every spot that was found, and what becomes of it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

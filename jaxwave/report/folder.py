@@ -1,5 +1,7 @@
 """The result folder of one bead: written whole, and read back into the fit it came from."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import io as text_io

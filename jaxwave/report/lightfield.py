@@ -1,5 +1,7 @@
 """Pictures of light fields: the lattice on its image, and the volume behind it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The mean of many beads of one microscope: pupil, modes, widths and PSF, with their spread."""
 
+from __future__ import annotations
+
 import dataclasses
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,5 +1,7 @@
 """One HTML page about a calibrated bead, with its pictures inside."""
 
+from __future__ import annotations
+
 import html
 import os
 import urllib.parse

@@ -1,5 +1,7 @@
 """How good a calibrated PSF is: widths, contrast transfer, and what it can localize."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from functools import partial

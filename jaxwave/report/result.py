@@ -1,5 +1,7 @@
 """The numbers of a calibrated bead for ``result.json``, and the folder they go to."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 from importlib.util import find_spec

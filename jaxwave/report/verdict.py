@@ -1,5 +1,7 @@
 """The first sentence of a report: what the microscope is like, and what could be turned."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any

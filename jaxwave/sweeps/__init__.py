@@ -1,5 +1,7 @@
 """Many settings in one program: sweeps, their memory beforehand, their labelled results."""
 
+from __future__ import annotations
+
 from jaxwave.sweeps.library import PsfLibrary, psf_library
 from jaxwave.sweeps.memory import Memory, memory
 from jaxwave.sweeps.result import Sweep

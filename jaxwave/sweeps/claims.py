@@ -7,6 +7,8 @@ who goes on. No clock is compared with that of another machine. Where the file s
 a number that a living process counts up takes their place.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import secrets

@@ -5,6 +5,8 @@ of the set are tried first, without computing anything; only if one of them is r
 setting tried that way.
 """
 
+from __future__ import annotations
+
 import itertools
 from typing import Any
 

@@ -1,5 +1,7 @@
 """A library of point-spread functions over field, depth and wavelength, and images made with it."""
 
+from __future__ import annotations
+
 import functools
 import json
 import os

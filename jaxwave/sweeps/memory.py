@@ -1,5 +1,7 @@
 """What a call will cost: bytes from the compiled program, time from its operations."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import math

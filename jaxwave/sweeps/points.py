@@ -1,10 +1,12 @@
 """Sets of settings: their values by number, so that a million of them need no memory."""
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -14,6 +16,20 @@ from jaxwave import units
 WHERE = "sweep"
 KINDS = ("grid", "list", "random", "sobol")
 _DRAWS = 4  # numbers that one step of the counter gives
+
+
+class Table(Protocol):
+    """What is used of a pandas data frame."""
+
+    @property
+    def columns(self) -> Iterable[Any]:
+        """The names."""
+
+    def __getitem__(self, name: Any, /) -> Any:
+        """A column, which has ``to_numpy``."""
+
+
+Settings = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +106,11 @@ def _quiet(engine: Any, count: int) -> np.ndarray:
 
 
 def points(
-    settings: Any, *, kind: str = "grid", count: int | None = None, key: jax.Array | None = None
+    settings: Settings,
+    *,
+    kind: str = "grid",
+    count: int | None = None,
+    key: jax.Array | None = None,
 ) -> Points:
     """Reads what a user wrote as settings."""
     if kind not in KINDS:
@@ -116,7 +136,7 @@ def points(
     return _drawn(kind, values, fixed, count, key)
 
 
-def _table(settings: Any, kind: str) -> tuple[dict[str, Any], str]:
+def _table(settings: Settings, kind: str) -> tuple[dict[str, Any], str]:
     """Values by name; a table of rows (records, a data frame) is a list of settings."""
     if hasattr(settings, "columns") and hasattr(settings, "to_numpy"):  # pandas
         return {str(name): settings[name].to_numpy() for name in settings.columns}, "list"

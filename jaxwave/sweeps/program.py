@@ -1,5 +1,7 @@
 """One compiled program for all chunks of a sweep: an outer loop, small batches inside."""
 
+from __future__ import annotations
+
 import collections
 import dataclasses
 import functools

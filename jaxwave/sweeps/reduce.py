@@ -1,5 +1,7 @@
 """Sums over settings that need not be stored: a part of each chunk, parts joined in order."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

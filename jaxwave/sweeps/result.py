@@ -1,5 +1,7 @@
 """The labelled result of a sweep."""
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
 import json

@@ -1,11 +1,13 @@
 """The sweep itself: chunks in order, each computed once, kept or reduced."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -17,7 +19,7 @@ from jaxwave._code import fingerprint
 from jaxwave._files import size_text
 from jaxwave.sweeps import failing
 from jaxwave.sweeps.claims import Worker
-from jaxwave.sweeps.points import WHERE, Points
+from jaxwave.sweeps.points import WHERE, Points, Settings
 from jaxwave.sweeps.points import points as read_points
 from jaxwave.sweeps.program import Plan, Program, finite_rows, plan
 from jaxwave.sweeps.reduce import Reduction, reductions
@@ -32,7 +34,7 @@ _UNKNOWN = 8e9  # bytes of a machine that does not tell
 
 def sweep(
     function: Any,
-    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Any,
+    settings: Settings,
     *arguments: Any,
     kind: str = "grid",
     points: int | None = None,
@@ -297,7 +299,7 @@ class Job:
 
 
 def _parts(
-    job: Job, store: Folder | None, report: "_Report"
+    job: Job, store: Folder | None, report: _Report
 ) -> Iterator[tuple[int, Any, dict[int, str]]]:
     """All chunks in order, computed or read."""
     if store is None:
@@ -313,7 +315,7 @@ def _parts(
         yield chunk, *store.load(chunk, structure)
 
 
-def _compute(job: Job, store: Folder, report: "_Report") -> None:
+def _compute(job: Job, store: Folder, report: _Report) -> None:
     """Computes what is not there yet, together with every other process on the folder."""
     with report, Worker(store.path, job.chunks, store.has) as worker:
         known = 0

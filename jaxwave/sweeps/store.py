@@ -1,5 +1,7 @@
 """Where results go: into memory, or chunk by chunk into a folder that nothing can corrupt."""
 
+from __future__ import annotations
+
 import json
 import math
 import os

@@ -1,5 +1,7 @@
 """What is swept: a function or a model, as a function of one setting and of traced numbers."""
 
+from __future__ import annotations
+
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping

@@ -4,6 +4,8 @@ The first axis counts the settings; the settings themselves lie beside the resul
 Zarr array is a file of plain numbers, so one that appears whole keeps the array readable always.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
