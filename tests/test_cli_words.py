@@ -14,7 +14,7 @@ import pytest
 
 from jaxwave import io as jio
 from jaxwave import psf
-from jaxwave.cli import batch, cache, finding, options, progress, terminal
+from jaxwave.cli import batch, cache, checks, finding, options, progress, terminal
 from jaxwave.cli.main import main
 from jaxwave.cli.settings import gather
 
@@ -320,6 +320,11 @@ def test_what_jax_was_told_wins(tmp_path, monkeypatch):
         (["--n-g", "1.52", "--t-g", "0"], "--t-g must be positive"),
         (["--n-i-design", "-1"], "--n-i-design must be positive"),
         (["--t-i-design", "200 um"], "pass --n-i-design"),
+        (["--fit", "t_g"], "changes nothing without --n-g"),
+        (["--fit", "n_s"], "changes nothing without --t-s"),
+        (["--n-g", "1.52", "--fit", "tg"], "Did you mean 't_g'?"),
+        (["--n-g", "1.52", "--fit", "t_g=wide"], "must look like t_g or 't_g=5 um'"),
+        (["--n-g", "1.52", "--fit", "n", "--order", "3"], "pass --order 4"),
     ],
 )
 def test_what_the_objective_is_made_for_is_checked(tmp_path, capsys, words, text):
@@ -328,6 +333,12 @@ def test_what_the_objective_is_made_for_is_checked(tmp_path, capsys, words, text
     given = ["calibrate", str(stack), "--na", "1.2", "--n", "1.33", "--wavelength", "520 nm"]
     assert main([*given, "-o", str(tmp_path / "out"), *words]) == 2
     assert text in capsys.readouterr().err
+
+
+def test_what_is_fitted_of_the_layers_reaches_the_fit():
+    given = {"n_g": 1.523, "fit": ["t-g=5 um", "n=0.001", "t_g_design"]}
+    settings = gather(options.CALIBRATE, given)
+    assert checks.departures(settings) == {"t_g": 5.0, "n_i": 0.001, "t_g_design": None}
 
 
 def test_design_and_actual_values_reach_the_model():

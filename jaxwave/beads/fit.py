@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.beads.basis import basis_of
-from jaxwave.beads.judge import MOST_CHI2, described, wide_blur
+from jaxwave.beads.judge import judge
 from jaxwave.beads.loss import (
     AMPLITUDE_STEP,
     MAPS,
@@ -32,6 +32,8 @@ from jaxwave.beads.model import (
     physical,
 )
 from jaxwave.beads.noise import Camera, noise_variance
+from jaxwave.beads.spherical import Departure, departures, wanted
+from jaxwave.beads.spherical import sentence as departed
 from jaxwave.beads.ties import Tie, ties_of
 from jaxwave.beads.ties import sentence as tied
 from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate
@@ -41,10 +43,7 @@ from jaxwave.zernike import zernike_name
 
 _SHOWN = 8  # modes of a printed fit
 _REPORT = 10  # steps between two reports
-_MOST_LEFT_OUT = 0.2  # of the peak's pixels
 _CORE = 0.15  # of the highest light: the bead itself, without its rings
-_MOST_CORE = 0.03  # NMSE there
-_MOST_WIDE = 2.0  # times that: less may be the scale of the pixels, which is hard to tell apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +77,7 @@ class BeadFit:
         bootstrap: Errors by the names of ``errors`` as drawing the planes anew gives them, a
             check of the bars.
         ties: What the stack hardly tells apart, the worst first.
+        layers: What the fitted numbers of the layers are, if any were fitted.
 
     Raises:
         TypeError: If a part is missing.
@@ -107,6 +107,7 @@ class BeadFit:
     reason: str
     bootstrap: dict[str, Any] = dataclasses.field(default_factory=dict)
     ties: tuple[Tie, ...] = ()
+    layers: tuple[Departure, ...] = ()
 
     def __str__(self) -> str:
         """Scores, modes with their error bars, and what cannot be told apart."""
@@ -119,7 +120,8 @@ class BeadFit:
             for mode, v, e in large
         ]
         head = f"held-out NMSE {self.scores.get('heldout_per_plane_gain', np.nan):.4f}"
-        return "\n".join([head, *lines, *filter(None, [tied(self.ties)])])
+        told = [departed(self.layers), tied(self.ties)]
+        return "\n".join([head, *lines, *filter(None, told)])
 
 
 def fit_bead(
@@ -133,6 +135,7 @@ def fit_bead(
     freeze: Sequence[str] = (),
     known: ArrayLike | None = None,
     camera: Camera | None = None,
+    layers: Sequence[str] | Mapping[str, float | None] = (),
     steps: tuple[int, int] = (60, 80),
     model_error: float = 0.02,
     per_plane_gain: bool = True,
@@ -167,6 +170,9 @@ def fit_bead(
             ``(z, s_y, s_x)`` [µm], as from ``model.opd``.
         camera: What is known of the camera; its maps are cut like the stack. Where a photon makes
             other counts in other pixels, the fit sees those of equal pixels.
+        layers: Numbers of the model's layers whose departure from what was given is fitted to the
+            spherical aberration, such as ``"t_g"``, ``"n_i"`` or ``"t_g_design"`` (the collar);
+            or by name with their tolerance [µm or 1].
         steps: Minimization steps with Zernike modes alone, and with the free maps.
         model_error: Share of the signal to which the model is trusted [1].
         per_plane_gain: False fits one gain and background to the whole stack.
@@ -205,6 +211,9 @@ def fit_bead(
     planes = _planes(where, heldout, len(z))
     for name in freeze:
         _check.choice(where, "freeze", name, SCALES)
+    tolerances = wanted(where, model, layers)
+    if tolerances and "zernike" in freeze:
+        raise ValueError(f"{where}: `layers` are fitted to the modes, which `freeze` holds.")
     pieces = make_pieces(model, *planes, per_plane_gain)
     problem = _problem(where, model, data, z, mask, model_error, camera, known)
     brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
@@ -223,10 +232,8 @@ def fit_bead(
         checkpoint=checkpoint,
         resume=resume,
     )
-    fit = _result(pieces, run, problem, freeze, camera)
-    _judge(where, fit)
-    _judge_peak(where, fit, mask)
-    _judge_core(where, fit)
+    fit = _result(pieces, run, problem, freeze, camera, tolerances)
+    judge(where, fit, mask)
     return fit
 
 
@@ -283,61 +290,6 @@ def _planes(
             f"{count}. Hold out fewer planes, or record more."
         )
     return tuple(fitted.tolist()), tuple(np.unique(held).tolist())
-
-
-def _judge_peak(where: str, fit: BeadFit, mask: np.ndarray) -> None:
-    """Warns where much of the peak was left out, as by saturation."""
-    light = fit.image - fit.background[:, None, None]
-    left_out = float(np.mean(mask[light > 0.5 * light.max()] == 0))
-    if left_out > _MOST_LEFT_OUT:
-        _check.warn(
-            where,
-            f"{left_out:.0%} of the bead's peak (above half of its height) was left out, being "
-            "saturated or masked: its amplitudes are not reliable. Record it with less light.",
-        )
-
-
-def _judge_core(where: str, fit: BeadFit) -> None:
-    """Warns of a spot that is no single small bead: its middle is not as the fit says."""
-    scores = fit.scores
-    if scores["core_chi_squared"] > MOST_CHI2 and scores["core_unexplained"] > _MOST_CORE:
-        _check.warn(
-            where,
-            f"the middle of the spot is not that of one bead: {scores['core_unexplained']:.1%} of "
-            f"its light is left (chi-squared {scores['core_chi_squared']:.3g}). Two beads may "
-            "stand closer than they are resolved.",
-        )
-    focus = fit.model.wavelength / float(fit.values["na"])
-    blur = fit.values["blur_sigma_pixels"]
-    if sigma := wide_blur(fit.model.pixel, focus, blur, times=_MOST_WIDE):
-        _check.warn(
-            where,
-            f"the bead is larger than the PSF: the blur has a standard deviation of "
-            f"{1e3 * sigma:.0f} nm, as a bead of {2 * np.sqrt(5) * sigma:.2g} µm in diameter makes "
-            "it. Pass its diameter as `bead_diameter`, or take smaller beads.",
-        )
-
-
-def _judge(where: str, fit: BeadFit) -> None:
-    """Warns of a fit that does not describe the data, so that its numbers are not believed."""
-    scores = fit.scores
-    names = ("heldout_per_plane_gain", "noise_floor", "reduced_chi_squared")
-    word = described(*(scores[name] for name in names))
-    far = [
-        name
-        for name, width in PRIORS.items()
-        if name in ("pixel", "dz", "na") and abs(float(fit.parameters[name])) > 4 * width
-    ]
-    if word in ("bad", "noisy") or far:
-        remark = f" The fit pulled {', '.join(far)} far from what was given." if far else ""
-        _check.warn(
-            where,
-            "the model does not describe the data: held-out NMSE "
-            f"{scores['heldout_per_plane_gain']:.2g}, of which the noise explains "
-            f"{scores['noise_floor']:.2g} (reduced chi-squared "
-            f"{scores['reduced_chi_squared']:.3g}).{remark} Check na, n, wavelength, pixel and dz, "
-            "that the microscope is a widefield one, and that the window holds one bead alone.",
-        )
 
 
 def _start(
@@ -410,13 +362,23 @@ def _scores(pieces: Pieces, summary: dict[str, np.ndarray], problem: dict) -> di
     }
 
 
-def _errors(
-    pieces: Pieces, parameters: Parameters, problem: dict, freeze: Sequence[str]
-) -> tuple[Parameters, Parameters, tuple[Tie, ...]]:
-    """Standard errors of the scaled parameters, those of a bootstrap over planes, and the ties.
+class _Bars(NamedTuple):
+    """Errors of the scaled parameters and of a bootstrap over planes, ties, and the layers."""
 
-    The errors are infinite where they cannot be had.
-    """
+    errors: Parameters
+    bootstrap: Parameters
+    ties: tuple[Tie, ...]
+    layers: tuple[Departure, ...]
+
+
+def _errors(
+    pieces: Pieces,
+    parameters: Parameters,
+    problem: dict,
+    freeze: Sequence[str],
+    tolerances: Mapping[str, float],
+) -> _Bars:
+    """What is known how well of the scaled parameters; infinite errors where it cannot be had."""
     known = (*MAPS, *freeze, "maps")
     named: dict[str, Any] = {k: v for k, v in parameters.items() if k not in known}
     rest = {k: v for k, v in parameters.items() if k in known}
@@ -433,20 +395,26 @@ def _errors(
             pieces.residuals_beside, named, rest, problem, prior=prior, groups=plane
         )
         ties = ties_of(pieces.model, found.covariance, named)
+        layers = departures(pieces.model, tolerances, named, found.covariance, found.errors)
     except (ValueError, np.linalg.LinAlgError) as error:  # the fit itself is good
         _check.warn("fit_bead", f"there are no error bars: {error}")
         unknown = {k: np.full(np.shape(v), np.inf) for k, v in named.items()}
-        found, ties = GroupedErrors(unknown, np.zeros((0, 0)), unknown), ()
-    exact = {k: np.zeros(np.shape(v)) for k, v in rest.items()}
-    return {**exact, **found.errors}, {**exact, **found.bootstrap}, ties
+        found, ties, layers = GroupedErrors(unknown, np.zeros((0, 0)), unknown), (), ()
+    exact: dict[str, Any] = {k: np.zeros(np.shape(v)) for k, v in rest.items()}
+    return _Bars({**exact, **found.errors}, {**exact, **found.bootstrap}, ties, layers)
 
 
 def _result(
-    pieces: Pieces, run: Calibration, problem: dict, freeze: Sequence[str], camera: Camera | None
+    pieces: Pieces,
+    run: Calibration,
+    problem: dict,
+    freeze: Sequence[str],
+    camera: Camera | None,
+    tolerances: Mapping[str, float],
 ) -> BeadFit:
     model = pieces.model
     parameters = {name: np.asarray(value) for name, value in run.model.items()}
-    errors, bootstrap, ties = _errors(pieces, parameters, problem, freeze)
+    bars = _errors(pieces, parameters, problem, freeze, tolerances)
     summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
     parameters.pop("maps")
     values = physical(model, parameters)
@@ -457,7 +425,7 @@ def _result(
         model=model,
         parameters=parameters,
         values=values,
-        errors=_physical_errors(values, errors),
+        errors=_physical_errors(values, bars.errors),
         pupil_amplitude=summary["amplitude"],
         pupil_opd=summary["opd"],
         image=summary["image"] if camera is None else camera.uneven(summary["image"]),
@@ -469,8 +437,9 @@ def _result(
         history=run.history,
         seconds=run.seconds,
         reason=run.reason,
-        bootstrap=_physical_errors(values, bootstrap),
-        ties=ties,
+        bootstrap=_physical_errors(values, bars.bootstrap),
+        ties=bars.ties,
+        layers=bars.layers,
     )
 
 

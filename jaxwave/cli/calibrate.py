@@ -292,7 +292,7 @@ def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
         "blur",
         "drift",
     )
-    layers = [k for k in checks.LAYERS if settings[k] is not None and k != "n_s"]
+    layers = [k for k in (*checks.LAYERS, "fit") if settings[k] is not None and k != "n_s"]
     own = {
         name: f"{settings[name]}{units.get(name, '')}, {settings.origin(name)}"
         for name in (*names, *layers)
@@ -342,6 +342,7 @@ def _fit(
             weights=[_weight(task.window) for task in group],
             cameras=[task.camera for task in group],
             known=finding.known(settings, model, len(z)),
+            layers=checks.departures(settings),
             steps=tuple(settings["steps"]),  # type: ignore[arg-type]
             later_steps=min(40, sum(settings["steps"])),
             start=start,

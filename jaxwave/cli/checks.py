@@ -291,6 +291,7 @@ def _complete(settings: Settings) -> None:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} must be zero or more, got {settings[name]:g} µm.")
     _sample(settings)
+    departures(settings)
     blur(settings["blur"])
     chosen(settings["select"])
     places(settings["beads"])
@@ -314,6 +315,49 @@ def _sample(settings: Settings) -> None:
                 raise UsageError(f"--{flag} matters only with the coverslip's index; pass --n-g.")
     if settings["t_i_design"] is not None and settings["n_i_design"] is None:
         raise UsageError("--t-i-design matters only in another immersion; pass --n-i-design.")
+
+
+# Numbers that may be fitted, and the flag without which they change nothing.
+_DEPARTURES = {
+    "t_g": "n_g",
+    "n_g": "n_g",
+    "t_g_design": "n_g",
+    "n": "n",
+    "n_s": "t_s",
+    "t_s": "n_s",
+}
+
+
+def departures(settings: Settings) -> dict[str, float | None]:
+    """Numbers of the layers that are fitted, with their tolerances where they are given."""
+    result: dict[str, float | None] = {}
+    for text in settings["fit"] or []:
+        name, equal, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        name = "n" if name == "n_i" else name
+        if name not in _DEPARTURES:
+            near = difflib.get_close_matches(name, _DEPARTURES, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"--fit must be one of {', '.join(_DEPARTURES)}, got {name!r}.{hint}")
+        needed = _DEPARTURES[name]
+        if not settings[needed]:
+            flag = needed.replace("_", "-")
+            raise UsageError(f"--fit {name}: it changes nothing without --{flag}; pass both.")
+        result["n_i" if name == "n" else name] = _tolerance(text, value) if equal else None
+    if result and settings["order"] < 4:
+        raise UsageError("--fit needs spherical aberration among the modes; pass --order 4.")
+    return result
+
+
+def _tolerance(text: str, value: str) -> float:
+    """A tolerance: a number, or a length with its unit."""
+    try:
+        width = float(length(value.strip())) if value.strip()[-1:].isalpha() else float(value)
+    except (ValueError, TypeError):
+        width = math.nan
+    if not 0 < width < math.inf:
+        raise UsageError(f"--fit must look like t_g or 't_g=5 um', got {text!r}.")
+    return width
 
 
 def optics(settings: Settings) -> None:

@@ -70,6 +70,14 @@ _COVERSLIP = (
         group="coverslip",
     ),
 )
+_FIT = Option(
+    "fit",
+    "texts",
+    "what makes the spherical aberration: t_g, n_g, t_g_design (the collar), n, n_s or t_s, with "
+    "its tolerance if it is known",
+    group="coverslip",
+    show="NAME[=TOLERANCE]",
+)
 
 CALIBRATE = (
     Option("files", "paths", "stacks of beads"),
@@ -129,6 +137,7 @@ CALIBRATE = (
     Option("n_s", "number", "refractive index of the sample, if not n", group="beads"),
     Option("t_s", "length", "depth of the beads behind the coverslip", 0.0, group="beads"),
     *_COVERSLIP,
+    _FIT,
     Option("most", "integer", "fit at most so many beads of a file", group="beads"),
     Option(
         "camera_offset",

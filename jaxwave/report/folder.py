@@ -18,6 +18,7 @@ from jaxwave import io, plot
 from jaxwave._files import atomic, replacing_files
 from jaxwave.beads import BeadFit
 from jaxwave.beads.model import restored
+from jaxwave.beads.spherical import read_departures
 from jaxwave.beads.ties import Tie
 from jaxwave.io.results import versions
 from jaxwave.report.page import inside, shown, write_report
@@ -270,6 +271,7 @@ def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
         reason=result["stopped"],
         bootstrap={k: np.asarray(v) for k, v in result.get("bootstrap", {}).items()},
         ties=tuple(Tie(tuple(t["names"]), t["correlation"]) for t in result.get("ties", ())),
+        layers=read_departures(result),
     )
 
 

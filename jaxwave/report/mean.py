@@ -61,6 +61,7 @@ def mean_bead(beads: Sequence[SavedBead]) -> SavedBead:
         pupil_opd=np.asarray(opd),
         bootstrap={},  # those of one bead
         ties=(),
+        layers=(),
     )
     rows = bead_summary(fit)["zernikes"]
     rows = [

@@ -154,6 +154,7 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
         "bootstrap": fit.bootstrap,
         "bootstrap_over_error": bootstrap_ratio(fit),
         "ties": [{"names": list(tie.names), "correlation": tie.correlation} for tie in fit.ties],
+        "layers": [part._asdict() for part in fit.layers],
         "zernikes": modes,
         "rms_wavefront_nm": 1e3 * rms,
         "strehl_ratio": strehl,

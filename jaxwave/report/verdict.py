@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxwave.beads.judge import described, wide_blur
+from jaxwave.beads.spherical import read_departures
+from jaxwave.beads.spherical import sentence as layers_sentence
 
 # What usually makes an aberration, and what changes it, by the azimuthal order of its modes.
 _CAUSES = {
@@ -58,7 +60,13 @@ def sentence(result: Mapping[str, Any]) -> str:
     text += f", then {rest[0][0]} with {rest[0][1]:.0f} nm." if rest else "."
     if not limited:
         text += f" Look at {_CAUSES[name]}."
-    return text + _large_bead(result)
+    return text + _layers(result) + _large_bead(result)
+
+
+def _layers(result: Mapping[str, Any]) -> str:
+    """What the spherical aberration says of the layers, if that was asked."""
+    said = layers_sentence(read_departures(result))
+    return f" {said}" if said else ""
 
 
 def _large_bead(result: Mapping[str, Any]) -> str:

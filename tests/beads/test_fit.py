@@ -10,6 +10,7 @@ import pytest
 from jaxwave import io, psf
 from jaxwave._check import JaxwaveWarning
 from jaxwave.beads import fit as bead_fit
+from jaxwave.beads import judge
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.find import cut_bead, mass_center
 from jaxwave.beads.fit import fit_bead
@@ -131,13 +132,13 @@ def test_a_spot_wider_than_the_psf_is_said_to_be_that() -> None:
         values = {"na": np.array(0.8), "blur_sigma_pixels": np.full(2, blur)}
         return SimpleNamespace(model=SMALL, values=values, scores=scores)
 
-    bead_fit._judge_core("fit_bead", fit(0.6))
+    judge._judge_core("fit_bead", fit(0.6))
     with pytest.warns(
         JaxwaveWarning, match=r"larger than the PSF: .* 312 nm, as a bead of 1\.4 µm"
     ):
-        bead_fit._judge_core("fit_bead", fit(2.4))
+        judge._judge_core("fit_bead", fit(2.4))
     with pytest.warns(JaxwaveWarning, match=r"5\.0% of its light is left .* Two beads may"):
-        bead_fit._judge_core("fit_bead", fit(0.6, 0.05))
+        judge._judge_core("fit_bead", fit(0.6, 0.05))
 
 
 def test_known_aberrations_are_not_fitted_again() -> None:
