@@ -32,7 +32,7 @@ from jaxwave.beads.model import (
     physical,
 )
 from jaxwave.beads.noise import Camera, noise_variance
-from jaxwave.beads.spherical import Departure, departures, wanted
+from jaxwave.beads.spherical import Departure, Wanted, departures, wanted
 from jaxwave.beads.spherical import sentence as departed
 from jaxwave.beads.ties import Tie, ties_of
 from jaxwave.beads.ties import sentence as tied
@@ -135,7 +135,7 @@ def fit_bead(
     freeze: Sequence[str] = (),
     known: ArrayLike | None = None,
     camera: Camera | None = None,
-    layers: Sequence[str] | Mapping[str, float | None] = (),
+    layers: Wanted = (),
     steps: tuple[int, int] = (60, 80),
     model_error: float = 0.02,
     per_plane_gain: bool = True,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -21,6 +21,8 @@ from jaxwave import _check
 from jaxwave.beads.model import SCALES, BeadModel
 from jaxwave.psf.layers import Layers, coverslip_layers, gibson_lanni_path
 from jaxwave.zernike import mode_list
+
+Wanted: TypeAlias = Sequence[str] | Mapping[str, float | None]
 
 # What may be fitted, how it is called, and how far it usually is from what is given [µm], [1].
 DEPARTURES = {
@@ -72,9 +74,7 @@ class Departure(NamedTuple):
         return f"{DEPARTURES[self.name][0]} {text}"
 
 
-def wanted(
-    where: str, model: BeadModel, names: Sequence[str] | Mapping[str, float | None]
-) -> dict[str, float]:
+def wanted(where: str, model: BeadModel, names: Wanted) -> dict[str, float]:
     """The tolerances of the numbers that are to be fitted, checked."""
     given = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
     result = {}
