@@ -101,10 +101,10 @@ def tiny(rounds: int) -> None:
     arrays = [jnp.asarray(x.detach().cpu().numpy()) for x in xs]
     native = jax.jit(jax.value_and_grad(tiny_jax, argnums=(0, 1)))
     native_out: Callable[[], object] = lambda: native(*arrays)  # noqa: E731
-    bridge, fused = wrap(tiny_jax), wrap(tiny_jax, residuals="fused")
+    bridge, saved = wrap(tiny_jax), wrap(tiny_jax, residuals="save")
     calls: Calls = {
         "bridge": step(bridge, *xs),
-        "bridge, fused": step(fused, *xs),
+        "bridge, saved": step(saved, *xs),
         "pure torch": step(tiny_torch, *xs),
         "pure JAX value_and_grad": native_out,
     }
@@ -132,14 +132,14 @@ def four_f(n: int, rounds: int) -> None:
     phase = torch.randn(n, n, device="cuda", requires_grad=True)
     u_j, phase_j = (jnp.asarray(x.detach().cpu().numpy()) for x in (u, phase))
     value_and_grad = jax.jit(jax.value_and_grad(ours, argnums=(0, 1)))
-    saved, fused = wrap(ours), wrap(ours, residuals="fused")
+    bridge, saved = wrap(ours), wrap(ours, residuals="save")
     need = torch.autograd.grad(theirs(u, phase), [u, phase])
-    for a, b in zip(torch.autograd.grad(saved(u, phase), [u, phase]), need, strict=True):
+    for a, b in zip(torch.autograd.grad(bridge(u, phase), [u, phase]), need, strict=True):
         if (a - b).norm() > 1e-4 * b.norm():
             raise AssertionError("the bridge's gradient is not torch's")
     calls: Calls = {
-        "bridge": step(saved, u, phase),
-        "bridge, fused": step(fused, u, phase),
+        "bridge": step(bridge, u, phase),
+        "bridge, saved": step(saved, u, phase),
         "pure torch": step(theirs, u, phase),
         "pure JAX value_and_grad": lambda: value_and_grad(u_j, phase_j),
     }

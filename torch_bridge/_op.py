@@ -278,24 +278,28 @@ def _same(x: Any) -> Any:
     return x
 
 
+def is_loss(outs: Sequence[Aval]) -> bool:
+    """Tells whether the results hold one real scalar, which asks for one gradient.
+
+    Half precision is left out: loss scaling must reach the inside of its backward pass.
+    """
+    scalars = [out for out in outs if is_inexact(out)]
+    return [(out.shape, out.dtype.kind) for out in scalars] == [((), "f")] and (
+        scalars[0].dtype.itemsize >= 4
+    )
+
+
 def _fused(op: Op, mask: Mask) -> Op:
-    """Value and gradients in one program, for a function whose one result is a real scalar.
+    """Value and gradients of a loss in one program.
 
     XLA sees value and gradient together, and nothing but the gradients is kept in between: the
     backward pass only multiplies.
     """
-    given = op.differentiable()
-    scalars = select_inexact(op.outs)
-    shapes = [f"{out.dtype}{list(out.shape)}" for out in scalars]
-    if len(scalars) != 1 or scalars[0].shape or scalars[0].dtype.kind == "c":
-        raise ValueError(
-            f"{op.name}: residuals='fused' needs a function with one real scalar result (a loss), "
-            f"got {', '.join(shapes) or 'none'}. Use residuals='save'."
-        )
+    given, (scalar,) = op.differentiable(), select_inexact(op.outs)
 
     def run(aux: Aux, *xs: jax.Array) -> tuple[Any, ...]:
         outs, pull = linearize(op.fn, aux, xs, mask)
-        grads = conjugated_pull(pull, op.outs, given, [jnp.ones((), scalars[0].dtype)])
+        grads = conjugated_pull(pull, op.outs, given, [jnp.ones((), scalar.dtype)])
         return (*outs, *grads)
 
     saved = op.derive(f"save:{bits(mask)}", run, op.ins, [*op.outs, *pick(op.ins, mask)])

@@ -19,7 +19,7 @@ import torch
 from jax.tree_util import PyTreeDef
 
 from torch_bridge import _convert, _dlpack, _guard, _private
-from torch_bridge._op import Aux, Aval, Op, settings
+from torch_bridge._op import Aux, Aval, Op, is_loss, settings
 
 if TYPE_CHECKING:
     from torch_bridge._call import Call
@@ -122,7 +122,7 @@ class Plan:
         device: Where numpy views go, if not to JAX's default device.
         bridge: The name of the wrapped function in this process.
         others: Its other plans.
-        residuals: As of :class:`Op`.
+        residuals: As of :func:`wrap`.
         check_finite: As of :class:`Op`.
     """
 
@@ -176,7 +176,7 @@ class Plan:
             x64=call.x64,
             device=device,
             handle=handle,
-            residuals=residuals,
+            residuals=residuals if residuals != "auto" else "fused" if is_loss(outs) else "save",
             check_finite=check_finite,
         )
 

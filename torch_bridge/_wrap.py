@@ -172,7 +172,7 @@ def wrap(
     *,
     static_argnames: str | Iterable[str] = (),
     static_argnums: int | Iterable[int] = (),
-    residuals: Literal["save", "recompute", "fused"] = "save",
+    residuals: Literal["auto", "save", "recompute"] = "auto",
     x64: Literal["auto", "error", "cast"] = "auto",
     autocast_dtype: torch.dtype | None = torch.float32,
     cache_size: int = 64,
@@ -196,8 +196,9 @@ def wrap(
             ``wrap`` returns a decorator.
         static_argnames: Names of further arguments that are static (hashable).
         static_argnums: Positions of further arguments that are static.
-        residuals: "save" keeps what the pull-back needs; "recompute" keeps only the inputs; "fused"
-            computes value and gradient at once, for a loss: one real scalar result.
+        residuals: What a call that may be differentiated keeps. "save": what the pull-back needs;
+            "recompute": the inputs; "auto": the gradient of a loss (a function with one real scalar
+            result), computed with its value in one program, and like "save" of all others.
         x64: What to do with float64 while ``jax_enable_x64`` is off. "auto" computes in float64;
             "error" raises; "cast" computes in float32, with float64 gradients. int64 alone does
             not switch to 64 bits: it is narrowed where its values fit.
@@ -214,7 +215,7 @@ def wrap(
         TypeError: At a call, for a jax.Array, an unsupported dtype or layout, an unhashable static
             argument, or float64 with ``x64="error"``.
         ValueError: For an unknown option or static argument; at a call, for tensors on several
-            devices, or "fused" without a scalar result.
+            devices.
         OverflowError: At a call, for an integer that does not fit into 32 bits.
         RuntimeError: At a call, where JAX cannot run: no GPU for a CUDA tensor, CUDA graph capture,
             ``torch.jit.trace``, ``jax.disable_jit``, a forked child, a JAX trace around the call.
@@ -234,7 +235,7 @@ def wrap(
         K. Kreutz-Delgado, *The Complex Gradient Operator and the CR-Calculus* (2009), Sec. 4;
         PyTorch documentation, *Autograd mechanics*, "Autograd for Complex Numbers".
     """
-    _convert.check_option("wrap", "residuals", residuals, ("save", "recompute", "fused"))
+    _convert.check_option("wrap", "residuals", residuals, ("auto", "save", "recompute"))
     _convert.check_option("wrap", "x64", x64, ("auto", "error", "cast"))
     if cache_size < 1:
         raise ValueError(f"wrap: `cache_size` must be at least 1, got {cache_size}.")

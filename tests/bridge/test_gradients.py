@@ -153,7 +153,7 @@ def test_each_subset_of_inputs(residuals):
 
 
 def test_only_the_asked_gradient_is_computed():
-    bridge = wrap(lambda a, b: jnp.sum((a @ b) ** 2))
+    bridge = wrap(lambda a, b: jnp.sum((a @ b) ** 2), residuals="save")
     a, b = tensor(R, 30, 30) + 0, tensor(R, 30, 30) + 0
     both = torch.autograd.grad(bridge(a, b), [a, b])
     (one,) = torch.autograd.grad(bridge(a, b), [a])
@@ -191,24 +191,46 @@ def test_no_graph_without_need():
         assert bridge(x).grad_fn is None
 
 
-def test_fused_equals_saved():
+def test_a_loss_and_its_gradient_in_one_program_equal_two_programs():
     def loss(z, x):
         return jnp.sum(jnp.abs(jnp.fft.fft(z * jnp.exp(1j * x))) ** 4)
 
     z, x = tensor(C, 8), tensor(R, 8)
     grads = [
         torch.autograd.grad(3 * wrap(loss, residuals=mode)(z, x), [z, x])
-        for mode in ("save", "fused")
+        for mode in ("save", "auto")
     ]
     torch.testing.assert_close(*grads)
-    fused = wrap(loss, residuals="fused")
+    fused = wrap(loss)
     assert gradcheck(fused, (z, x)) and gradgradcheck(fused, (z, x))
 
 
-def test_fused_needs_one_real_scalar():
-    x = tensor(R, 3)
-    with pytest.raises(ValueError, match=r"needs a function with one real scalar.*float64\[3\]"):
-        wrap(lambda x: x * 2, residuals="fused")(x)
+@pytest.mark.parametrize(
+    ("fn", "whole"),
+    [
+        (lambda x: jnp.sum(x**2), True),
+        (lambda x: (jnp.sum(x**2), jnp.argmax(x), "text"), True),
+        (lambda x: (jnp.sum(x**2), x), False),
+        (lambda x: jnp.sum(x**2)[None], False),
+        (lambda x: jnp.sum(x + 1j), False),
+        (lambda x: jnp.sum(x**2).astype("float16"), False),  # loss scaling must reach the inside
+    ],
+)
+def test_a_loss_keeps_its_gradient_and_nothing_else(fn, whole):
+    x = torch.linspace(-1, 1, 5, requires_grad=True)
+    bridge = wrap(fn)
+    bridge(x)
+    (plan,) = bridge.plans()
+    assert plan.op.residuals == ("fused" if whole else "save")
+
+
+def test_a_gradient_that_is_kept_can_be_asked_for_twice():
+    x = torch.linspace(-1, 1, 5, requires_grad=True)
+    loss = wrap(lambda x: jnp.sum(x**2))(x)
+    loss.backward(retain_graph=True)
+    x.grad.mul_(100)
+    (again,) = torch.autograd.grad(3 * loss, x)
+    torch.testing.assert_close(again, 6 * x.detach())
 
 
 def test_custom_vjp_is_kept():
