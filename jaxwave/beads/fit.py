@@ -396,7 +396,7 @@ def _errors(
         )
         ties = ties_of(pieces.model, found.covariance, named)
         layers = departures(pieces.model, tolerances, named, found.covariance, found.errors)
-    except (ValueError, np.linalg.LinAlgError) as error:  # the fit itself is good
+    except (ValueError, MemoryError, np.linalg.LinAlgError) as error:  # the fit is good
         _check.warn("fit_bead", f"there are no error bars: {error}")
         unknown = {k: np.full(np.shape(v), np.inf) for k, v in named.items()}
         found, ties, layers = GroupedErrors(unknown, np.zeros((0, 0)), unknown), (), ()

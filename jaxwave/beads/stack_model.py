@@ -47,12 +47,20 @@ class Stack:
         """Residuals of one stack, for a calibration."""
         return self.residuals(data["basis"], parameters, data["stacks"])
 
-    def together(self, joint: Joint, data: dict) -> Array:
-        """Residuals of all stacks, for a calibration."""
-        one = partial(self.residuals, data["basis"])
-        # A rest that does not fill a batch would be compiled once more.
-        batch = max(k for k in (1, 2, 3, 4) if joint.count % k == 0)
-        return joint.map(one, data["stacks"], batch_size=batch)
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """Residuals of all stacks, for a calibration; few are computed at once."""
+
+    stack: Stack
+    batch_size: int = 4
+
+    def __call__(self, joint: Joint, data: dict) -> Array:
+        """What is left of the data of all stacks, over its noise."""
+        one = partial(self.stack.residuals, data["basis"])
+        # A rest that does not fill a batch would be computed, too.
+        even = max(k for k in range(1, self.batch_size + 1) if joint.count % k == 0)
+        return joint.map(one, data["stacks"], batch_size=even)
 
 
 @dataclasses.dataclass(frozen=True)

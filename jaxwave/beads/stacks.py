@@ -28,7 +28,7 @@ from jaxwave.beads.model import (
     pupil,
 )
 from jaxwave.beads.noise import Camera, noise_variance
-from jaxwave.beads.stack_model import OWN, Stack, at_command, stack_errors
+from jaxwave.beads.stack_model import OWN, Stack, Together, at_command, stack_errors
 from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate, least_squares
 from jaxwave.calibration.joint import Joint
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
@@ -242,7 +242,7 @@ def fit_stacks(
     runs = [
         calibrate(
             one,
-            least_squares(Stack(model).together),
+            least_squares(Together(Stack(model))),
             problem,
             stages=[Stage(name=f"start {k + 1} of {starts}")],
             learn=list(dotted.values()),

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jax import Array
 
 from jaxwave import _check
 from jaxwave._code import describe
+from jaxwave.calibration._memory import exhausted, halved, refuse
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.engine import (
     MOST_REJECTED,
@@ -22,7 +24,6 @@ from jaxwave.calibration.engine import (
     Inputs,
     Problem,
     Program,
-    Report,
     program,
 )
 from jaxwave.calibration.optimizers import Method
@@ -30,6 +31,7 @@ from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.calibration.vector import Vector, by_name
 
 _WHERE = "calibrate"
+T = TypeVar("T")
 _MOST_NAMED = 8
 _CHECKPOINT_TIME_FRACTION = 0.1
 
@@ -125,8 +127,9 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
     carry, best, done, reason = _begin(job, number, prog, vectors)
     while done < plan.steps and not reason:
         blind = _is_blind(plan, carry)
-        carry, report = _advance(prog, carry, done, plan, inputs)
-        told = jax.device_get(report)._asdict()
+        (prog, inputs), (carry, told) = _fitting(
+            job, plan, vectors, (prog, inputs), partial(_advance, carry, done, plan)
+        )
         if not job.starts:
             told = {k: v[None] for k, v in told.items()}
         made = min(plan.length, plan.steps - done)
@@ -174,15 +177,52 @@ def _require_heldout(job: Job, told: dict[str, np.ndarray]) -> None:
         raise ValueError(f"{_WHERE}: the held-out loss is {value:g} from the beginning.{hint}")
 
 
+Prepared: TypeAlias = tuple[Program, Inputs]
+
+
+def _fitting(
+    job: Job,
+    plan: Plan,
+    vectors: list[Vector],
+    prepared: Prepared,
+    call: Callable[[Program, Inputs], T],
+) -> tuple[Prepared, T]:
+    """Calls with a program; with one of half as many stacks at once while memory is short."""
+    while True:
+        try:
+            return prepared, call(*prepared)
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            if not exhausted(error):
+                raise
+            parts = [(name, halved(getattr(job, name))) for name in ("loss", "score")]
+            if all(part is None for _, part in parts):
+                refuse(_WHERE, error, _less(plan))
+            for name, part in parts:
+                setattr(job, name, getattr(job, name) if part is None else part)
+        prepared = _prepare(job, plan, vectors)
+
+
+def _less(plan: Plan) -> str:
+    """What needs less memory."""
+    if plan.batch > 1:
+        return f"Pass batch_size={plan.batch // 2} or less."
+    return (
+        "Pass data of half the width, which need a quarter, or fewer of them; minibatches "
+        "(batch_size=... with an optax optimizer) need less, too."
+    )
+
+
 def _advance(
-    prog: Program, carry: Carry, done: int, plan: Plan, inputs: Inputs
-) -> tuple[Carry, Report]:
+    carry: Carry, done: int, plan: Plan, prog: Program, inputs: Inputs
+) -> tuple[Carry, dict[str, Any]]:
+    """Makes the steps to the next report, and tells it."""
     place = np.int32(done), np.int32(plan.steps)
     if done + plan.length <= plan.steps:
         after, report = prog.chunk(carry, *place, inputs)
         if np.asarray(report.whole).all():
-            return after, report
-    return prog.careful_chunk(carry, *place, inputs)
+            return after, jax.device_get(report)._asdict()
+    after, report = prog.careful_chunk(carry, *place, inputs)
+    return after, jax.device_get(report)._asdict()
 
 
 def _lead(best: Best) -> int:

@@ -12,6 +12,7 @@ from flax import nnx
 from jax import Array
 
 from jaxwave import _check, numerics
+from jaxwave.calibration._memory import exhausted, refuse
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.calibrate import least_squares
 from jaxwave.elements.element import Fixed, init_signature
@@ -67,13 +68,25 @@ class Joint(nnx.Module):
         return self._merged({name: v[...][k] for name, v in self.own.items()})
 
     def map(self, function: Callable[[Any, Any], Any], data: Any, *, batch_size: int = 4) -> Any:
-        """Applies ``function(model, data)`` to every stack; few at a time, to spare memory."""
+        """Applies ``function(model, data)`` to every stack; few at a time, to spare memory.
+
+        Where memory does not suffice, half as many are tried.
+        """
         own = {name: v[...] for name, v in self.own.items()}
 
         def one(x: tuple[dict, Any]) -> Any:
             return function(self._merged(x[0]), x[1])
 
-        return numerics.map_rows(one, (own, data), batch_size)
+        while True:
+            try:
+                result = numerics.map_rows(one, (own, data), batch_size)
+                return jax.block_until_ready(result) if _check.is_concrete(result) else result
+            except (jax.errors.JaxRuntimeError, MemoryError) as error:
+                if not exhausted(error):
+                    raise
+                if batch_size == 1:
+                    refuse("Joint.map", error, "One stack alone needs more: pass smaller ones.")
+                batch_size = batch_size // 2
 
     def _merged(self, own: dict[str, Array]) -> Any:
         shared = {name: v[...] for name, v in self.shared.items()}

@@ -24,6 +24,7 @@ from jaxwave.calibration._curvature import (
     pull_variance,
     scaled,
 )
+from jaxwave.calibration._memory import exhausted, refuse
 from jaxwave.calibration._tree import real_vector
 from jaxwave.calibration.calibrate import least_squares
 from jaxwave.calibration.priors import Prior
@@ -399,12 +400,28 @@ def rows_of(residuals: Callable[..., Any]) -> Callable[..., Any]:
     return residuals.residuals if isinstance(residuals, least_squares) else residuals
 
 
-@partial(jax.jit, static_argnums=0)  # the same residuals again compile nothing
-def _linearize(residuals: Callable[..., Any], flat: Array, numbers: Any) -> tuple[Array, Array]:
-    """The Jacobian, ``(count, residuals)``, and the residuals."""
+def _linearize(
+    residuals: Callable[..., Any], flat: Array, numbers: Any, columns: int = 4
+) -> tuple[Array, Array]:
+    """The Jacobian, ``(count, residuals)``, and the residuals; few columns at a time."""
+    try:
+        return jax.block_until_ready(_jacobian(residuals, columns, flat, numbers))
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        if not exhausted(error):
+            raise
+        if columns == 1:
+            fix = "Pass data of half the width, which need a quarter."
+            refuse("standard_errors", error, fix)
+    return _linearize(residuals, flat, numbers, columns // 2)
+
+
+@partial(jax.jit, static_argnums=(0, 1))  # the same residuals again compile nothing
+def _jacobian(
+    residuals: Callable[..., Any], columns: int, flat: Array, numbers: Any
+) -> tuple[Array, Array]:
     r, push = jax.linearize(lambda p: real_vector(residuals(p, numbers)), flat)
     # Columns in a loop: a wide jacfwd would hold every plane of every column at once.
-    return numerics.map_rows(push, jnp.eye(flat.size, dtype=flat.dtype), 4), r
+    return numerics.map_rows(push, jnp.eye(flat.size, dtype=flat.dtype), columns), r
 
 
 # -- what is wrong with the numbers ------------------------------------------------------

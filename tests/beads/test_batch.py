@@ -10,6 +10,8 @@ from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.batch import fit_beads, shared_start
 from jaxwave.beads.fit import fit_bead
 from jaxwave.beads.model import SCALES, BeadModel, bead_stack
+from jaxwave.calibration import _host
+from jaxwave.cli import options, terminal
 
 MODEL = BeadModel(
     psf.Objective(na=0.8, wavelength=0.5, n=1.0),
@@ -114,3 +116,15 @@ def test_names_and_weights_must_match():
 def test_a_foreign_start_is_refused(start, text):
     with pytest.raises(ValueError, match=text):
         fit_bead(bead(0.0), Z, MODEL, start=start)
+
+
+def test_a_bead_that_needs_too_much_memory_is_told_what_would_do(monkeypatch):
+    def scarce(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9000000000")
+
+    monkeypatch.setattr(_host, "_advance", scarce)
+    one, two = fit_beads([bead(0.05), bead(0.0)], Z, MODEL, steps=(40, 0))
+    assert one.status == two.status == "failed"
+    assert one.reason.startswith("calibrate: there is not enough memory")
+    shown = terminal.in_flags(one.reason, options.CALIBRATE, size=20)
+    assert shown.startswith("there is not enough memory (9 GB more were needed). Pass --size 10")

@@ -1,19 +1,24 @@
 """Many stacks at once, starts, and what a pupil cannot tell from a position."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxwave as jw
+from jaxwave import numerics
 from jaxwave.calibration import (
     Joint,
+    _host,
     calibrate,
     joint_loss,
     least_squares,
     levenberg_marquardt,
     random_starts,
     remove_gauge,
+    standard_errors,
     twin_start,
 )
 
@@ -39,6 +44,53 @@ def test_stacks_share_what_is_not_their_own(batch_size) -> None:
     np.testing.assert_allclose(found.model.own["place.offset"][...], OFFSETS, atol=1e-5)
     assert float(found.model.model(2)["place"]["offset"]) == pytest.approx(-2, abs=1e-5)
     assert float(joint.own["place.offset"][...].max()) == 0
+
+
+SHORT = "RESOURCE_EXHAUSTED: Out of memory allocating 17179869184 bytes."
+
+
+def test_a_calibration_goes_on_with_half_as_many_stacks_where_memory_is_short(monkeypatch):
+    advance, tried = _host._advance, []
+
+    def scarce(carry, done, plan, prog, inputs, most=2):
+        tried.append(prog.problem.loss.residuals.batch_size)
+        if tried[-1] > most:
+            raise jax.errors.JaxRuntimeError(SHORT)
+        return advance(carry, done, plan, prog, inputs)
+
+    monkeypatch.setattr(_host, "_advance", scarce)
+    joint = Joint(START, 5, own=["place.offset"])
+    loss = joint_loss(least_squares(residuals), batch_size=8)
+    found = calibrate(joint, loss, DATA, optimizer=levenberg_marquardt(), steps=10)
+    assert tried[:3] == [8, 4, 2] and set(tried[3:]) <= {2}
+    np.testing.assert_allclose(found.model.own["place.offset"][...], OFFSETS, atol=1e-5)
+    monkeypatch.setattr(_host, "_advance", partial(scarce, most=0))
+    said = r"calibrate: there is not enough memory .*17.2 GB\). Pass data of half the width"
+    with pytest.raises(MemoryError, match=said):
+        calibrate(joint, loss, DATA, optimizer=levenberg_marquardt(), steps=10)
+    assert tried[-4:] == [8, 4, 2, 1]
+
+
+def test_stacks_are_mapped_by_fewer_where_memory_is_short(monkeypatch):
+    true, tried = numerics.map_rows, []
+
+    def scarce(function, rows, most, enough=1):
+        tried.append(most)
+        if most > enough:
+            raise jax.errors.JaxRuntimeError(SHORT)
+        return true(function, rows, most)
+
+    monkeypatch.setattr(numerics, "map_rows", scarce)
+    joint = Joint(START, 5, own=["place.offset"])
+    np.testing.assert_allclose(joint.map(residuals, DATA), -DATA, atol=1e-6)
+    assert tried == [4, 2, 1]
+    tried.clear()
+    numbers = np.linspace(0.5, 1.5, 3), np.ones(3)
+    errors, _ = standard_errors(lambda p: numbers[0] * p["a"] - p["b"], {"a": 1.0, "b": 0.1})
+    assert tried == [4, 2, 1] and np.all(np.isfinite([errors["a"], errors["b"]]))
+    monkeypatch.setattr(numerics, "map_rows", partial(scarce, enough=0))
+    with pytest.raises(MemoryError, match=r"Joint.map: .*One stack alone needs more"):
+        joint.map(residuals, DATA)
 
 
 def test_a_joint_loss_is_the_sum() -> None:
