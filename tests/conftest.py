@@ -17,6 +17,16 @@ def x64():
         yield
 
 
+@pytest.fixture
+def _clean_themes():
+    """Where napari is installed, its plugin would import it for every test; here it need not."""
+
+
+@pytest.fixture
+def _disable_qt_warnings():
+    """The same."""
+
+
 def pytest_addoption(parser):
     parser.addini("slow_list", "a file that tests/write_slow.py wrote", default="tests/slow.txt")
 

@@ -121,6 +121,8 @@ def modules(package: str) -> Iterator[ModuleType]:
     top = importlib.import_module(package)
     yield top
     for found in pkgutil.walk_packages(top.__path__, package + "."):
+        if found.name.startswith("jaxwave.napari."):  # widgets, which need napari and a screen
+            continue
         yield importlib.import_module(found.name)
 
 

@@ -53,9 +53,10 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
             "submitit",
         },
     ),
+    "viewer": ("napari/", {"napari", "qtpy"}),
 }
 ORDER = [name.rstrip("/") for names, _ in LAYERS.values() for name in names.split()]
-EDGES = [name.rstrip("/") for name in LAYERS["edges"][0].split()]
+EDGES = [n.rstrip("/") for layer in ("edges", "viewer") for n in LAYERS[layer][0].split()]
 EVERYWHERE = {"jax", "numpy"} | set(sys.stdlib_module_names)
 
 # What makes `import jaxwave` slow.

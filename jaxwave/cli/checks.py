@@ -6,8 +6,9 @@ import argparse
 import difflib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from jaxwave.cli import catalog, names, options, sweep_job
 from jaxwave.cli.outputs import JOB, is_our_job, spare
@@ -76,14 +77,24 @@ def export(arguments: argparse.Namespace) -> Settings:
 
 
 def psf(arguments: argparse.Namespace) -> Settings:
-    """Settings of a PSF from numbers."""
-    settings = gather(options.PSF, vars(arguments), arguments.config)
+    """Settings of a PSF from numbers, and the files that it is written to."""
+    settings = microscope(vars(arguments), arguments.config)
+    format_of("psf", settings["out"])
+    written = [settings[name] for name in OUTPUTS if settings[name] is not None]
+    for path in written:
+        spare(path, inputs(options.PSF, settings.values), "Choose another name.")
+    free(written, force=arguments.force)
+    return settings
+
+
+def microscope(given: Mapping[str, Any], config: str | None = None) -> Settings:
+    """Settings of a PSF from what was given, as text or as values, wherever it will be shown."""
+    settings = gather(options.PSF, given, config)
     catalog.complete(settings)
     needed = ("na", "wavelength", "pixel", "dz")
     missing = [f"--{name}" for name in needed if settings[name] is None]
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given; jaxwave psf --help has an example.")
-    format_of("psf", settings["out"])
     optics(settings)
     for name in ("pixel", "dz"):
         _length(settings, name)
@@ -93,11 +104,7 @@ def psf(arguments: argparse.Namespace) -> Settings:
     _spot(settings)
     _light(settings)
     if settings["mask"] is not None and mask(settings["mask"]) is None:
-        exist([settings["mask"]])
-    written = [settings[name] for name in OUTPUTS if settings[name] is not None]
-    for path in written:
-        spare(path, inputs(options.PSF, settings.values), "Choose another name.")
-    free(written, force=arguments.force)
+        exist([settings["mask"]], "--mask: ")
     return settings
 
 
@@ -368,7 +375,7 @@ def optics(settings: Settings) -> None:
     _length(settings, "wavelength")
     if settings["na"] >= settings["n"]:
         raise UsageError(
-            f"the numerical aperture {settings['na']:g} must be below the refractive index "
+            f"--na: the numerical aperture {settings['na']:g} must be below the refractive index "
             f"{settings['n']:g} ({settings.origin('n')}). Pass the immersion medium's index with "
             "--n."
         )
@@ -420,7 +427,7 @@ def _folder(path: str) -> None:
         raise UsageError(f"there is no folder {path!r}. Pass the folder of a calibration.")
 
 
-def exist(paths: list[str]) -> None:
+def exist(paths: list[str], flag: str = "") -> None:
     """Requires that a file is there; one of many may be missing, which the batch tells."""
     gone = [path for path in paths if not os.path.exists(path)]
     if len(gone) < len(paths):
@@ -429,6 +436,7 @@ def exist(paths: list[str]) -> None:
     try:
         near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
     except OSError:
-        raise UsageError(f"there is no folder {str(path.parent)!r}. Check the path.") from None
+        text = f"there is no folder {str(path.parent)!r}. Check the path."
+        raise UsageError(flag + text) from None
     hint = f"Did you mean {near[0]!r}?" if near else "Check the path."
-    raise UsageError(f"there is no file {str(path)!r}. {hint}")
+    raise UsageError(f"{flag}there is no file {str(path)!r}. {hint}")

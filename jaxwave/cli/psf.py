@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import os
 import tempfile
@@ -129,6 +130,19 @@ def _verb(settings: Settings) -> Callable[..., Array]:
     return lambda o, w, pupil: optics.emitter_image(o, w, pupil, dipole=dipole)
 
 
+# Programs are found again by the identity of the functions in them, so each is made once.
+_kept = functools.lru_cache(64)
+
+
+@_kept
+def _turned(whole: Callable[..., Array], factor: Callable[..., Array]) -> optics.JonesPupil:
+    return optics.JonesPupil(lambda y, x: whole(y, x) * factor(y, x))
+
+
+def _open(y: Array, x: Array) -> Array:
+    return jnp.ones_like(x * y)
+
+
 def _jones(whole: Callable[..., Array], pupil: Any) -> optics.JonesPupil | optics.ZernikePupil:
     """A pupil of radial or azimuthal light behind a mask."""
     modes: Any = None
@@ -139,8 +153,7 @@ def _jones(whole: Callable[..., Array], pupil: Any) -> optics.JonesPupil | optic
             "--mask: a file goes with linear and circular polarization; radial and azimuthal "
             "light need vortex, half-moon or top-hat."
         )
-    factor: Any = pupil if pupil is not None else (lambda y, x: jnp.ones_like(x * y))
-    made = optics.JonesPupil(lambda y, x: whole(y, x) * factor(y, x))
+    made = _turned(whole, _open if pupil is None else pupil)
     return (
         made if modes is None else optics.ZernikePupil(modes.coefficients, modes.modes, pupil=made)
     )
@@ -163,7 +176,11 @@ def _mask(text: str | None) -> Any:
     found = checks.mask(text)
     if found is None:
         return _read_mask(text)
-    name, value = found
+    return _named_mask(*found)
+
+
+@_kept
+def _named_mask(name: str, value: float | None) -> Callable[..., Array]:
     if name == "vortex":
         charge = 1 if value is None else int(value)
         return lambda y, x: optics.vortex(y, x, charge=charge)
@@ -179,9 +196,14 @@ def _times(mask: Any, filling: float) -> Any:
     if mask is None:
         return optics.RadialPupil(filling=filling)
     if callable(mask):
-        return lambda y, x: mask(y, x) * optics.gaussian_pupil(y, x, width=filling)
+        return _filled(mask, filling)
     y, x = optics.pupil_coordinates(np.shape(mask))
     return mask * np.asarray(optics.gaussian_pupil(y, x, width=filling))
+
+
+@_kept
+def _filled(mask: Callable[..., Array], filling: float) -> Callable[..., Array]:
+    return lambda y, x: mask(y, x) * optics.gaussian_pupil(y, x, width=filling)
 
 
 def _read_mask(path: str) -> np.ndarray:

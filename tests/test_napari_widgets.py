@@ -1,0 +1,204 @@
+"""The widgets in napari itself, by its own fixtures; they need napari and a screen (or Xvfb)."""
+
+import importlib.util
+import os
+import sys
+
+import numpy as np
+import pytest
+
+if importlib.util.find_spec("napari") is None or importlib.util.find_spec("pytestqt") is None:
+    pytest.skip("napari and pytest-qt are not installed", allow_module_level=True)
+if sys.platform.startswith("linux") and not (
+    os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+):
+    pytest.skip("there is no screen", allow_module_level=True)
+
+# Warnings are the viewer's own and those of its packages.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SMALL = {"na": "0.8", "wavelength": "600 nm", "pixel": "100 nm", "dz": "300 nm"}
+SMALL |= {"planes": "3", "size": "15", "model": "scalar", "integrate": "none"}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Notifications that the widgets show."""
+    texts = []
+    from jaxwave.napari import panel
+
+    monkeypatch.setattr(panel, "show_error", texts.append)
+    return texts
+
+
+@pytest.fixture
+def psf(make_napari_viewer, qtbot, told):
+    """The widget "PSF" with a small PSF in its viewer."""
+    from jaxwave.napari.psf import PsfWidget
+
+    viewer = make_napari_viewer()
+    widget = PsfWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="PSF")
+    widget.form.show_values(SMALL)
+    finish(qtbot, widget)
+    yield widget
+    widget.work.cancel()
+    finish(qtbot, widget)
+
+
+def finish(qtbot, widget):
+    qtbot.waitUntil(lambda: not widget.work.running, timeout=120_000)
+    qtbot.wait(10)
+
+
+def test_the_layer_follows_the_fields(psf, qtbot, told):
+    (layer,) = psf._viewer.layers
+    before = np.array(layer.data)
+    assert before.shape == (3, 15, 15) and before.sum() == pytest.approx(1, rel=1e-5)
+    assert [str(unit) for unit in layer.units] == ["micrometer"] * 3
+    psf.form.field("dz").stepBy(3)
+    assert psf.form.field("dz").value() == "330 nm"
+    psf.form.field("planes").show_value("5")
+    psf.form.changed.emit()
+    finish(qtbot, psf)
+    assert psf._viewer.layers[:] == [layer] and layer.data.shape == (5, 15, 15)
+    assert layer.scale[0] == pytest.approx(0.33) and layer.translate[0] == pytest.approx(-0.66)
+    np.testing.assert_allclose(layer.data[2] / layer.data.max(), before[1] / before.max(), 1e-5)
+    psf._viewer.layers.clear()  # a layer that somebody removed comes again
+    psf.compute()
+    finish(qtbot, psf)
+    assert len(psf._viewer.layers) == 1 and not told
+
+
+def test_mistakes_name_their_field_once(psf, qtbot, told):
+    for name in ("wavelength", "wavelength", "na"):
+        psf.form.field(name).show_value({"wavelength": "600", "na": "1.2"}[name])
+        psf.form.changed.emit()
+        finish(qtbot, psf)
+    assert len(told) == 1 and "wavelength '600 nm'" in told[0]
+    assert psf.form.field("wavelength").styleSheet() and "600 nm" in psf.status.text()
+    psf.form.field("wavelength").show_value("600 nm")
+    psf.form.changed.emit()
+    finish(qtbot, psf)
+    assert len(told) == 2 and "numerical aperture 1.2" in told[1]
+    assert psf.form.field("na").styleSheet() and not psf.form.field("wavelength").styleSheet()
+
+
+def test_fast_changes_compute_the_last_one(psf, qtbot):
+    asked = []
+    work, function = psf.work, psf.work._function
+    work._function = lambda given, report: asked.append(given["dz"]) or function(given, report)
+    for dz in range(301, 341):
+        psf.form.field("dz").show_value(f"{dz} nm")
+        psf.form.changed.emit()
+        qtbot.wait(1)
+    finish(qtbot, psf)
+    assert psf._viewer.layers[0].scale[0] == pytest.approx(0.34)
+    assert len(asked) < 10 and asked[-1] == "340 nm"
+    psf.live.setChecked(False)
+    psf.form.field("dz").stepBy(1)
+    assert not psf.work.running
+    psf.compute()
+    finish(qtbot, psf)
+    assert psf._viewer.layers[0].scale[0] == pytest.approx(0.35)
+
+
+def test_settings_are_saved_and_read(psf, qtbot, told, tmp_path):
+    psf.form.field("zernike").show_value(["2,2=15 nm", "primary spherical=5 nm"])
+    psf.save(str(tmp_path / "psf.toml"))
+    saved = psf.form.values()
+    psf.form.show_values({})
+    finish(qtbot, psf)
+    assert psf.form.values() == {} and "must be given" in told[-1]
+    psf.load(str(tmp_path / "psf.toml"))
+    assert psf.form.values() == saved
+    (tmp_path / "wrong.toml").write_text("naa = 1")
+    psf.load(str(tmp_path / "wrong.toml"))
+    assert "naa" in told[-1]
+
+
+def test_closed_while_it_computes(make_napari_viewer, qtbot, told):
+    from jaxwave.napari.psf import PsfWidget
+
+    viewer = make_napari_viewer()
+    widgets = [PsfWidget(viewer) for _ in range(2)]
+    docks = [viewer.window.add_dock_widget(w, name=str(k)) for k, w in enumerate(widgets)]
+    for widget in widgets:
+        widget.form.show_values(SMALL)
+        widget.compute()
+    qtbot.waitUntil(lambda: widgets[0].work._running, timeout=5000)
+    viewer.window.remove_dock_widget(docks[0])
+    widgets[0].close()
+    widgets[0].deleteLater()
+    finish(qtbot, widgets[1])
+    qtbot.wait(300)
+    assert len(viewer.layers) == 1 and not told
+
+
+# -- deconvolution -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def deconvolve(make_napari_viewer, qtbot, told):
+    """The widget "Deconvolve" with an image and a PSF in its viewer."""
+    from jaxwave.napari.deconvolve import DeconvolveWidget
+
+    viewer = make_napari_viewer()
+    widget = DeconvolveWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Deconvolve")
+    psf = np.zeros((5, 5), np.float32)
+    psf[1:4, 1:4] = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    image = np.random.default_rng(0).poisson(50, (16, 16)).astype(np.uint16)
+    viewer.add_image(psf, name="PSF", scale=(0.1, 0.1), units=("um", "um"))
+    viewer.add_image(image, name="cell", scale=(100, 100), units=("nm", "nm"), translate=(5, 7))
+    yield widget
+    widget.work.cancel()
+    finish(qtbot, widget)
+
+
+def test_an_image_is_deconvolved(deconvolve, qtbot, told):
+    assert (deconvolve.image.layer().name, deconvolve.psf.layer().name) == ("cell", "PSF")
+    for method in ("wiener", "richardson_lucy", "richardson_lucy"):
+        deconvolve.form.show_values({"method": method, "steps": "7"})
+        deconvolve.compute()
+        finish(qtbot, deconvolve)
+    names = ["PSF", "cell", "cell wiener", "cell richardson_lucy"]
+    assert [layer.name for layer in deconvolve._viewer.layers] == names
+    made = deconvolve._viewer.layers[-1]
+    assert made.data.shape == (16, 16) and made.data.std() > deconvolve.image.layer().data.std()
+    np.testing.assert_allclose(made.translate, (5, 7))
+    assert str(made.units[0]) == "nanometer" and "done" in deconvolve.status.text() and not told
+
+
+def test_layers_that_do_not_fit_are_told(deconvolve, qtbot, told):
+    viewer = deconvolve._viewer
+    viewer.add_image(np.zeros((8, 8, 3), np.uint8), name="picture", rgb=True)
+    deconvolve.image.choose(viewer.layers["picture"])
+    deconvolve.compute()
+    finish(qtbot, deconvolve)
+    deconvolve.image.choose(viewer.layers["cell"])
+    deconvolve.psf.choose(viewer.layers["cell"])
+    deconvolve.compute()
+    finish(qtbot, deconvolve)
+    deconvolve.psf.choose(viewer.layers["PSF"])
+    deconvolve.form.show_values({"steps": "0"})
+    deconvolve.compute()
+    finish(qtbot, deconvolve)
+    assert deconvolve.form.field("steps").styleSheet()
+    viewer.layers.clear()
+    deconvolve.form.show_values({})
+    deconvolve.compute()
+    finish(qtbot, deconvolve)
+    parts = ("RGB", "the image itself", "steps must be", "choose a layer")
+    assert len(told) == 4 and all(part in text for part, text in zip(parts, told, strict=True))
+
+
+def test_cancel(deconvolve, qtbot, told):
+    deconvolve.form.show_values({"steps": "100000"})
+    deconvolve.compute()
+    qtbot.waitUntil(lambda: deconvolve.bar.maximum() == 20000, timeout=60_000)
+    assert deconvolve.stop.isEnabled() and not deconvolve.run.isEnabled()
+    deconvolve.stop.click()
+    assert not deconvolve.work.running and deconvolve.status.text() == "canceled"
+    qtbot.wait(200)
+    assert len(deconvolve._viewer.layers) == 2 and deconvolve.run.isEnabled() and not told
