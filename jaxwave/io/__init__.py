@@ -8,6 +8,7 @@ unpickled, and what a header claims is checked against the file before memory is
 
 from __future__ import annotations
 
+from jaxwave.io.exchange import write_picasso, write_smap, write_uipsf
 from jaxwave.io.heights import read_heights, write_heights
 from jaxwave.io.levels import (
     read_levels,
@@ -15,6 +16,7 @@ from jaxwave.io.levels import (
     write_levels,
     write_phase_table,
 )
+from jaxwave.io.opd import write_opd
 from jaxwave.io.psf import read_psf
 from jaxwave.io.reader import read_stack
 from jaxwave.io.results import load_arrays, save_arrays, write_json, write_result
@@ -33,7 +35,11 @@ __all__ = [
     "write_heights",
     "write_json",
     "write_levels",
+    "write_opd",
     "write_phase_table",
+    "write_picasso",
     "write_result",
+    "write_smap",
     "write_stack",
+    "write_uipsf",
 ]
