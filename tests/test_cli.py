@@ -506,3 +506,81 @@ def test_the_bead_of_a_batch_that_is_exported(tmp_path, capsys):
     with pytest.raises(UsageError, match="--bead: there is no 'd'; the beads are a, b, c"):
         bead_folder(tmp_path, "d")
     assert bead_folder(tmp_path / "elsewhere", None) == tmp_path / "elsewhere"
+
+
+# -- other programs ------------------------------------------------------------------------
+
+
+def test_export_for_the_programs_of_molecules(single, tmp_path):
+    """The bead has 30 nm of astigmatism; what the files say is the calibrated model's."""
+    loadmat = pytest.importorskip("scipy.io").loadmat
+    h5py = pytest.importorskip("h5py")
+    names = [str(tmp_path / name) for name in ("a_3dcal.mat", "a.h5", "a.npz")]
+    voxel = ["--size", "15", "--planes", "9", "--pixel", "120 nm", "--dz", "200 nm"]
+    words = ["export", str(single), *voxel, *(w for name in names for w in ("--psf", name))]
+    assert main(words) == 0
+    z = 0.2 * (np.arange(9) - 4)
+    psf = report.calibrated_psf(report.load_bead_fit(single).fit, z, pixel=0.12, shape=15)
+    spline = loadmat(names[0], struct_as_record=False, squeeze_me=True)["SXY"].cspline
+    # in its corners the spline is the samples: y first, planes against the light
+    found = spline.coeff[..., 0].transpose(2, 0, 1) * psf[4].sum()
+    np.testing.assert_allclose(found, psf[::-1][:-1, :-1, :-1], atol=1e-6 * psf.max())
+    with h5py.File(names[1]) as file:
+        np.testing.assert_allclose(
+            file["res/I_model"][()] * psf[4].sum(), psf[::-1], atol=1e-6 * psf.max()
+        )
+        assert json.loads(file.attrs["params"])["option"]["imaging"]["NA"] == 0.8
+    stack = jio.read_stack(names[2]).data
+    np.testing.assert_allclose(stack * psf.sum(), psf, atol=1e-6 * psf.max())
+    assert main(words) == 2  # nothing is replaced
+
+
+def test_export_of_the_wavefront(single, tmp_path, capsys):
+    images = pytest.importorskip("PIL.Image")
+    fit = report.load_bead_fit(single).fit
+    table = 2.5 * np.pi * (np.arange(200) / 199) ** 1.2  # a device's own, beyond a turn
+    given = jio.write_phase_table(tmp_path / "device.csv", table)
+    words = ["export", str(single), "--slm", str(tmp_path / "flat.bmp"), "--slm-size", "90x120"]
+    words += ["--slm-diameter", "64", "--slm-table", str(given)]
+    assert main([*words, "--pupil", str(tmp_path / "pupil.dat")]) == 0
+    levels = np.asarray(images.open(tmp_path / "flat.bmp"))
+    assert levels.shape == (90, 120) and levels.dtype == np.uint8
+    phase = jio.read_phase_table(tmp_path / "flat.csv")[levels]
+    y, x = (np.arange(90) - 45)[:, None] / 32, (np.arange(120) - 60) / 32
+    inside = y**2 + x**2 < 0.9
+    assert (levels[y**2 + x**2 > 1.01] == levels[0, 0]).all()
+    # sqrt(6) (x^2 - y^2) times 30 nm is taken away; the other modes are small
+    need = -2 * np.pi * np.sqrt(6) * (x**2 - y**2) * 0.030 / 0.5
+    wrong = np.angle(np.exp(1j * (phase - need)))[inside]
+    assert np.sqrt(np.mean((wrong - wrong.mean()) ** 2)) < 0.1
+    turned = np.angle(np.exp(1j * (phase + need)))[inside]
+    assert np.std(turned) > 0.5
+    data = (tmp_path / "pupil.dat").read_bytes()
+    raw = np.frombuffer(data, ">i4", offset=834).reshape(fit.pupil_opd.shape)
+    lit = fit.pupil_amplitude > 0
+    assert (raw[~lit] == 2147483640).all()
+    np.testing.assert_allclose(raw[lit] * 0.5 / 32768, fit.pupil_opd[lit], atol=1e-5)
+    for more, told in (
+        (["--slm-diameter", "91"], "between 4 and the 90 pixels of the device, got 91"),
+        (["--slm-size", "90"], "rows x columns, such as 1080x1920, got '90'"),
+        (["--coefficients", str(tmp_path / "flat.csv")], "would be written twice"),
+        (["--slm", str(tmp_path / "device.bmp"), "--force"], "device.csv' would replace"),
+    ):
+        capsys.readouterr()
+        assert main([*words, *more]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_psf_from_numbers_for_other_programs(tmp_path, capsys):
+    yaml = pytest.importorskip("yaml")
+    path = tmp_path / "cal.yaml"
+    words = ["psf", "--na", "0.8", "--wavelength", "600 nm", "--pixel", "100 nm", "--dz", "100 nm"]
+    words += ["--model", "scalar", "--size", "13", "--planes", "13"]
+    assert main([*words, "--zernike", "2,2=60 nm", "-o", str(path)]) == 0
+    told = yaml.safe_load(path.read_text())
+    # CONVENTIONS: with x^2 - y^2 an emitter nearer to the objective has an image long along x;
+    # picasso's z grows away from the objective
+    wide, high = (np.polyval(told[f"{name} Coefficients"], -400.0) for name in "XY")
+    assert told["Step size in nm"] == pytest.approx(100) and wide > 1.2 * high
+    assert main([*words, "-o", str(tmp_path / "no.yaml")]) == 1
+    assert "astigmatism" in capsys.readouterr().err and not (tmp_path / "no.yaml").exists()

@@ -174,7 +174,7 @@ def test_types_and_voxels(tmp_path, psf):
         jio.write_smap(tmp_path / "a.mat", psf * 1j, spacing=SPACING)
     with pytest.raises(ValueError, match="voxel size"):
         jio.write_smap(tmp_path / "a.mat", psf, spacing=0.1)
-    with pytest.raises(ValueError, match="square pixels, got 19 x 19 of 0.1 x 0.11"):
+    with pytest.raises(ValueError, match=r"square pixels, got 19 x 19 of 0\.1 x 0\.11"):
         jio.write_smap(tmp_path / "a.mat", psf, spacing=(0.1, 0.1, 0.11))
     one = jio.write_smap(tmp_path / "a.mat", psf.astype(np.float32), spacing=SPACING).read_bytes()
     two = jio.write_smap(tmp_path / "a.mat", psf.astype(np.float32), spacing=SPACING).read_bytes()
@@ -182,7 +182,7 @@ def test_types_and_voxels(tmp_path, psf):
 
 
 def read_metropro(path):
-    """Path differences [µm] by the table of the MetroPro manual: big-endian, raw * S O lambda / R."""
+    """Path differences [µm] by the MetroPro manual: big-endian, raw * S O lambda / R."""
     data = path.read_bytes()
 
     def get(place, kind):

@@ -15,11 +15,15 @@ from jaxwave.cli.outputs import JOB, is_our_job, spare
 from jaxwave.cli.settings import MASKS, Settings, UsageError, gather, inputs
 from jaxwave.units import length
 
+EXCHANGE = (".mat", ".h5", ".yaml")  # of SMAP and DECODE, uiPSF, picasso
 FORMATS = {
-    "psf": (".tif", ".tiff", ".zarr", ".npz"),
-    "pupil": (".npz", ".csv", ".json"),
+    "psf": (".tif", ".tiff", ".zarr", ".npz", *EXCHANGE),
+    "pupil": (".npz", ".csv", ".json", ".dat"),
     "coefficients": (".csv", ".json"),
+    "slm": (".bmp", ".png", ".tif"),
+    "volume": (".tif", ".tiff", ".zarr", ".npz"),
 }
+EXPORTS = ("psf", "pupil", "coefficients", "slm")
 # Range of each length [µm]: microscopes have no others.
 _RANGES = {"wavelength": (0.1, 20.0), "pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
 _SMALLEST = 8  # pixels of a window
@@ -58,9 +62,11 @@ def report(arguments: argparse.Namespace) -> Settings:
 def export(arguments: argparse.Namespace) -> Settings:
     """Settings of an export."""
     settings = gather(options.EXPORT, vars(arguments))
-    if not any(settings[kind] for kind in FORMATS):
-        raise UsageError("nothing to write: pass --psf, --pupil or --coefficients with a file.")
-    for kind in FORMATS:
+    if not any(settings[kind] for kind in EXPORTS):
+        raise UsageError(
+            "nothing to write: pass --psf, --pupil, --coefficients or --slm with a file."
+        )
+    for kind in EXPORTS:
         for name in settings[kind] or []:
             format_of(kind, name)
     for name in ("planes", "size"):
@@ -68,12 +74,54 @@ def export(arguments: argparse.Namespace) -> Settings:
     for name in ("pixel", "dz"):
         _length(settings, name)
     chosen(settings["select"])
+    _device(settings)
     _folder(arguments.folder)
-    written = [name for kind in FORMATS for name in settings[kind] or []]
+    written = [name for kind in EXPORTS for name in settings[kind] or []]
+    written += [table_beside(name) for name in settings["slm"] or []]
+    twice = next((name for k, name in enumerate(written) if name in written[:k]), None)
+    if twice is not None:
+        raise UsageError(f"{twice!r} would be written twice. Choose another name.")
     free(written, force=arguments.force)
-    if settings["like"] is not None:
-        exist([settings["like"]])
+    for name in ("like", "slm_table"):
+        if settings[name] is not None:
+            exist([settings[name]])
     return settings
+
+
+def table_beside(name: str) -> str:
+    """The table of phases that goes with a picture of levels."""
+    return os.path.splitext(name)[0] + ".csv"
+
+
+def _device(settings: Settings) -> None:
+    """Requires the pixels of a phase device, and those of the pupil on it."""
+    given = [name for name in ("slm_size", "slm_diameter") if settings[name] is not None]
+    if not settings["slm"]:
+        if given or settings["slm_table"] is not None:
+            raise UsageError("--slm-size, --slm-diameter and --slm-table go with --slm FILE.")
+        return
+    if len(given) < 2:
+        raise UsageError(
+            "--slm needs the pixels of the device and those across the pupil on it, such as "
+            "--slm-size 1080x1920 --slm-diameter 900."
+        )
+    rows, columns = device_size(settings["slm_size"])
+    if not 4 <= settings["slm_diameter"] <= min(rows, columns):
+        raise UsageError(
+            f"--slm-diameter must lie between 4 and the {min(rows, columns)} pixels of the device, "
+            f"got {settings['slm_diameter']:g}."
+        )
+
+
+def device_size(text: str) -> tuple[int, int]:
+    """Rows and columns of a device, from a text such as ``1080x1920``."""
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise UsageError(f"--slm-size must be rows x columns, such as 1080x1920, got {text!r}.")
+    rows, columns = (int(part) for part in parts)
+    if not (4 <= rows <= 16384 and 4 <= columns <= 16384):
+        raise UsageError(f"--slm-size must be 4 to 16384 pixels each way, got {text!r}.")
+    return rows, columns
 
 
 def psf(arguments: argparse.Namespace) -> Settings:

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 
 from jaxwave import io, report
-from jaxwave.cli import batch, checks, options, outputs
+from jaxwave.cli import batch, checks, formats, options, outputs
 from jaxwave.cli.settings import Settings, UsageError, inputs
 from jaxwave.cli.terminal import say
 from jaxwave.report.folder import write_table
 from jaxwave.report.mean import alike, mean_bead
+from jaxwave.slm import levels_for_phase
 
 
 def export(arguments: argparse.Namespace) -> int:
     """Writes the PSF, the pupil and the modes of a calibrated bead."""
     settings = arguments.settings
-    wanted = {kind: settings[kind] or [] for kind in checks.FORMATS}
-    like = [settings["like"]] if settings["like"] else []
+    wanted = {kind: settings[kind] or [] for kind in checks.EXPORTS}
+    wanted["table"] = [checks.table_beside(name) for name in wanted["slm"]]
+    like = [settings[name] for name in ("like", "slm_table") if settings[name]]
     _spare(wanted, like)
     saved, read, folders = _chosen(Path(arguments.folder), settings["bead"], best=arguments.best)
     own = [path for place in folders for path in place.iterdir() if path.name != "psf.ome.tif"]
@@ -29,10 +31,14 @@ def export(arguments: argparse.Namespace) -> int:
         _write_rows(Path(name), saved.result["zernikes"])
     for name in wanted["pupil"]:
         _write_pupil(Path(name), saved)
+    for name in wanted["slm"]:
+        _write_levels(Path(name), settings, saved.fit)
     if wanted["psf"]:
-        psf, spacing = _psf(settings, saved)
+        psf, spacing, rising = _psf(settings, saved)
+        seen = {name: getattr(saved.fit.model, name) for name in ("wavelength", "na", "n")}
+        psf /= psf.sum()
         for name in wanted["psf"]:
-            say(io.write_stack(name, psf / psf.sum(), spacing=spacing))
+            say(formats.write_psf(name, psf, spacing, optics=seen, rising=rising))
     return 0
 
 
@@ -88,8 +94,8 @@ def _spare(wanted: dict[str, list[str]], inputs: list[Any]) -> None:
             outputs.spare(name, inputs, "Choose another name.")
 
 
-def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """The PSF on the voxel that was asked for, and that voxel."""
+def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float, float], bool]:
+    """The PSF on the voxel that was asked for, that voxel, and whether z grows."""
     model, z = saved.fit.model, saved.z
     dz = float(np.mean(np.abs(np.diff(z))))
     pixel, step = model.pixel, dz
@@ -111,10 +117,12 @@ def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float
     extent = len(z) * dz
     planes = _given(settings["planes"], _odd(extent / step))
     size = _given(settings["size"], _odd(min(model.shape) * model.pixel / pixel))
-    heights = (np.arange(planes) - planes // 2) * step * float(np.sign(z[-1] - z[0]))
+    sign = float(np.sign(z[-1] - z[0]))
+    heights = (np.arange(planes) - planes // 2) * step * sign
     if planes * step > 1.01 * extent + step:
         say(f"note: {planes * step:.3g} µm of z are asked for, {extent:.3g} µm were measured")
-    return report.calibrated_psf(saved.fit, heights, pixel=pixel, shape=size), (step, pixel, pixel)
+    psf = report.calibrated_psf(saved.fit, heights, pixel=pixel, shape=size)
+    return psf, (step, pixel, pixel), sign > 0
 
 
 def _given(value: Any, usual: Any) -> Any:
@@ -139,6 +147,11 @@ def _write_pupil(path: Path, saved: Any) -> None:
         arrays = {"sy": place, "sx": place, "amplitude": fit.pupil_amplitude}
         say(io.save_arrays(path, {**arrays, "opd_um": fit.pupil_opd}))
         return
+    if path.suffix.lower() == ".dat":
+        opd = np.where(fit.pupil_amplitude > 0, fit.pupil_opd, np.nan)
+        step = 1e3 * fit.model.step  # a pupil of 1 mm for s = 1
+        say(io.write_opd(path, opd, spacing=step, wavelength=fit.model.wavelength))
+        return
     lit = np.argwhere(fit.pupil_amplitude > 0)
     rows = [
         {
@@ -150,3 +163,32 @@ def _write_pupil(path: Path, saved: Any) -> None:
         for j, i in lit.tolist()
     ]
     _write_rows(path, rows)
+
+
+def _write_levels(path: Path, settings: Settings, fit: Any) -> None:
+    """Levels whose phase takes the measured path away, and the table that they are made for."""
+    table = 2 * np.pi * np.arange(256) / 256
+    if settings["slm_table"] is not None:
+        table = io.read_phase_table(settings["slm_table"], wavelength=fit.model.wavelength)
+    shape = checks.device_size(settings["slm_size"])
+    scale = 2 * fit.model.na / settings["slm_diameter"]
+    opd = _path_at(fit, *((np.arange(n) - n // 2) * scale for n in shape))
+    levels = np.asarray(levels_for_phase(-2 * np.pi * opd / fit.model.wavelength, table))
+    bits = max((len(table) - 1).bit_length(), 1)
+    say(io.write_levels(path, levels, bits=bits))
+    say(io.write_phase_table(checks.table_beside(str(path)), table))
+
+
+def _path_at(fit: Any, sy: np.ndarray, sx: np.ndarray) -> np.ndarray:
+    """The path [µm] at other places of the pupil, zero outside: lines between known samples."""
+    grid = (np.arange(fit.model.pupil_samples) - fit.model.pupil_samples // 2) * fit.model.step
+    known = (grid[:, None] ** 2 + grid**2 <= (1.04 * fit.model.na) ** 2).astype(float)
+    by_y, by_x = (_lines(grid, s) for s in (sy, sx))
+    weight = by_y @ known @ by_x.T
+    path = by_y @ (known * fit.pupil_opd) @ by_x.T / np.where(weight > 0, weight, 1)
+    return np.where(sy[:, None] ** 2 + sx**2 <= fit.model.na**2, path, 0.0)
+
+
+def _lines(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Weights of linear interpolation, ``(places, grid)``."""
+    return np.clip(1 - np.abs(places[:, None] - grid) / (grid[1] - grid[0]), 0, None)

@@ -52,7 +52,7 @@ def reconstruct(arguments: argparse.Namespace) -> Settings:
         )
     if settings["camera_pitch"] is not None:
         _enough_pixels(settings)
-    checks.format_of("psf", settings["out"], flag="-o")
+    checks.format_of("volume", settings["out"], flag="-o")
     _outputs(settings, arguments.force, ("", ".png", ".toml"))
     for name in ("lattice", "dark"):
         if settings[name] is not None:

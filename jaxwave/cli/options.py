@@ -212,9 +212,32 @@ CALIBRATE = (
 )
 
 EXPORT = (
-    Option("psf", "texts", "PSF of unit sum: .ome.tif, .tif, .zarr or .npz", show="FILE"),
-    Option("pupil", "texts", "pupil: .npz, .csv or .json", show="FILE"),
+    Option(
+        "psf",
+        "texts",
+        "PSF of unit sum: .ome.tif, .tif, .zarr or .npz; .mat for SMAP and DECODE, .h5 as uiPSF "
+        "writes it, .yaml with the widths for picasso",
+        show="FILE",
+    ),
+    Option("pupil", "texts", "pupil: .npz, .csv, .json, or .dat of Zygo", show="FILE"),
     Option("coefficients", "texts", "Zernike modes: .csv or .json", show="FILE"),
+    Option(
+        "slm",
+        "texts",
+        "levels that flatten the measured wavefront: .bmp, .png or .tif; the table of phases is "
+        "written beside it as .csv",
+        group="phase device",
+        show="FILE",
+    ),
+    Option("slm_size", "text", "its pixels", group="phase device", show="ROWSxCOLUMNS"),
+    Option("slm_diameter", "number", "pixels across the pupil on it", group="phase device"),
+    Option(
+        "slm_table",
+        "path",
+        "phase of each level; by default 256 levels of one turn",
+        group="phase device",
+        show="CSV",
+    ),
     Option(
         "bead",
         "text",
@@ -233,7 +256,12 @@ EXPORT = (
 
 PSF = (
     Option(
-        "out", "path", "file to write: .ome.tif, .tif, .zarr or .npz", "psf.ome.tif", show="FILE"
+        "out",
+        "path",
+        "file to write: .ome.tif, .tif, .zarr, .npz; .mat (SMAP, DECODE), .h5 (uiPSF), .yaml "
+        "(picasso)",
+        "psf.ome.tif",
+        show="FILE",
     ),
     Option("save", "path", "write the settings, for --config", show="TOML"),
     Option("picture", "path", "draw three sections: .png, .pdf or .svg", show="FILE"),

@@ -18,7 +18,7 @@ from jax import Array
 
 import jaxwave.psf as optics
 from jaxwave import io
-from jaxwave.cli import checks, finding, options
+from jaxwave.cli import checks, finding, formats, options
 from jaxwave.cli.settings import Settings, UsageError, write_toml
 from jaxwave.cli.terminal import say, warn
 
@@ -34,7 +34,8 @@ def psf(arguments: argparse.Namespace) -> int:
     except TypeError as error:
         raise UsageError(str(error)) from None
     spacing = (settings["dz"], settings["pixel"], settings["pixel"])
-    say(io.write_stack(settings["out"], stack, spacing=spacing))
+    microscope = {name: settings[name] for name in ("wavelength", "na", "n")}
+    say(formats.write_psf(settings["out"], stack, spacing, optics=microscope))
     if settings["save"] is not None:
         kept = [option for option in options.PSF if option.name not in checks.OUTPUTS]
         write_toml(Path(settings["save"]), kept, settings, "psf --config job.toml")

@@ -18,9 +18,7 @@ _APART = 0.1  # distance of widths at far depths, of the curve's extent
 _FOCUS = "write a PSF that is computed with `planes` and `size` odd"
 
 
-def _psf(
-    where: str, psf: ArrayLike, spacing: Any
-) -> tuple[np.ndarray, tuple[float, float, float]]:
+def _psf(where: str, psf: ArrayLike, spacing: Any) -> tuple[np.ndarray, tuple[float, float, float]]:
     """The PSF in float64, the plane at the highest z first, and (dz, dy, dx) [µm]."""
     h = np.asarray(psf)
     if h.dtype.kind not in "fiub":
