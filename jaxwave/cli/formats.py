@@ -1,5 +1,7 @@
 """PSFs in the format that a name asks for."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

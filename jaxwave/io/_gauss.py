@@ -1,5 +1,7 @@
 """Widths of spots: least squares of a Gaussian with its own width along y and x."""
 
+from __future__ import annotations
+
 import numpy as np
 
 _STEPS = 100

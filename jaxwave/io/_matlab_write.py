@@ -1,5 +1,7 @@
 """Writes MATLAB files of version 5: arrays of numbers, in structures if need be."""
 
+from __future__ import annotations
+
 import math
 import struct
 from collections.abc import Mapping

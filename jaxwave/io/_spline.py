@@ -1,5 +1,7 @@
 """Cubic splines through samples on a grid, as polynomials in every cell."""
 
+from __future__ import annotations
+
 import numpy as np
 
 

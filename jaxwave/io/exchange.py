@@ -1,5 +1,7 @@
 """PSFs in the files of programs that find molecules: SMAP, DECODE, uiPSF and picasso."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path

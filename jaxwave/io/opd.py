@@ -1,5 +1,7 @@
 """Maps of optical path differences in the files of interferometers."""
 
+from __future__ import annotations
+
 import os
 import struct
 from pathlib import Path
