@@ -6,10 +6,13 @@ tracer: a traced value passes, because its producer was checked.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import inspect
+import re
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import jax
@@ -50,9 +53,11 @@ def _numbers(where: str, name: str, value: Any) -> np.ndarray | None:
     if not is_concrete(value):
         return None
     array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind in "fiub":
+        return array
+    if array.dtype.kind == "c":
         raise TypeError(f"{where}: `{name}` must be real, got {array.dtype}.")
-    return array
+    raise TypeError(f"{where}: `{name}` must be a number, got {value!r:.60}.")
 
 
 def _worst(array: np.ndarray, bad: np.ndarray, unit: str) -> str:
@@ -119,8 +124,18 @@ def length(where: str, name: str, value: Any) -> Any:
         return value
     try:
         return units.length(value)
-    except ValueError as error:
-        raise ValueError(f"{where}: `{name}`: {error}") from None
+    except ValueError:
+        raise ValueError(
+            f"{where}: `{name}`: expected a number and a unit, such as '520 nm', got {value!r}. "
+            f"{_unit_hint(value)}"
+        ) from None
+
+
+def _unit_hint(text: str) -> str:
+    number = text.strip()
+    if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", number):
+        return f"Write {number} for micrometers, or '{number} nm'."
+    return f"The units are {', '.join(units.LENGTHS)}."
 
 
 def _in_micrometers(where: str, name: str, value: Any) -> None:
@@ -165,7 +180,7 @@ def grid_shape(where: str, shape: Any, *, name: str = "shape") -> tuple[int, int
     """Requires a shape (ny, nx) of positive integers; one integer means a square."""
     if isinstance(shape, int | np.integer):
         shape = (shape, shape)
-    if not isinstance(shape, Iterable):
+    if not isinstance(shape, Iterable) or isinstance(shape, str):
         raise TypeError(f"{where}: `{name}` must be (ny, nx), got {shape!r}.")
     result = tuple(shape)
     if len(result) != 2 or not all(isinstance(s, int | np.integer) for s in result):
@@ -177,7 +192,18 @@ def grid_shape(where: str, shape: Any, *, name: str = "shape") -> tuple[int, int
 
 def at_least(where: str, name: str, array: Any, rank: int, layout: str) -> None:
     """Requires an array with at least ``rank`` axes."""
-    shape = np.shape(array)
+    if isinstance(array, str):
+        raise TypeError(
+            f"{where}: `{name}` must be an array with the axes {layout}, got the text {array!r}."
+        )
+    try:
+        shape = np.shape(array)
+    except ValueError:
+        raise ValueError(
+            f"{where}: `{name}` must have the axes {layout}, got rows of different lengths."
+        ) from None
+    if array is None:
+        raise TypeError(f"{where}: `{name}` must be an array with the axes {layout}, got None.")
     if len(shape) < rank:
         raise ValueError(f"{where}: `{name}` must have the axes {layout}, got the shape {shape}.")
 
@@ -214,6 +240,61 @@ def choice(where: str, name: str, value: Any, options: Iterable[str]) -> None:
     raise ValueError(
         f"{where}: `{name}` must be one of {', '.join(map(repr, options))}, got {value!r}.{hint}"
     )
+
+
+def takes(where: str, name: str, function: Callable[..., object], *arguments: str) -> None:
+    """Requires a function that can be called with so many arguments by place."""
+    listed = ", ".join(arguments)
+    if not callable(function):
+        raise TypeError(
+            f"{where}: `{name}` must be a function of ({listed}), got {function!r:.60}."
+        )
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return  # compiled functions may have none
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise TypeError(
+            f"{where}: `{name}` must be a function of ({listed}), got one of {signature}."
+        ) from None
+
+
+def key(where: str, value: Any) -> Any:
+    """Requires a random key, of the new kind or of the old one."""
+    kind = getattr(value, "dtype", None)
+    if kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
+        return value
+    if kind == np.uint32 and np.ndim(value):
+        return value
+    seed = value if is_integer(value) else 0
+    got = f"the number {value}" if is_integer(value) else type(value).__name__
+    raise TypeError(
+        f"{where}: `key` must be a random key, such as jax.random.key({seed}), got {got}."
+    )
+
+
+@contextlib.contextmanager
+def named(inner: str, where: str) -> Iterator[None]:
+    """Errors of an inner function in the name of the one that the user called."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not str(error).startswith(f"{inner}:"):
+            raise
+        raise type(error)(f"{where}{str(error)[len(inner) :]}") from None
+
+
+def no_such_argument(where: str, name: str, names: Iterable[str]) -> TypeError:
+    """The error for an argument that does not exist, with the one that may be meant."""
+    names = list(names)
+    lower = {known.lower(): known for known in names}
+    near = difflib.get_close_matches(name.lower(), lower, n=1)
+    near += [known for known in names if known in name.split("_")]  # pixel_size, focal_f
+    hint = f" Did you mean {lower.get(near[0], near[0])!r}?" if near else ""
+    listed = ", ".join(names) or "none"
+    return TypeError(f"{where}: there is no argument {name!r}.{hint} The arguments are: {listed}.")
 
 
 def finite_array(where: str, name: str, array: Any, *, fix: str = "") -> None:
@@ -267,7 +348,11 @@ def real_array(where: str, name: str, array: Any, *, fix: str = "") -> jax.Array
         raise TypeError(f"{where}: `{name}` must be real, got the text {array!r}.{tail}")
     if isinstance(array, int | float) and not isinstance(array, bool | np.generic):
         return cast(jax.Array, np.asarray(array, jax.numpy.result_type(float)))  # stays known
-    result = jax.numpy.asarray(array)
+    try:
+        result = jax.numpy.asarray(array)
+    except (TypeError, ValueError):
+        got = type(array).__name__
+        raise TypeError(f"{where}: `{name}` must be numbers, got {got}.{tail}") from None
     if jax.numpy.issubdtype(result.dtype, jax.numpy.floating):
         return result
     if result.dtype.kind not in "iub":

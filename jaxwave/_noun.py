@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 import jax
@@ -31,6 +32,7 @@ def noun(cls: type[C]) -> type[C]:
     cls = dataclasses.dataclass(frozen=True)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     data = tuple(f.name for f in fields if not f.metadata.get("static"))
+    names = [f.name for f in fields if f.init]
     meta = tuple(f.name for f in fields if f.metadata.get("static"))
 
     def rebuild(values: tuple[Any, ...], leaves: Any) -> Any:
@@ -47,6 +49,16 @@ def noun(cls: type[C]) -> type[C]:
         return [getattr(one, name) for name in data], tuple(getattr(one, name) for name in meta)
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, rebuild, flatten)
+    made = cls.__init__
+
+    @functools.wraps(made)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in names:
+                raise _check.no_such_argument(cls.__name__, name, names)
+        made(self, *args, **kwargs)
+
+    cls.__init__ = init  # type: ignore[method-assign,assignment]
     return cls
 
 

@@ -349,6 +349,7 @@ def speckle(
     References:
         J. W. Goodman, *Speckle Phenomena in Optics*, Sec. 3.2 and 5.2.
     """
+    _check.key("speckle", key)
     where = "speckle"
     _check.positive(where, "na", na)
     _check.nonnegative(where, "power", power)

@@ -49,9 +49,7 @@ def window(
     if spacing is None and shape is None and y is None and x is None:
         return None
     if spacing is not None:
-        spacing = _check.length(where, "spacing", spacing)
-        _check.positive(where, "spacing", spacing, unit="µm")
-        spacing = grid.spacing_pair(spacing, field.real_dtype)
+        spacing = grid.checked_spacing(where, spacing, field.real_dtype)
     shape = field.shape if shape is None else _check.grid_shape(where, shape)
     y, x = (0.0 if v is None else _check.length(where, k, v) for k, v in (("y", y), ("x", x)))
     _check.finite(where, "y", y, unit="µm")

@@ -56,6 +56,7 @@ def random_diffuser(
     References:
         J. W. Goodman, *Speckle Phenomena in Optics*, Sec. 4.5.
     """
+    _check.key("random_diffuser", key)
     where = "random_diffuser"
     _check.is_field(where, field, Field)
     roughness = _check.length(where, "roughness", roughness)
@@ -128,6 +129,7 @@ def engineered_diffuser(
     References:
         R. W. Gerchberg and W. O. Saxton, Optik 35, 237 (1972).
     """
+    _check.key("engineered_diffuser", key)
     where = "engineered_diffuser"
     _check.is_field(where, field, Field)
     _check.positive(where, "angle", angle, unit="rad")

@@ -162,9 +162,7 @@ def resample(field: AnyField, spacing: ArrayLike | str, shape: tuple[int, int]) 
     """
     _check.is_field("resample", field, Field)
     shape = _check.grid_shape("resample", shape)
-    spacing = _check.length("resample", "spacing", spacing)
-    _check.positive("resample", "spacing", spacing, unit="µm")
-    return _resample(field, grid.spacing_pair(spacing, field.real_dtype), shape)
+    return _resample(field, grid.checked_spacing("resample", spacing, field.real_dtype), shape)
 
 
 @numerics.program("shape")

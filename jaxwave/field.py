@@ -332,10 +332,8 @@ def _make(kind: type, where: str, u: Any, spacing: Any, wavelength: Any, rank: i
     if 0 in u.shape:
         raise ValueError(f"{where}: `u` must not be empty, got the shape {u.shape}.")
     wavelength = _check.wavelength(where, wavelength)
-    spacing = _check.length(where, "spacing", spacing)
-    _check.positive(where, "spacing", spacing, unit="µm")
     real = numerics.real_dtype(jnp.result_type(u.dtype, jnp.complex64))
-    pair = grid.spacing_pair(spacing, real)
+    pair = grid.checked_spacing(where, spacing, real)
     wavelength = numerics.number(wavelength, real)
     batch = _check.broadcast(
         where, u=u.shape[:-rank], spacing=pair.shape[:-1], wavelength=wavelength.shape

@@ -40,6 +40,13 @@ def spacing_pair(spacing: ArrayLike | str, dtype: jnp.dtype | None = None) -> Ar
     return pair("spacing", "spacing", spacing, dtype)
 
 
+def checked_spacing(where: str, spacing: ArrayLike | str, dtype: jnp.dtype | None = None) -> Array:
+    """:func:`pair` of a grid's spacing, which is positive."""
+    spacing = _check.length(where, "spacing", spacing)
+    _check.positive(where, "spacing", spacing, unit="µm")
+    return pair(where, "spacing", spacing, dtype)
+
+
 def coordinates(shape: tuple[int, int], spacing: ArrayLike) -> tuple[Array, Array]:
     r"""Coordinates of the samples.
 
@@ -65,7 +72,9 @@ def coordinates(shape: tuple[int, int], spacing: ArrayLike) -> tuple[Array, Arra
     References:
         A. V. Oppenheim and R. W. Schafer, *Discrete-Time Signal Processing*, Ch. 8.
     """
-    return sample_coordinates(_check.grid_shape("coordinates", shape), spacing_pair(spacing))
+    return sample_coordinates(
+        _check.grid_shape("coordinates", shape), checked_spacing("coordinates", spacing)
+    )
 
 
 @numerics.program("shape")
@@ -106,7 +115,7 @@ def frequencies(
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.4 (sampling theory).
     """
     return sample_frequencies(
-        _check.grid_shape("frequencies", shape), spacing_pair(spacing), centered
+        _check.grid_shape("frequencies", shape), checked_spacing("frequencies", spacing), centered
     )
 
 

@@ -329,6 +329,7 @@ def scattering_slices(
         S. Schott et al., "Characterization of the angular memory effect of scattered light in
         biological tissues", Opt. Express 23, 13505 (2015).
     """
+    _check.key("scattering_slices", key)
     where = "scattering_slices"
     if len(shape) != 3:
         raise ValueError(f"{where}: `shape` must be (slices, ny, nx), got {shape}.")

@@ -320,6 +320,7 @@ def shot_noise(key: Array, electrons: ArrayLike) -> Array:
         M. B. Giles, "Algorithm 955: approximation of the inverse Poisson cumulative distribution
         function", ACM Trans. Math. Softw. 42, 7 (2016).
     """
+    _check.key("shot_noise", key)
     _check.nonnegative("shot_noise", "electrons", electrons, unit="electrons")
     return _shot_noise(key, _check.real_array("shot_noise", "electrons", electrons))
 
@@ -364,6 +365,7 @@ def add_read_noise(key: Array, electrons: ArrayLike, *, read_noise: ArrayLike) -
         EMVA Standard 1288, *Characterization of Image Sensors and Cameras*, Release 4.0 Linear,
         Sec. 2.
     """
+    _check.key("add_read_noise", key)
     _check.nonnegative("add_read_noise", "read_noise", read_noise, unit="electrons")
     mean = _check.real_array("add_read_noise", "electrons", electrons)
     sigma = _check.real_array("add_read_noise", "read_noise", read_noise)
@@ -536,6 +538,7 @@ def camera(
         EMVA Standard 1288, *Characterization of Image Sensors and Cameras*, Release 4.0 Linear,
         Sec. 2; J. R. Janesick, *Photon Transfer*, Ch. 5.
     """
+    _check.key("camera", key)
     numbers = {
         "quantum_efficiency": quantum_efficiency,
         "dark_current": dark_current,

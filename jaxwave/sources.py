@@ -23,9 +23,7 @@ def checked(
     shape = _check.grid_shape(where, shape)
     real = numerics.real_dtype(complex_dtype(where, dtype))
     wavelength = numerics.number(_check.wavelength(where, wavelength), real)
-    spacing = _check.length(where, "spacing", spacing)
-    _check.positive(where, "spacing", spacing, unit="µm")
-    pair = grid.spacing_pair(spacing, real)
+    pair = grid.checked_spacing(where, spacing, real)
     arrays = {k: _check.length(where, k, p) for k, p in parameters.items()}
     for name, array in arrays.items():
         _check.finite(where, name, array)

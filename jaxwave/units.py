@@ -22,7 +22,7 @@ rad = 1.0
 mrad = 1e-3
 deg = 0.017453292519943295
 
-_LENGTHS = {"pm": pm, "nm": nm, "um": um, "µm": um, "μm": um, "mm": mm, "cm": cm, "m": m}
+LENGTHS = {"pm": pm, "nm": nm, "um": um, "µm": um, "μm": um, "mm": mm, "cm": cm, "m": m}
 _PATTERN = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Zµμ]+)\s*")
 
 
@@ -53,11 +53,11 @@ def length(value: float | str) -> float:
     if not isinstance(value, str):
         return value
     match = _PATTERN.fullmatch(value)
-    if match is None or match.group(2) not in _LENGTHS:
+    if match is None or match.group(2) not in LENGTHS:
         raise ValueError(
             f"length: expected a number and a unit, such as '520 nm', got {value!r}. "
-            f"The units are {', '.join(sorted(_LENGTHS))}."
+            f"The units are {', '.join(sorted(LENGTHS))}."
         )
-    number, scale = float(match.group(1)), _LENGTHS[match.group(2)]
+    number, scale = float(match.group(1)), LENGTHS[match.group(2)]
     # Dividing by 1000 keeps '520 nm' at exactly 0.52, where 520 * 1e-3 would not.
     return number / round(1 / scale) if scale < 1 else number * scale

@@ -307,6 +307,11 @@ def _mode(where: str, mode: Any) -> Mode:
             f"{where}: `modes` must be (n, m) pairs, got the bare number {mode}. Name its "
             f"convention: zernike_modes([{mode}], convention='osa') (or 'noll', 'fringe')."
         )
+    if isinstance(mode, str) and mode.lower() in _CONVENTIONS:
+        raise TypeError(
+            f"{where}: `modes` must be (n, m) pairs, or numbers whose convention is named, got "
+            f"{mode!r}. Pass modes=[4, 5], convention={mode.lower()!r}, for example."
+        )
     if isinstance(mode, str):
         raise TypeError(
             f"{where}: `modes` must be (n, m) pairs, got {mode!r}. Pass zernike_mode({mode!r})."
@@ -332,6 +337,25 @@ def _modes(where: str, modes: Any) -> tuple[Mode, ...]:
     if not modes:
         raise ValueError(f"{where}: `modes` must hold at least one (n, m) pair.")
     return tuple(_mode(where, mode) for mode in modes)
+
+
+def zernike_pairs(where: str, modes: Modes, convention: str | None) -> tuple[Mode, ...]:
+    """Pairs (n, m) of what a user gave as modes: pairs, or numbers and their convention."""
+    numbers = not isinstance(modes, str) and all(_check.is_integer(mode) for mode in modes)
+    if not numbers and convention is None:
+        return _modes(where, modes)
+    if convention is None:
+        pair = f" For one mode pass [{(*modes,)}]." if len(modes) == 2 else ""
+        raise TypeError(
+            f"{where}: `modes` has the number {modes[0]} without its convention. Pass pairs "
+            f"(n, m), or convention='osa', 'noll' or 'fringe'.{pair}"
+        )
+    convention = _convention(where, convention)
+    if not numbers:
+        raise TypeError(
+            f"{where}: `convention` goes with single numbers, got `modes` {modes!r:.60}."
+        )
+    return zernike_modes(modes, convention=convention)  # type: ignore[arg-type]
 
 
 # -- polynomials ---------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def test_wavelengths_in_other_units():
         _check.wavelength("f", np.array([0.5, 520.0]))
     with pytest.raises(ValueError, match=r"5\.2e-07 looks like metres; pass 0\.52 or"):
         _check.wavelength("f", 5.2e-7)
-    with pytest.raises(ValueError, match=r"f: `wavelength`: length: expected a number and a unit"):
+    with pytest.raises(ValueError, match=r"f: `wavelength`: expected a number and a unit"):
         _check.wavelength("f", "520 parsec")
 
 

@@ -177,7 +177,7 @@ def test_errors():
             function(1.0, 1.0)
         with pytest.raises(ValueError, match=f"{name}: `n` must be positive, got -1.0"):
             function(field, 1.0, n=-1.0)
-        with pytest.raises(ValueError, match=rf"{name}: `f`: length: expected a number and a unit"):
+        with pytest.raises(ValueError, match=rf"{name}: `f`: expected a number and a unit"):
             function(field, "180 furlongs")
         with pytest.raises(ValueError, match=f"{name}: the batch axes must broadcast"):
             function(jw.stack([field, field]), np.ones(3))

@@ -237,7 +237,7 @@ def fit_stacks(
     models = [joint]
     if starts > 1:
         spread = {dotted[k]: sigma for k, sigma in _SPREAD.items() if k in learned}
-        key = jax.random.key(0) if key is None else key
+        key = jax.random.key(0) if key is None else _check.key(where, key)
         models += random_starts(key, joint, starts - 1, spread=spread)
     runs = [
         calibrate(

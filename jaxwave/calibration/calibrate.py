@@ -318,7 +318,7 @@ def calibrate(
         for k, stage in enumerate(stages or [Stage(name="calibration")])
     ]
     models = list(starts) or [model]
-    key = jax.random.key(0) if key is None else key
+    key = jax.random.key(0) if key is None else _check.key(_WHERE, key)
     _host.require_concrete(data, heldout, key)
     score = None if heldout is None else heldout_loss or loss
     job = _host.Job(loss, data, heldout, score, key, len(starts), watch=watch)

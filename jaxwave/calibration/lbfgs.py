@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from jaxwave import _check
 from jaxwave.calibration.calibrate import calibrate
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import lbfgs
@@ -126,31 +127,33 @@ def minimize(
         D. C. Liu and J. Nocedal, "On the limited memory BFGS method", Math. Program. 45, 503
         (1989).
     """
+    _check.takes("minimize", "loss", loss, "parameters", *["data"] * len(data))
     report_every = max(1, min(report_every, steps))
 
     def report(stage: str, step: int, count: int, value: float, score: float) -> None:
         if progress is not None:
             progress(step, value, None if heldout_loss is None else score)
 
-    found = calibrate(
-        start,
-        _WithData(loss),
-        data,
-        learn=learn,
-        optimizer=lbfgs(memory=memory) if optimizer is None else optimizer,
-        learning_rates=learning_rates,
-        scales=scales,
-        constraints=constraints,
-        steps=report_every * -(-steps // report_every),
-        heldout=None if heldout_loss is None else data,
-        heldout_loss=None if heldout_loss is None else _WithData(heldout_loss),
-        tolerance=tolerance,
-        report_every=report_every,
-        progress=report,
-        watch=watch,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
+    with _check.named("calibrate", "minimize"):
+        found = calibrate(
+            start,
+            _WithData(loss),
+            data,
+            learn=learn,
+            optimizer=lbfgs(memory=memory) if optimizer is None else optimizer,
+            learning_rates=learning_rates,
+            scales=scales,
+            constraints=constraints,
+            steps=report_every * -(-steps // report_every),
+            heldout=None if heldout_loss is None else data,
+            heldout_loss=None if heldout_loss is None else _WithData(heldout_loss),
+            tolerance=tolerance,
+            report_every=report_every,
+            progress=report,
+            watch=watch,
+            checkpoint=checkpoint,
+            resume=resume,
+        )
     is_module = isinstance(start, nnx.Module)
     return Minimum(
         found.model if is_module else jax.tree.map(np.asarray, found.model),

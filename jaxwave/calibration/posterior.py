@@ -130,6 +130,7 @@ def sample_posterior(
     References:
         M. D. Hoffman and A. Gelman, "The No-U-Turn sampler", J. Mach. Learn. Res. 15, 1593 (2014).
     """
+    _check.key("sample_posterior", key)
     where = "sample_posterior"
     try:
         import blackjax

@@ -48,6 +48,7 @@ def random_starts(
         R. Horst and P. M. Pardalos, *Handbook of Global Optimization*, Springer (1995), on
         multistart.
     """
+    _check.key("random_starts", key)
     where = "random_starts"
     _check.integer(where, "count", count, 1)
     structure, leaves = split(where, model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import typing
@@ -320,12 +319,7 @@ def _bind(cls: type[Element], args: tuple, kwargs: dict[str, Any]) -> dict[str, 
     names = [field.name for field in cls._fields]
     for key in kwargs:
         if key not in names:
-            near = difflib.get_close_matches(key, names)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            listed = ", ".join(names) or "none"
-            raise TypeError(
-                f"{cls.__name__}: there is no argument {key!r}.{hint} The arguments are: {listed}."
-            )
+            raise _check.no_such_argument(cls.__name__, key, names)
     try:
         bound = _signature(cls).bind(*args, **kwargs)
     except TypeError as error:

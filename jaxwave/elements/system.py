@@ -312,9 +312,10 @@ def _require_element(name: str, element: Any) -> None:
             f"System: {name!r} is the class {element.__name__}; make an element of it first."
         )
     if not callable(element) or isinstance(element, nnx.Variable):
+        hint = " Pass its elements one by one: System(*elements)." * isinstance(element, list)
         raise TypeError(
             f"System: {name!r} must be an Element, another System or a function, got "
-            f"{type(element).__name__}."
+            f"{type(element).__name__}.{hint}"
         )
 
 

@@ -113,6 +113,7 @@ def height_error(key: Array, height: ArrayLike, *, tolerance: ArrayLike) -> Arra
     References:
         V. Sitzmann et al., ACM Trans. Graph. 37, 114 (2018), Sec. 4.
     """
+    _check.key("height_error", key)
     where = "height_error"
     tolerance = _check.length(where, "tolerance", tolerance)
     _check.nonnegative(where, "tolerance", tolerance, unit="µm")
@@ -212,9 +213,7 @@ def roughness(height: ArrayLike, *, spacing: ArrayLike | str, norm: int = 2) -> 
     _check.integer(where, "norm", norm, 1, 2)
     _check.at_least(where, "height", height, 2, "(..., y, x)")
     height = _check.real_array(where, "height", height)
-    spacing = _check.length(where, "spacing", spacing)
-    _check.positive(where, "spacing", spacing, unit="µm")
-    return _curvature(height, grid.spacing_pair(spacing, height.dtype), norm)
+    return _curvature(height, grid.checked_spacing(where, spacing, height.dtype), norm)
 
 
 @numerics.program("norm")

@@ -21,10 +21,8 @@ def _checked(where: str, shape: Any, spacing: Any, f: Any, order: Any) -> tuple[
     _check.nonzero(where, "f", f, unit="µm", fix="A flat plate needs no lens.")
     if order is not None:
         _check.integer(where, "order", order, 1)
-    spacing = _check.length(where, "spacing", spacing)
-    _check.positive(where, "spacing", spacing, unit="µm")
     dtype = jnp.result_type(float)
-    return shape, grid.spacing_pair(spacing, dtype), numerics.number(f, dtype)
+    return shape, grid.checked_spacing(where, spacing, dtype), numerics.number(f, dtype)
 
 
 def _made_of(

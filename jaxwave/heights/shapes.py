@@ -52,9 +52,7 @@ def _prepare(
 
 
 def _disk(where: str, spacing: Any, radius: Any) -> tuple[Array, Array | None]:
-    spacing = _check.length(where, "spacing", spacing)
-    _check.positive(where, "spacing", spacing, unit="µm")
-    pair = grid.spacing_pair(spacing, jnp.result_type(float))
+    pair = grid.checked_spacing(where, spacing, jnp.result_type(float))
     return pair, known_radius(where, radius, pair.dtype)
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxwave import grid, numerics
+from jaxwave import _check, grid, numerics
 from jaxwave.numerics import TAU, cis, word
 from jaxwave.psf import _bounds, _nodes, _parity, _search
 from jaxwave.psf._parity import Nodes, PolarNodes
@@ -382,6 +382,8 @@ def taken_apart(where: str, pupil: Any) -> Pupil:
     jones = 1
     if isinstance(pupil, JonesPupil):
         pupil, jones = pupil.factors, 2
+    if callable(pupil):
+        _check.takes(where, "pupil", pupil, "y", "x")
     if pupil is None or callable(pupil):
         return Pupil(pupil, None, jones, modes, coefficients)
     values = samples(where, "pupil", pupil, jones=jones == 2)

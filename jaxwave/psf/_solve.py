@@ -339,7 +339,11 @@ def polarized(where: str, polarization: Any, pupil: Any = None) -> tuple[str, An
         inner = pupil.pupil if isinstance(pupil, ZernikePupil) else pupil
         polarization = (1.0, 1.0) if isinstance(inner, JonesPupil) else (1.0, 0.0)
     if isinstance(polarization, str):
-        _check.choice(where, "polarization", polarization, ("radial", "azimuthal"))
+        if polarization not in ("radial", "azimuthal"):
+            raise ValueError(
+                f"{where}: `polarization` must be (ex, ey), such as (1, 0), or 'radial' or "
+                f"'azimuthal', got {polarization!r}."
+            )
         return polarization, np.zeros(2)
     return "focus", _vector(where, "polarization", polarization, 2, "(ex, ey)")
 
@@ -351,7 +355,8 @@ def oriented(where: str, dipole: Any) -> tuple[str, Any]:
     p = _vector(where, "dipole", dipole, 3, "(x, y, z)")
     if _check.is_concrete(p):
         size = np.linalg.norm(np.asarray(p), axis=-1, keepdims=True)
-        _check.positive(where, "dipole", size[..., 0], fix="A dipole needs a direction.")
+        if np.any(size == 0):
+            raise ValueError(f"{where}: `dipole` must have a direction (x, y, z), got zeros.")
         return "dipole", np.asarray(p) / size
     size = jnp.sum((p * p.conj()).real, axis=-1, keepdims=True)
     return "dipole", p / jnp.sqrt(size)

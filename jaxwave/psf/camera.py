@@ -43,9 +43,7 @@ def _image(where: str, intensity: ArrayLike, spacing: Any) -> tuple[Array, Array
     fix = "Pass an intensity, not a field."
     intensity = _check.real_array(where, "intensity", intensity, fix=fix)
     _check.at_least(where, "intensity", intensity, 2, "(..., y, x)")
-    spacing = _check.length(where, "spacing", spacing)
-    _check.positive(where, "spacing", spacing, unit="µm")
-    return intensity, grid.spacing_pair(spacing, intensity.dtype)
+    return intensity, grid.checked_spacing(where, spacing, intensity.dtype)
 
 
 class Camera(NamedTuple):

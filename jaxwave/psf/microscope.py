@@ -93,10 +93,8 @@ class Microscope:
                 values[name] = number(where, name, value)
         if self.samples_per_pixel is not None:
             _check.between(where, "samples_per_pixel", self.samples_per_pixel, 1, 1e4)
-        try:
+        with _check.named("Objective", where):
             objective = self.objective
-        except (TypeError, ValueError) as error:  # in the words of the caller
-            raise type(error)(str(error).replace("Objective:", f"{where}:", 1)) from None
         values |= {"na": objective.na, "wavelength": objective.wavelength, "n": objective.n}
         settle(self, **values)
 
@@ -185,7 +183,7 @@ class Microscope:
         _check.nonnegative(where, "sigma", sigma, unit="µm")
         y, x = (number(where, k, _check.length(where, k, v)) for k, v in (("y", y), ("x", x)))
         camera = self.camera()
-        window = self.window(z, y, x, camera)
+        window = self.window(number(where, "z", _check.length(where, "z", z)), y, x, camera)
         kind, e = oriented(where, dipole)
         return solve(where, kind, True, self.objective, window, whole, e, nodes, camera, sigma)
 

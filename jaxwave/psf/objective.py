@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.psf.layers import MOTIONS, Layers
 from jaxwave.psf.transmission import APODIZATIONS
-from jaxwave.zernike import Mode, zernike_modes, zernike_norm
+from jaxwave.zernike import Mode, Modes, zernike_pairs
 
 Jones = ArrayLike | tuple[complex, complex]  # (x, y)
 Polarization = Jones | str  # or "radial", "azimuthal"
@@ -165,7 +165,7 @@ class Window:
 
     def __repr__(self) -> str:
         parts = [f"{self.shape}", f"spacing={_short(self.spacing)} µm"]
-        planes = jnp.shape(self.z)
+        planes = np.shape(self.z)
         parts += [f"{planes[-1]} planes"] if planes else [f"z={_short(self.z)} µm"]
         for name in ("y", "x"):
             value = getattr(self, name)
@@ -185,9 +185,14 @@ def _short(value: Any) -> str:
 
 
 def checked_modes(
-    where: str, coefficients: Any, modes: Sequence[Any], convention: str | None
+    where: str, coefficients: Any, modes: Modes, convention: str | None
 ) -> tuple[Any, tuple[Mode, ...]]:
     """Coefficients ``(..., modes)`` and pairs (n, m); None and () together."""
+    if isinstance(coefficients, Mapping):
+        raise TypeError(
+            f"{where}: `coefficients` must be numbers [µm], got a dict. Pass "
+            "coefficients=[*d.values()], modes=[*d]."
+        )
     if (coefficients is None) != (len(modes) == 0):
         raise ValueError(
             f"{where}: `coefficients` [µm] and `modes` must come together, got "
@@ -195,22 +200,13 @@ def checked_modes(
         )
     if coefficients is None:
         return None, ()
-    if convention is not None:
-        modes = zernike_modes(modes, convention=convention)
-    if any(_check.is_integer(mode) for mode in modes):
-        raise TypeError(
-            f"{where}: `modes` has the number {modes[0]} without its convention. Pass pairs "
-            "(n, m), or convention='osa', 'noll' or 'fringe'."
-        )
-    pairs = tuple((int(n), int(m)) for n, m in modes)
-    for n, m in pairs:
-        zernike_norm(n, m)
+    pairs = zernike_pairs(where, modes, convention)
     _check.finite_array(where, "coefficients", coefficients)
     coefficients = number(where, "coefficients", coefficients)
-    if jnp.shape(coefficients)[-1:] != (len(pairs),):
+    if np.shape(coefficients)[-1:] != (len(pairs),):
         raise ValueError(
             f"{where}: `coefficients` must have one number for each of the {len(pairs)} modes on "
-            f"the last axis, got the shape {jnp.shape(coefficients)}."
+            f"the last axis, got the shape {np.shape(coefficients)}."
         )
     return coefficients, pairs
 
@@ -275,10 +271,10 @@ def _profile(where: str, profile: Any) -> Any:
         return profile
     if callable(profile):
         return Partial(profile)
-    if jnp.shape(profile)[-1:] < (4,):
+    if np.shape(profile)[-1:] < (4,):
         raise ValueError(
             f"{where}: `profile` must have at least 4 samples (..., samples) from rho = 0 to 1, "
-            f"got the shape {jnp.shape(profile)}."
+            f"got the shape {np.shape(profile)}."
         )
     _check.finite_array(where, "profile", profile)
     return jnp.asarray(profile)
@@ -324,7 +320,7 @@ def samples(where: str, name: str, values: Any, *, jones: bool = False) -> Numbe
     layout = "(..., 2, y, x)" if jones else "(..., y, x)"
     if isinstance(values, str):
         raise TypeError(f"{where}: `{name}` must be a function or samples, got {values!r}.")
-    shape = jnp.shape(values)
+    shape = np.shape(values)
     if len(shape) < 2 + jones or (jones and shape[-3] != 2):
         raise ValueError(
             f"{where}: `{name}` must be a function or samples {layout}, got the shape {shape}."

@@ -180,6 +180,7 @@ def half_moon(y: ArrayLike, x: ArrayLike, *, angle: ArrayLike = 0.0) -> Array:
         066613 (2001).
     """
     y, x = _plane("half_moon", y, x)
+    _check.finite("half_moon", "angle", angle, unit="rad")
     turn = cis(jnp.asarray(angle, x.dtype)[..., None, None] / (2 * math.pi))
     turn = turn if jnp.ndim(angle) else turn[0, 0]
     return jnp.sign(x * turn.real + y * turn.imag)
@@ -217,6 +218,8 @@ def top_hat(
         stimulated emission", PNAS 97, 8206 (2000).
     """
     y, x = _plane("top_hat", y, x)
+    _check.positive("top_hat", "radius", radius)
+    _check.finite("top_hat", "phase", phase, unit="rad")
     inside = x * x + y * y < jnp.asarray(radius, x.dtype) ** 2
     return jnp.where(inside, cis(jnp.asarray(phase, x.dtype) / (2 * math.pi)), 1)
 

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ KINDS = ("grid", "list", "random", "sobol")
 _DRAWS = 4  # numbers that one step of the counter gives
 
 
+@runtime_checkable
 class Table(Protocol):
     """What is used of a pandas data frame."""
 
@@ -138,7 +139,7 @@ def points(
 
 def _table(settings: Settings, kind: str) -> tuple[dict[str, Any], str]:
     """Values by name; a table of rows (records, a data frame) is a list of settings."""
-    if hasattr(settings, "columns") and hasattr(settings, "to_numpy"):  # pandas
+    if isinstance(settings, Table):
         return {str(name): settings[name].to_numpy() for name in settings.columns}, "list"
     if isinstance(settings, Mapping):
         return {str(name): v for name, v in settings.items()}, kind

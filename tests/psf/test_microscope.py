@@ -240,7 +240,7 @@ def test_the_memory_of_a_volume_does_not_grow_with_its_depth():
         (lambda: SCOPE.image(VOLUME, DEPTHS, batch=0), ValueError, "`batch` must be at least 1"),
         (lambda: SCOPE.psf(y=np.nan), ValueError, "`y` must be finite"),
         (lambda: SCOPE.psf(z=np.inf), ValueError, "`z` must be finite"),
-        (lambda: SCOPE.psf(dipole=(0, 0, 0)), ValueError, "Microscope.psf: `dipole` must be posi"),
+        (lambda: SCOPE.psf(dipole=(0, 0, 0)), ValueError, "Microscope.psf: `dipole` must have a "),
         (lambda: SCOPE.psf(pupil="vortex"), TypeError, "Microscope.psf: `pupil` must be a functi"),
         (
             lambda: SCOPE.psf(pupil=psf.ZernikePupil([0.1], [(2, 2)]), coefficients=[1], modes=[3]),
