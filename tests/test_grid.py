@@ -36,5 +36,7 @@ def test_errors():
             function((0, 3), 1.0)
         with pytest.raises(TypeError, match=rf"{name}: `shape` must be \(ny, nx\), got None"):
             function(None, 1.0)
-        with pytest.raises(ValueError, match=rf"{name}: `spacing` .* For one number per batch entry"):
+        with pytest.raises(
+            ValueError, match=rf"{name}: `spacing` .* For one number per batch entry"
+        ):
             function((2, 3), np.ones(3))

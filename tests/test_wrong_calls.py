@@ -26,7 +26,7 @@ CALLS = {
     "psf.focus(oil, to, 'clear')": "focus: `pupil` must be a function or samples, got 'clear'",
     "psf.focus(oil, to, (1.0, 0.0))": "focus: `pupil` must be.*got the shape (2,)",
     "psf.focus(oil, to, jnp.ones((2, 2)))": "focus: `pupil` must have at least (8, 8) samples",
-    "psf.focus(oil, to, polarization='x')": "focus: `polarization`.*(1, 0).*'radial'.*got 'x'",
+    "psf.focus(oil, to, polarization='x')": "focus: `polarization`.*'radial'.*(1, 0), got 'x'",
     "psf.focus(oil, to, polarization=(1, 0, 0))": "focus: `polarization`.*2 components (ex, ey)",
     "psf.focus(oil, to, nodes='many')": "focus: `nodes` must be.*got 'many'",
     "psf.emitter_image(oil, to, dipole=(0, 0, 0))": "emitter_image: `dipole`.*direction (x, y, z)",

@@ -341,8 +341,8 @@ def polarized(where: str, polarization: Any, pupil: Any = None) -> tuple[str, An
     if isinstance(polarization, str):
         if polarization not in ("radial", "azimuthal"):
             raise ValueError(
-                f"{where}: `polarization` must be (ex, ey), such as (1, 0), or 'radial' or "
-                f"'azimuthal', got {polarization!r}."
+                f"{where}: `polarization` must be one of 'radial', 'azimuthal', or a pair (ex, ey) "
+                f"such as (1, 0), got {polarization!r}."
             )
         return polarization, np.zeros(2)
     return "focus", _vector(where, "polarization", polarization, 2, "(ex, ey)")

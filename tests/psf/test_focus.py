@@ -204,7 +204,7 @@ def test_errors_of_the_other_verbs_name_them():
     jones = psf.JonesPupil(pair)
     with pytest.raises(TypeError, match=r"scalar_focus: `pupil` is a JonesPupil, but the model"):
         psf.scalar_focus(o, to, jones)
-    with pytest.raises(ValueError, match="emitter_image: `dipole` must be positive"):
+    with pytest.raises(ValueError, match="emitter_image: `dipole` must have a direction"):
         psf.emitter_image(o, to, dipole=(0, 0, 0))
     with pytest.raises(ValueError, match="emitter_image: `dipole` must be finite"):
         psf.emitter_image(o, to, dipole=(np.nan, 0, 1))
