@@ -1,5 +1,7 @@
 """What the widgets take from napari and its Qt; without them, the line that installs them."""
 
+from __future__ import annotations
+
 from jaxwave.io._optional import require
 
 _WHERE, _WHAT = "jaxwave.napari", "the widgets"

@@ -1,5 +1,7 @@
 """What the widgets compute, from the texts of their fields; no screen is needed."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Deconvolution of layers: of planes one by one, or of a whole stack; no screen is needed."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import os

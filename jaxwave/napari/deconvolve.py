@@ -1,5 +1,7 @@
 """The widget "Deconvolve": the object behind an image, with the PSF of another layer."""
 
+from __future__ import annotations
+
 import time
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Fields: one editor for every kind of setting, and forms of them."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import re

@@ -1,5 +1,7 @@
 """What the widgets show of the tables of the command line, and errors in the names of fields."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from pathlib import Path

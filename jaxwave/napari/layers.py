@@ -1,5 +1,7 @@
 """What layers hold: arrays with their voxel size, as far as the layer tells it."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What the widgets share: a form, work in another thread, buttons, and how errors are shown."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 

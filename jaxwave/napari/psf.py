@@ -1,5 +1,7 @@
 """The widget "PSF": every setting of ``jaxwave psf``, and the PSF that changes with them."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from jaxwave.cli import checks

@@ -1,5 +1,7 @@
 """Work in other threads: the newest request wins, progress and errors come back, cancel works."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
 from typing import Any
