@@ -9,7 +9,8 @@ point on the sensor. Both paths, less their value on the chief ray, are
 with the lengths L and D of the chief ray behind and in front of the stop; its linear part vanishes,
 since both points lie on the chief ray. The three large parabolas are one number, found in float64
 where it is known, so only what is left of them is sampled. The sum over r is a matrix Fourier
-transform straight to points in the sensor's pixels, the same for every wavelength.
+transform straight to points in the sensor's pixels, the same for every wavelength; points on a
+diagonal of the field need a few of them (:func:`_kernels`).
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Lens:
         self._look(where, path, distances, wavelengths)
         count = self.points or self._count(where, wavelengths)
         leaves = self._numbers(distances, wavelengths, field)
-        plan = (self.shape, self.window, count)
+        plan = (self.shape, self.window, count, self._nodes(field, wavelengths))
         result = _psfs(plan, path, leaves)
         if not (_check.is_concrete(undiffracted) and np.all(np.asarray(undiffracted) == 0)):
             share = jnp.asarray(undiffracted, result.dtype)
@@ -195,6 +196,21 @@ class Lens:
         cycles = 2 * self._rim() / (short * float(np.max(np.asarray(self.z))))
         cycles *= float(np.max(np.asarray(self.pitch)))
         return min(16, math.ceil(2 * cycles - 1e-6) + 1)
+
+    def _nodes(self, field: Any, wavelengths: Any) -> int:
+        """Nodes for the term that mixes y and x: its phase changes by a along a window."""
+        if not _check.is_concrete(self.spacing, self.z, self.pitch, self.radius, field,
+                                  wavelengths):  # fmt: skip
+            return 4
+        tangent = np.tan(np.asarray(field, np.float64))
+        square = 1 + np.sum(tangent**2, axis=-1)
+        mixed = float(np.max(np.abs(np.prod(tangent, axis=-1)) / square**1.5))
+        half = float(np.broadcast_to(np.asarray(self.pitch), (2,))[0]) * self.window[0] / 2
+        short = float(np.min(np.asarray(wavelengths))) * float(np.asarray(self.z))
+        a = 2 * np.pi * mixed * self._rim() * half / short
+        # Chebyshev's interpolation of exp(i a t) errs by 2 (a / 2)^k / k!.
+        errors = (2 * (a / 2) ** k / math.factorial(k) for k in range(1, 12))
+        return 0 if a < 1e-4 else 1 + sum(1 for e in errors if e > 1e-4)
 
     def _numbers(self, distances: Any, wavelengths: Any, field: Any) -> dict[str, Array]:
         """Everything that is traced; the sum of the parabolas in float64 where it is known."""
@@ -267,7 +283,7 @@ def _angles(where: str, angles: Any) -> tuple[Any, bool]:
 
 @numerics.program("plan")
 def _psfs(plan: tuple, path: Array | None, p: dict[str, Array]) -> Array:
-    shape, window, count = plan
+    shape, window, count, _ = plan
     # Behind the barrier the compiler cannot fold whole maps and kernels into constants.
     p = lax.optimization_barrier(p)
     stop = grid.disk_coverage(shape, p["spacing"], p["radius"])
@@ -275,23 +291,23 @@ def _psfs(plan: tuple, path: Array | None, p: dict[str, Array]) -> Array:
     if path is not None:
         turns = turns + path / p["wavelengths"][:, None, None]
     u = stop * cis(turns)  # (fields, depths, wavelengths, y, x)
-    u = _transform(u, *_kernels(shape, window, count, p))
+    u = _transform(u, *_kernels(plan, p))
     dy, dx = p["spacing"]
     square = jnp.real(u) ** 2 + jnp.imag(u) ** 2
     weights = np.outer(*(np.polynomial.legendre.leggauss(count)[1] / 2,) * 2)
     square = square.reshape(*u.shape[:-2], window[0], count, window[1], count)
     total = jnp.einsum("...yixj,ij->...yx", square, weights.astype(square.dtype),
                        precision="highest")  # fmt: skip
-    change, far = _directions(p)
+    sines, far = _directions(p)
     scale = dy * dx * jnp.prod(p["pitch"]) / jnp.sum(stop**2)
-    scale = scale * jnp.prod(change, axis=-1) / far**2  # (fields,)
+    scale = scale * (1 - jnp.sum(sines**2, axis=-1)) / far**2  # (fields,)
     return total * (scale[:, None, None] / p["wavelengths"] ** 2)[..., None, None]
 
 
 def _directions(p: dict[str, Array]) -> tuple[Array, Array]:
-    """Change of the direction with the place, ``(fields, 2)``, and length of the chief ray."""
+    """Sines of the chief ray, ``(fields, 2)``, and its length behind the stop."""
     secant = jnp.sqrt(1 + jnp.sum(p["tangent"] ** 2, axis=-1))
-    return 1 - (p["tangent"] / secant[:, None]) ** 2, p["z"] * secant
+    return p["tangent"] / secant[:, None], p["z"] * secant
 
 
 def _paths(shape: tuple[int, int], p: dict[str, Array]) -> Array:
@@ -320,35 +336,71 @@ def _beyond_far(square: Array, sine: Array, c: Array) -> Array:
     return -(q**2) * c / (2 * (jnp.sqrt(1 + q * c) + 1) ** 2)
 
 
-def _kernels(
-    shape: tuple[int, int], window: tuple[int, int], count: int, p: dict[str, Array]
-) -> list[Array]:
-    """Matrices ``(fields, wavelengths, samples, points)`` of the two axes."""
-    nodes = np.polynomial.legendre.leggauss(count)[0] / 2
-    change, far = _directions(p)
-    result = []
-    for axis in (0, 1):
-        pixels = (grid.indices(window[axis])[:, None] + nodes).reshape(-1)
-        place = grid.indices(shape[axis]).astype(p["z"].dtype) * p["spacing"][axis]
-        scale = change[:, axis] / far
-        at = pixels.astype(place.dtype) * p["pitch"][axis] * scale[:, None]
-        turns = place[:, None] * at[:, None, None, :] / p["wavelengths"][:, None, None]
-        result.append(cis(-turns))
-    return result
+def _kernels(plan: tuple, p: dict[str, Array]) -> tuple[Array, ...]:
+    r"""Matrices of the two axes, and what an oblique field needs between and behind them.
+
+    With the sines n of the chief ray, the path changes by r.A x / L, A = 1 - n n^T, which has a
+    term of r_x x_y. On the sheared places xi = x_x + kappa x_y, kappa = A_xy / A_xx, it has none:
+
+        r.A x = A_xx r_x xi + A_xy r_y xi + (A_yy - kappa A_xy) r_y x_y
+
+    The middle term is a product with what the sum over r_x leaves. A field on the places xi of a
+    few fixed x_y, the nodes, is interpolated to the true x_y by polynomials.
+    """
+    shape, window, count, nodes = plan
+    points = np.polynomial.legendre.leggauss(count)[0] / 2
+    sines, far = _directions(p)
+    y, x = (
+        (grid.indices(m)[:, None] + points).reshape(-1).astype(p["z"].dtype) * p["pitch"][axis]
+        for axis, m in enumerate(window)
+    )
+    ry, rx = (
+        grid.indices(n).astype(p["z"].dtype) * p["spacing"][axis] for axis, n in enumerate(shape)
+    )
+    yy, xx = ((1 - sines[:, k] ** 2)[:, None] for k in (0, 1))
+    cross = -(sines[:, 0] * sines[:, 1])[:, None] if nodes else jnp.zeros_like(yy)
+    kappa = cross / xx
+    at, weights = _nodes(nodes, window[0], y / p["pitch"][0])
+    xi = x + (kappa * at * p["pitch"][0])[..., None]  # (fields, nodes, points)
+
+    def matrix(place: Array, moved: Array) -> Array:
+        turns = moved[..., None, None, :] / far.reshape(-1, *(1,) * moved.ndim)
+        return cis(-place[:, None] * (turns / p["wavelengths"][:, None, None]))
+
+    left = matrix(ry, (yy - kappa * cross) * y)  # (fields, wavelengths, samples, points)
+    right = matrix(rx, xx[..., None] * xi)  # (fields, nodes, wavelengths, samples, points)
+    between = matrix(ry, cross[..., None] * xi) if nodes else None
+    return left, right, between, weights
 
 
-def _transform(u: Array, left: Array, right: Array) -> Array:
-    """Sums over both axes, ``(fields, depths, wavelengths, y, x)``."""
-    fields, colors = u.shape[0], u.shape[2]
+def _nodes(nodes: int, window: int, y: Array) -> tuple[np.ndarray, Array]:
+    """Chebyshev's nodes over a window [pixels], and Lagrange's polynomials at y, ``(nodes, y)``."""
+    if not nodes:
+        return np.zeros(1), jnp.ones((1, y.shape[0]), y.dtype)
+    at = (window + 1) / 2 * np.cos((np.arange(nodes) + 0.5) * np.pi / nodes)
     rows = []
-    for i in range(fields):
-        parts = []
-        for k in range(colors):
-            part = contract(u[i, :, k], right[i, k])  # (depths, ny, mx)
-            part = contract(jnp.swapaxes(part, -1, -2), left[i, k])
-            parts.append(jnp.swapaxes(part, -1, -2))
-        rows.append(jnp.stack(parts, axis=1))
+    for k in range(nodes):
+        rest = np.delete(at, k)
+        rows.append(jnp.prod((y - rest[:, None]) / (at[k] - rest)[:, None], axis=0))
+    return at, jnp.stack(rows).astype(y.dtype)
+
+
+def _transform(u: Array, left: Array, right: Array, between: Array | None, weights: Array) -> Array:
+    """Sums over both axes, ``(fields, depths, wavelengths, y, x)``."""
+
+    def one(part: Array, i: int, k: int) -> Array:
+        if between is None:
+            return _columns(contract(part, right[i, 0, k]), left[i, k])
+        rows = contract(part[:, None], right[i, :, k]) * between[i, :, k]
+        return jnp.sum(weights[..., None] * _columns(rows, left[i, k]), axis=1)
+
+    fields, colors = u.shape[0], u.shape[2]
+    rows = [jnp.stack([one(u[i, :, k], i, k) for k in range(colors)], 1) for i in range(fields)]
     return jnp.stack(rows)
+
+
+def _columns(rows: Array, left: Array) -> Array:
+    return jnp.swapaxes(contract(jnp.swapaxes(rows, -1, -2), left), -1, -2)
 
 
 # -- light that misses the window --------------------------------------------------------------
