@@ -9,7 +9,7 @@ import validation
 from write_validation import PATH
 
 import jaxwave as jw
-from jaxwave import psf, special
+from jaxwave import cameras, heights, lightfield, mosaic, psf, scenes, special
 
 ROWS = validation.rows()
 NUMBER = r"\d(?:\.\d+)?e[+-]\d+"
@@ -23,9 +23,14 @@ NO_PHYSICS = {
 }  # fmt: skip
 
 
+# Nouns whose methods compute.
+NOUNS = {"cameras.Lens", "lightfield.Projector", "lightfield.LightFieldMicroscope"}
+
+
 def functions() -> set[str]:
-    found = {n for n in jw.__all__ if callable(getattr(jw, n)) and n[0].islower()}
-    for space, prefix in ((psf, "psf."), (special, "special.")):
+    found = {n for n in jw.__all__ if callable(getattr(jw, n)) and n[0].islower()} | NOUNS
+    for space in (cameras, heights, lightfield, mosaic, psf, scenes, special):
+        prefix = space.__name__.removeprefix("jaxwave.") + "."
         found |= {prefix + n for n in space.__all__ if n[0].islower()}
     return found
 
