@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from jaxwave.cameras.expected import expected_error
 from jaxwave.cameras.lens import Lens, haze
+from jaxwave.cameras.split import check_split
 
 if TYPE_CHECKING:
     from jaxwave.cameras.unet import UNet
 
-__all__ = ["Lens", "UNet", "expected_error", "haze"]
+__all__ = ["Lens", "UNet", "check_split", "expected_error", "haze"]
 
 
 def __getattr__(name: str) -> Any:
