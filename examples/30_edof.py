@@ -29,7 +29,7 @@ import jaxwave as jw
 from jaxwave import calibration as cal
 from jaxwave import elements as el
 from jaxwave import heights
-from jaxwave.cameras import Lens, expected_error, haze
+from jaxwave.cameras import Lens, check_split, expected_error, haze
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -146,11 +146,16 @@ def photographed(c: Camera, lens: int):
     return loss, (photographs(TRAINING)[:2], jax.random.key_data(jax.random.key(0)))
 
 
-def optimized(c: Camera, name: str, plate, lens: int, images: bool, state: Path | None):
+def optimized(c: Camera, name: str, plate, lens: int, args: argparse.Namespace, file: str):
     """The plate of the least error."""
     if not el.learned(plate):
         return plate
-    s, (loss, data) = c.s, (photographed if images else expected)(c, lens)
+    state = args.output / "states" / file if args.resume else None
+    s, (loss, data) = c.s, (photographed if args.images else expected)(c, lens)
+
+    def watch(step: int, plate) -> None:
+        draw_plate(c.psfs(plate, lens), plate, f"{name}, step {step}", args.output / f"{file}.png")
+
     steps = s.tuning if name in DESIGNED else s.steps
     rate = optax.cosine_decay_schedule(s.rate, steps, 0.05)
     wave = 2 * s.z**2 * GREEN / (s.samples * s.spacing / 2) ** 2  # of defocus, as a change of f
@@ -158,7 +163,7 @@ def optimized(c: Camera, name: str, plate, lens: int, images: bool, state: Path 
     scales = {k: v for k, v in units.items() if k in el.learned(plate)}
     found = cal.minimize(
         loss, plate, *data, optimizer=optax.adam(rate), steps=steps, scales=scales,
-        checkpoint=state, resume=state is not None,
+        checkpoint=state, resume=state is not None, watch=watch if args.watch else None,
     )  # fmt: skip
     return found.parameters
 
@@ -213,8 +218,12 @@ def decibels(weight, images, truth, psfs):
     return jnp.mean(10 * jnp.log10(squares(weight, images, truth, psfs)))
 
 
-def judged(s: Setting, psfs, key) -> tuple[dict, tuple]:
-    """Scores of photographs of others than the weight of the filter was fitted to."""
+def judged(s: Setting, psfs, made, key) -> tuple[dict, tuple]:
+    """Scores of photographs of others than the weight of the filter was fitted to.
+
+    The PSFs ``made`` are those of a plate with errors of fabrication, which the filter knows
+    nothing of.
+    """
     inner, keys = max(160, 288 - s.window), jax.random.split(key)
     images, truth = taken(keys[0], photographs(TRAINING), psfs, inner)
     seen = images[:, ::2], truth[:, ::2], psfs  # three depths tell the weight as well as five
@@ -222,12 +231,14 @@ def judged(s: Setting, psfs, key) -> tuple[dict, tuple]:
     weight = cal.minimize(decibels, start, *seen, steps=6, report_every=6).parameters
     images, truth = taken(keys[1], photographs(TESTING), psfs, inner)
     psnr = -10 * np.log10(np.asarray(squares(weight, images, truth, psfs)))
+    flawed = squares(weight, taken(keys[1], photographs(TESTING), made, inner)[0], truth, psfs)
     found = jnp.clip(restored(weight, images, psfs), 0, 1)
     pair = [a.reshape(-1, inner, inner) for a in (found, truth)]
     score = {
         "psnr_db": psnr.mean(0).tolist(),
         "psnr_mean_db": float(psnr.mean()),
         "psnr_worst_db": float(psnr.mean(0).min()),
+        "psnr_made_db": float(-10 * np.log10(np.asarray(flawed)).mean()),
         "ssim_mean": float(jnp.mean(jw.ssim(*pair, data_range=1.0))),
         "weight": np.exp(weight).tolist(),
     }
@@ -247,10 +258,12 @@ def experiment(s: Setting, args: argparse.Namespace) -> dict:
         for name in args.lenses or plates:
             plate, lens = plates[name]
             began = time.process_time()
-            state = folder / f"states/{seed}-{name.replace(', ', '-')}" if args.resume else None
-            plate = optimized(camera, name, plate, lens, args.images, state)
-            psfs = camera.psfs(plate, lens)
-            score, shown = judged(s, psfs, jax.random.key(100 + seed))
+            file = f"{seed}-{name.replace(', ', '-')}"
+            plate = optimized(camera, name, plate, lens, args, file)
+            psfs, key = camera.psfs(plate, lens), jax.random.key(100 + seed)
+            relief = heights.height_error(key, plate.height(), tolerance=args.tolerance)
+            made = camera.psfs(heights.opd(relief, SILICA, wavelength=WAVELENGTHS), lens)
+            score, shown = judged(s, psfs, made, key)
             score |= {"light_in_window": psfs.sum((-2, -1)).mean(0).tolist()}
             score |= {"cpu_s": time.process_time() - began}
             scores.setdefault(name, []).append(score)
@@ -263,7 +276,7 @@ def experiment(s: Setting, args: argparse.Namespace) -> dict:
 
 def averaged(parts: list[dict]) -> dict:
     """Means over the seeds, and the seeds themselves."""
-    keys = ("psnr_mean_db", "psnr_worst_db", "ssim_mean")
+    keys = ("psnr_mean_db", "psnr_worst_db", "psnr_made_db", "ssim_mean")
     return {k: float(np.mean([p[k] for p in parts])) for k in keys} | {"seeds": parts}
 
 
@@ -271,10 +284,25 @@ def line(name: str, score: dict) -> str:
     """A row of the printed table."""
     depths = " ".join(f"{v:5.2f}" for v in score["psnr_db"])
     light = " ".join(f"{v:.2f}" for v in score["light_in_window"])
+    means = " ".join(f"{score[f'psnr_{k}_db']:6.2f}" for k in ("mean", "worst", "made"))
     return (
-        f"{name:24s} {score['psnr_mean_db']:6.2f} {score['psnr_worst_db']:6.2f} "
-        f"{score['ssim_mean']:6.3f}   {depths}   {light} {score['cpu_s']:6.1f} s"
+        f"{name:24s} {means} {score['ssim_mean']:6.3f}   {depths}   {light} {score['cpu_s']:6.1f} s"
     )
+
+
+def draw_plate(psfs, plate, title: str, path: Path) -> None:
+    """A relief and the PSFs of three depths, as they are now."""
+    figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), layout="constrained")
+    shown = axes[0].imshow(plate.height(), cmap="viridis")
+    figure.colorbar(shown, ax=axes[0], label="height [µm]")
+    for axis, k in zip(axes[1:], (0, len(psfs) // 2, -1), strict=True):
+        axis.imshow(np.sqrt(np.moveaxis(np.asarray(psfs[k] / psfs[k].max()), 0, -1)))
+    for axis, name in zip(axes, (title, "PSF, far", "PSF, middle", "PSF, near"), strict=True):
+        axis.set_title(name, fontsize=8)
+        axis.set(xticks=[], yticks=[])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
 
 
 def picture(rows: list, path: Path) -> None:
@@ -327,6 +355,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="number of noises and of starts")
     parser.add_argument("--lenses", nargs="+", default=[], help="some of them, by name")
     parser.add_argument("--images", action="store_true", help="optimize on photographs")
+    parser.add_argument("--watch", action="store_true", help="a picture of each lens as it goes")
+    parser.add_argument("--tolerance", type=float, default=0.02, help="of the height made [µm]")
     parser.add_argument("--resume", action="store_true", help="keep states, and go on from them")
     parser.add_argument("-o", "--output", type=Path, default=Path("results/30_edof"))
     return parser.parse_args()
@@ -340,17 +370,19 @@ def main() -> None:
     setting = dataclasses.replace(setting, **given)
     print(", ".join(f"{k}={v}" for k, v in dataclasses.asdict(setting).items()))
     print(f"noise={NOISE}, contrast={CONTRAST}, training={TRAINING}, testing={TESTING}")
+    check_split(*(dict(zip(n, photographs(n), strict=True)) for n in (TRAINING, TESTING)))
     camera = Camera(setting)
     plate, lens = designs(camera, jax.random.key(0))["free"]
     loss, data = (photographed if args.images else expected)(camera, lens)
     print("a step of a free plate:", jw.memory(jax.value_and_grad(loss), plate, *data))
-    print(f"{'lens':24s} {'mean':>6s} {'worst':>6s} {'SSIM':>6s}   PSNR by depth [dB]")
+    print(f"{'lens':24s} {'mean':>6s} {'worst':>6s} {'made':>6s} {'SSIM':>6s}   PSNR by depth [dB]")
     scores = experiment(setting, args)
     result = scores | {
         "optimized": [name for name in scores if name not in DESIGNED],
         "settings": dataclasses.asdict(setting) | {"noise": NOISE, "training": TRAINING,
                                                    "testing": TESTING, "contrast": CONTRAST,
-                                                   "images": args.images},
+                                                   "images": args.images,
+                                                   "tolerance": args.tolerance},
     }  # fmt: skip
     args.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=2) + "\n"

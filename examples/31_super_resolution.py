@@ -153,6 +153,7 @@ def main() -> None:
     options = parsed()
     n, window = (128, 96) if options.quick else (256, 144)
     images = {name: picture(name) for name in (TRAIN, *TEST)}
+    cameras.check_split({TRAIN: images[TRAIN]}, {name: images[name] for name in TEST})
     lens = cameras.Lens((n, n), 4.0, n * 35.0, 4.0, (window, window), f=n * 35.0, points=2)
 
     def loss(model: el.FreeHeights, given: tuple) -> jax.Array:

@@ -30,7 +30,8 @@ def check_split(
     Args:
         train: Pictures that something is learned from, ``(images, ..., y, x)``, or a list or a
             dict (by name) of ``(..., y, x)`` [any unit].
-        test: Pictures that tell how well it was learned, like ``train`` [any unit].
+        test: Pictures that tell how well it was learned, ``(images, ..., y, x)`` or as above
+            [any unit].
 
     Raises:
         ValueError: If they overlap; the message names both pictures and the place. Also for
