@@ -40,9 +40,9 @@ def check_split(
 
     Example:
         >>> scene = np.random.default_rng(0).random((3, 60, 64))
-        >>> check_split({"left": scene[..., :40]}, {"right": scene[..., 24:]})
+        >>> check_split({"left": scene[..., :50]}, {"right": scene[..., 14:]})
         Traceback (most recent call last):
-        ValueError: check_split: `test` picture 'right' shares 60 x 16 pixels with `train` ...
+        ValueError: check_split: `test` picture 'right' shares 60 x 36 pixels with `train` ...
 
     References:
         J. P. Lewis, "Fast normalized cross-correlation", Vision Interface (1995).
