@@ -1,5 +1,7 @@
 """Pictures that train a camera and pictures that test it: never parts of one another."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
