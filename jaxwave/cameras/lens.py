@@ -336,7 +336,7 @@ def _beyond_far(square: Array, sine: Array, c: Array) -> Array:
     return -(q**2) * c / (2 * (jnp.sqrt(1 + q * c) + 1) ** 2)
 
 
-def _kernels(plan: tuple, p: dict[str, Array]) -> tuple[Array, ...]:
+def _kernels(plan: tuple, p: dict[str, Array]) -> tuple[Array, Array, Array | None, Array]:
     r"""Matrices of the two axes, and what an oblique field needs between and behind them.
 
     With the sines n of the chief ray, the path changes by r.A x / L, A = 1 - n n^T, which has a

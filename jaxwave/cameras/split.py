@@ -10,15 +10,13 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 
+Pictures = Mapping[str, ArrayLike] | Sequence[ArrayLike] | ArrayLike
 TILE = 16  # pixels a side; a shared part that holds an aligned one is found
 SAME = 0.99  # correlation of what is shared
 _KERNELS = 4  # random projections of a tile
 
 
-def check_split(
-    train: Mapping[str, ArrayLike] | Sequence[ArrayLike] | ArrayLike,
-    test: Mapping[str, ArrayLike] | Sequence[ArrayLike] | ArrayLike,
-) -> None:
+def check_split(train: Pictures, test: Pictures) -> None:
     r"""Refuses pictures for a test that share a part with pictures for training.
 
     .. math:: \frac{\langle (a - \bar a)(b - \bar b) \rangle}{\sigma_a \sigma_b} > 0.99
@@ -34,6 +32,9 @@ def check_split(
             dict (by name) of ``(..., y, x)`` [any unit].
         test: Pictures that tell how well it was learned, ``(images, ..., y, x)`` or as above
             [any unit].
+
+    Returns:
+        Nothing.
 
     Raises:
         ValueError: If they overlap; the message names both pictures and the place. Also for
@@ -113,8 +114,8 @@ def _shared(picture: np.ndarray, trained: np.ndarray, seen: np.ndarray, places: 
     first = columns[0][order]
     for j, k in np.argwhere(np.isfinite(seen[0])):
         mine = seen[:, j, k]
-        low, high = np.searchsorted(first, [mine[0] - 0.01, mine[0] + 0.01])
-        near = order[low:high]
+        ends = np.searchsorted(first, [mine[0] - 0.01, mine[0] + 0.01])
+        near = order[ends[0] : ends[1]]
         near = near[np.all(abs(columns[:, near] - mine[:, None]) < 0.01, axis=0)]
         for v, u in np.stack(np.unravel_index(near, places.shape[1:]), -1):
             move = int(v) - int(j) * tile - 1, int(u) - int(k) * tile - 1
