@@ -114,7 +114,7 @@ def _shared(picture: np.ndarray, trained: np.ndarray, seen: np.ndarray, places: 
     first = columns[0][order]
     for j, k in np.argwhere(np.isfinite(seen[0])):
         mine = seen[:, j, k]
-        ends = np.searchsorted(first, [mine[0] - 0.01, mine[0] + 0.01])
+        ends = np.searchsorted(first, mine[0] + np.array([-0.01, 0.01]))
         near = order[ends[0] : ends[1]]
         near = near[np.all(abs(columns[:, near] - mine[:, None]) < 0.01, axis=0)]
         for v, u in np.stack(np.unravel_index(near, places.shape[1:]), -1):
