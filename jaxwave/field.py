@@ -7,10 +7,7 @@ several wavelengths are one more batch axis.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
-import io
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, Self, TypeVar
@@ -21,7 +18,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check, grid, numerics
+from jaxwave import _check, _notebook, grid, numerics
 
 
 @jax.tree_util.register_dataclass
@@ -237,19 +234,16 @@ class Field:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the sentence, and a picture where one can be drawn."""
-        text = f"<pre>{html.escape(repr(self))}</pre>"
+        text = _notebook.words(repr(self))
         if not _check.is_concrete(self.u, self.spacing) or getattr(self.u, "ndim", 0) < self._rank:
             return text
         first = self
         if index := (0,) * len(self.batch_shape):
             first = self[index]
-            text += f"<pre>field[{', '.join('0' for _ in index)}] of {self.batch_shape}:</pre>"
-        try:
-            first.plot().savefig(buffer := io.BytesIO(), format="png", dpi=80)
-        except ImportError:
-            return text  # no matplotlib: the sentence is enough
-        data = base64.b64encode(buffer.getvalue()).decode()
-        return f'{text}<img alt="the field" src="data:image/png;base64,{data}">'
+            text += _notebook.words(
+                f"field[{', '.join('0' for _ in index)}] of {self.batch_shape}:"
+            )
+        return text + _notebook.picture(first.plot, "the field")
 
     def __repr__(self) -> str:
         shape = getattr(self.u, "shape", None)

@@ -1,6 +1,7 @@
 """What the command line says: its own flags, at once, in one line, on any terminal."""
 
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -351,3 +352,15 @@ def test_design_and_actual_values_reach_the_model():
     assert jax.tree.all(jax.tree.map(lambda a, b: bool(a == b), layers, need))
     alone = gather(options.CALIBRATE, {**given, "t_g": None, "t_g_design": "175 um"})
     assert float(finding.objective(alone).layers.t_g[0]) == 175.0
+
+
+def test_a_report_tells_versions_and_devices_and_no_person(capsys, monkeypatch):
+    assert main(["--version", "--report"]) == 0
+    said = capsys.readouterr().out
+    names = [line.split()[0] for line in said.splitlines()]
+    for name in ("jaxwave", "python", "jax", "jaxlib", "numpy", "flax", "optax", "torch"):
+        assert name in names
+    assert "system" in names and "devices" in names and jax.__version__ in said
+    private = {str(Path.home()), os.environ.get("USER", ""), platform.node(), os.sep}
+    assert not [word for word in private - {"", "root"} if word in said]
+    assert main(["--report"]) == 2

@@ -24,7 +24,7 @@ from jaxwave.calibration._tree import real_vector, split, with_data
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import as_method
 from jaxwave.calibration.priors import Prior
-from jaxwave.calibration.progress import Bar
+from jaxwave.calibration.progress import Bar, page
 from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.elements.element import Element
 from jaxwave.elements.storage import save_model
@@ -165,6 +165,11 @@ class Calibration:
             f"{len(self.history['loss'])} steps in {self.seconds:.3g} s: {self.reason})"
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentence, what was learned, and the way to it."""
+        found = self.parameters()
+        return page(repr(self), {name: found[name] for name in self.learned}, self.history)
+
     def parameters(self) -> dict[str, np.ndarray]:
         """All parameters of the model, learned or not, by dotted name."""
         structure, leaves = split(_WHERE, self.model)
@@ -176,7 +181,7 @@ class Calibration:
         A model made of elements is written too, to ``model.json``, for
         :func:`~jaxwave.elements.load_model`.
         """
-        place = Path(folder)
+        place, where = Path(folder), "Calibration.save"
         place.mkdir(parents=True, exist_ok=True)
         summary = {
             "loss": self.loss,
@@ -188,19 +193,14 @@ class Calibration:
         }
         summary = {k: None if v != v else v for k, v in summary.items()}  # JSON knows no NaN
         for name, arrays in (("parameters", self.parameters()), ("history", self.history)):
-            write = partial(_npy.write_npz, arrays=arrays)
-            _files.atomic("Calibration.save", place / f"{name}.npz", write)
+            _files.atomic(where, place / f"{name}.npz", partial(_npy.write_npz, arrays=arrays))
         text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
-        _files.atomic(
-            "Calibration.save",
-            place / "calibration.json",
-            lambda stream: stream.write(text.encode()),
-        )
+        _files.atomic(where, place / "calibration.json", lambda out: out.write(text.encode()))
         if isinstance(self.model, Element | System):
             try:
                 save_model(place / "model.json", self.model)
             except TypeError as error:  # the numbers are safe, only the way to build it is not
-                _check.warn("Calibration.save", f"model.json is left out: {error}")
+                _check.warn(where, f"model.json is left out: {error}")
         return place
 
 

@@ -1,22 +1,28 @@
-"""A progress bar over the stages of a fit."""
+"""What a person sees of a fit: a bar over its stages, and its page in a notebook."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
+from jaxwave import _notebook
+from jaxwave.elements.labels import unit_of
+
+_MOST_ROWS = 24
 _WAITING = "{desc} [{elapsed}]"
 
 
 class Bar:
-    """A bar in the terminal: stage, steps, loss and held-out score."""
+    """A bar in a terminal or a notebook: stage, steps, loss and held-out score."""
 
     def __init__(self) -> None:
-        from tqdm import tqdm
-
         # Nothing is counted before the first report, which comes when all is compiled.
-        self._bar: Any = tqdm(desc="compiling", bar_format=_WAITING, dynamic_ncols=True)
+        self._bar: Any = _notebook.bar(desc="compiling", bar_format=_WAITING)
         self._bar.unit = " steps"
         self._stage = ""
 
@@ -37,3 +43,29 @@ class Bar:
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+
+def page(text: str, learned: Mapping[str, np.ndarray], history: Mapping[str, np.ndarray]) -> str:
+    """A calibration in a notebook: its sentence, what was learned, and the loss step by step."""
+    rows = [(name, _value(name, value)) for name, value in learned.items()]
+    if len(rows) > _MOST_ROWS:
+        rows[_MOST_ROWS - 1 :] = [(f"... and {len(rows) - _MOST_ROWS + 1} more", "")]
+    shown = _notebook.words(text) + _notebook.table(("learned", "value"), rows)
+    if not np.isfinite(history["loss"]).any():
+        return shown
+    return shown + _notebook.picture(lambda: _loss(history), "loss against steps")
+
+
+def _value(name: str, value: np.ndarray) -> str:
+    if value.ndim:
+        return f"array {value.shape}"
+    return f"{value:.6g} {unit_of(name)}".rstrip()
+
+
+def _loss(history: Mapping[str, np.ndarray]) -> Any:
+    """The picture of the loss, with the held-out one where there is one."""
+    heldout: dict[str, Any] = {}
+    if np.isfinite(history["heldout_loss"]).any():
+        heldout = {"heldout_loss": history["heldout_loss"]}
+        heldout["heldout_steps"] = history["report_steps"]
+    return import_module("jaxwave.plot").plot_history(history["loss"], **heldout)

@@ -15,7 +15,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from jaxwave import _check, numerics
+from jaxwave import _check, _notebook, numerics
 from jaxwave.calibration._curvature import (
     birge,
     by_group,
@@ -131,12 +131,30 @@ class Uncertainty:
 
     def __str__(self) -> str:
         width = max(map(len, self.names))
-        rows = zip(self.names, self.values, self.errors, self.units, strict=True)
-        lines = [f"{n:{width}} = {plus_minus(v, e)} {u}".rstrip() for n, v, e, u in rows]
+        lines = [f"{name:{width}} = {text}" for name, text in self._lines()]
         if len(lines) > _MOST_LINES:
             lines[_MOST_LINES - 1 :] = [f"... and {len(lines) - _MOST_LINES + 1} more"]
-        worst = [f"Hardly told apart: {c}" for c in self.identifiability(limit=100.0)]
-        return "\n".join(lines + worst)
+        return "\n".join(lines + self._badly_told_apart())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row per number, with the one that it is most tied to."""
+        ties = np.nan_to_num(self.correlation) - np.eye(len(self.names))
+        rows = []
+        for (name, text), row in zip(self._lines()[:_MOST_LINES], ties, strict=False):
+            k = int(np.argmax(np.abs(row)))
+            tie = f"{row[k]:+.2f} with {self.names[k]}" if abs(row[k]) >= 0.005 else ""
+            rows.append((name, text, tie))
+        if (left := len(self.names) - _MOST_LINES) > 0:
+            rows.append((f"... and {left} more", "", ""))
+        shown = _notebook.table(("parameter", "value ± error", "largest correlation"), rows)
+        return shown + "".join(map(_notebook.words, self._badly_told_apart()))
+
+    def _lines(self) -> list[tuple[str, str]]:
+        rows = zip(self.names, self.values, self.errors, self.units, strict=True)
+        return [(n, f"{plus_minus(v, e)} {u}".rstrip()) for n, v, e, u in rows]
+
+    def _badly_told_apart(self) -> list[str]:
+        return [f"Hardly told apart: {c}" for c in self.identifiability(limit=100.0)]
 
 
 def plus_minus(value: float, error: float) -> str:

@@ -176,6 +176,9 @@ def parser() -> argparse.ArgumentParser:
     epilog = _EPILOG.format(cache=place)
     top = _Parser("jaxwave", description=_DESCRIPTION, epilog=epilog, formatter_class=style)
     top.add_argument("--version", action="store_true", help="print the versions and exit")
+    top.add_argument(
+        "--report", action="store_true", help="with --version: all that a report needs"
+    )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     groups = {}
     for name in _COMMANDS:
@@ -241,6 +244,9 @@ def main(words: Sequence[str] | None = None, *, load: Callable[[], None] | None 
         arguments = top.parse_args(words)
     except SystemExit as stop:  # argparse has said what is wrong, or printed the help
         return int(stop.code or 0)
+    if arguments.report and not arguments.version:
+        terminal.warn("--report goes with --version: jaxwave --version --report.")
+        return 2
     if arguments.command is None and not arguments.version:
         top.print_help()
         return 2
@@ -255,6 +261,9 @@ def _run(arguments: argparse.Namespace, load: Callable[[], None]) -> int:
     """Checks the arguments, then loads what computes, then runs the command."""
     if arguments.version:
         load()
+        if arguments.report:
+            terminal.say(importlib.import_module("jaxwave.cli.machine").report())
+            return 0
         results = importlib.import_module("jaxwave.io.results")
         terminal.say(", ".join(f"{name} {text}" for name, text in results.versions().items()))
         return 0

@@ -12,10 +12,12 @@ import jax
 import numpy as np
 from flax import nnx
 
-from jaxwave import _check
+from jaxwave import _check, _notebook
 from jaxwave.elements import labels, names
 from jaxwave.elements.element import Element, init_signature
 from jaxwave.field import Field
+
+_HEAD = ("z [µm]", "name", "element")
 
 
 @init_signature
@@ -171,17 +173,30 @@ class System(nnx.Module):
 
     # -- printing -------------------------------------------------------------------------
 
-    def __repr__(self) -> str:
-        rows, z = [("z [µm]", "name", "element")], 0.0
+    def _rows(self) -> list[tuple[str, str, str]]:
+        """Position, name and text of every element, and the end."""
+        rows, z = [], 0.0
         for name, element in self.items():
             text = repr(element) if isinstance(element, nnx.Module) else labels.static_text(element)
             first, *more = text.splitlines()
             rows += [(_z_text(z), name, first), *(("", "", line) for line in more)]
             z = z + _distance(element)
-        rows.append((_z_text(z), "end", ""))
+        return [*rows, (_z_text(z), "end", "")]
+
+    def _summary(self) -> tuple[str, str]:
         count = f"System of {len(self)} element{'s' if len(self) > 1 else ''}"
-        lines = [count, *labels.table(rows).splitlines(), f"learned: {_learned_text(self)}"]
-        return "\n  ".join(lines)
+        return count, f"learned: {_learned_text(self)}"
+
+    def __repr__(self) -> str:
+        count, learned = self._summary()
+        return "\n  ".join([count, *labels.table([_HEAD, *self._rows()]).splitlines(), learned])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the optical bench as a table."""
+        count, learned = self._summary()
+        return (
+            _notebook.words(count) + _notebook.table(_HEAD, self._rows()) + _notebook.words(learned)
+        )
 
     __str__ = __repr__
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxwave import _check
+from jaxwave import _check, _notebook
 from jaxwave._code import fingerprint
 from jaxwave._files import size_text
 from jaxwave.sweeps import failing
@@ -432,9 +432,7 @@ class _Report(contextlib.AbstractContextManager):
         self._bar: Any = None
         self._start = time.monotonic()  # no clock that somebody sets
         if progress is True:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=count, unit=" settings", dynamic_ncols=True)
+            self._bar = _notebook.bar(total=count, unit=" settings")
 
     def add(self, count: int, *, computed: bool = True) -> None:
         """Counts settings that are done; those of other processes say nothing about speed."""
