@@ -1,5 +1,6 @@
 """What notebooks show: objects as escaped words, tables and pictures; bars."""
 
+import pickle
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxwave as jw
 from jaxwave import _notebook
 
 pytest.importorskip("flax")
@@ -44,6 +46,14 @@ def test_a_calibration_and_its_errors_show_themselves():
     assert names[::2] == ["a", "b"] and names[3] == "array (3,)"
     errors = calibration.uncertainty(found.model, loss, data, learn=["a"], scale=1.0)
     assert CELL.findall(errors._repr_html_())[:2] == ["a", str(errors).split("= ")[1]]
+
+
+def test_a_notebook_shows_what_a_plot_returns():
+    """Matplotlib's own formatters know the figures of pyplot alone."""
+    pytest.importorskip("matplotlib")
+    figure = jw.gaussian_beam((16, 16), spacing=1, wavelength=0.5, waist=4).plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert pickle.loads(pickle.dumps(figure))._repr_png_()
 
 
 def test_errors_name_the_strongest_tie():

@@ -63,7 +63,7 @@ def render(where: str, rows: Sequence[Sequence[Drawing]], path: str | os.PathLik
             f"{where}: `path` must end in {', '.join(_FORMATS)}, got {os.fspath(path)!r}."
         )
     try:
-        from matplotlib.figure import Figure
+        from jaxwave.plot._figure import Figure
     except ImportError:
         raise ImportError(
             f"{where}: pictures need the package matplotlib, which is not installed. "
