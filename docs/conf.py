@@ -21,16 +21,23 @@ project = "jaxwave"
 version = release = jaxwave.__version__
 copyright = "the jaxwave developers"
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx-mathjax-offline",
 ]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"jaxwave {version}"
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
+# Notebooks run while the site is built; -D nb_execution_mode=off leaves their outputs out.
+nb_execution_mode = "force"
+nb_execution_timeout = 120  # seconds for one of them
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 autodoc_typehints = "none"  # descriptions of the arguments tell shapes and units
 napoleon_custom_sections = [("Warns", "returns_style")]
 

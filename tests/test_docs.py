@@ -14,7 +14,8 @@ from jaxwave.cli.main import parser
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(p.relative_to(ROOT) for p in (ROOT / "docs").glob("[a-z]*/*.md"))
 PAGES = [page for page in PAGES if page.parts[1] in ("first_hour", "how_to", "explain")]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BOTH = re.MULTILINE | re.DOTALL
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", BOTH)
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed"
 )
@@ -54,10 +55,24 @@ def test_commands_are_those_of_the_program(page, line):
     assert parser().parse_args(shlex.split(line)[1:]).command, f"{page}: {line}"
 
 
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
+
+
+def test_notebooks_end_in_a_number_that_is_checked():
+    assert len(NOTEBOOKS) == 6
+    for page in NOTEBOOKS:
+        cells = re.findall(r"^```\{code-cell\} python\n(.*?)^```$", page.read_text("utf-8"), BOTH)
+        last = cells[-1].splitlines()
+        assert any(line.startswith("print(") for line in last), page.name
+        assert any(line.startswith("assert ") for line in last), page.name
+        assert max(map(len, "\n".join(cells).splitlines())) <= 92, f"{page.name}: too wide"
+
+
+@needs_torch
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="sphinx is not installed")
+@pytest.mark.skipif(importlib.util.find_spec("myst_nb") is None, reason="myst-nb is not installed")
 def test_the_site_builds_without_a_warning(tmp_path):
-    """Links between pages, names of the API and formulas; nothing is fetched."""
+    """Links between pages, names of the API and formulas; notebooks run; nothing is fetched."""
     words = [sys.executable, "-m", "sphinx", "-W", "-q", "-d", str(tmp_path / "trees")]
     run = subprocess.run(
         [*words, str(ROOT / "docs"), str(tmp_path / "site")], capture_output=True, text=True
@@ -66,3 +81,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     page = (tmp_path / "site" / "first_hour" / "student.html").read_text(encoding="utf-8")
     fetched = re.findall(r'<(?:script|link)[^>]*(?:src|href)="(\w+://[^"]*)"', page)
     assert "Poisson" in page and fetched == []
+    for notebook in NOTEBOOKS:
+        page = tmp_path / "site" / "notebooks" / f"{notebook.stem}.html"
+        shown = page.read_text(encoding="utf-8")
+        outputs = "".join(re.findall(r'<div class="cell_output.*?</div>', shown, BOTH))
+        assert "<img" in shown and re.search(r"\d", outputs), notebook.name
+        assert str(ROOT.parent) not in shown, f"{notebook.name} shows a folder of this machine"
