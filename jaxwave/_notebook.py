@@ -1,5 +1,7 @@
 """What notebooks show of an object: its words, a table, a picture; and their progress bars."""
 
+from __future__ import annotations
+
 import base64
 import html
 import io

@@ -1,5 +1,7 @@
 """What a report of a fault tells: versions and devices; no names of users, no folders."""
 
+from __future__ import annotations
+
 import platform
 from importlib import metadata
 

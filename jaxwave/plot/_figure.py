@@ -1,5 +1,7 @@
 """A figure that notebooks show, though pyplot does not know it."""
 
+from __future__ import annotations
+
 import io
 
 import matplotlib.figure
