@@ -21,7 +21,7 @@ from jaxwave.napari.layers import voxel
 
 OIL = {"na": "1.3", "n": "1.5", "wavelength": "600 nm", "pixel": "90 nm", "dz": "0.2"}
 SMALL = {"planes": "3", "size": "15"}
-MANIFEST = Path(jaxwave.__file__).parent / "napari" / "napari.yaml"
+MANIFEST = Path(jaxwave.__file__).parent / "napari.yaml"
 
 
 # -- the PSF -------------------------------------------------------------------------------
@@ -263,9 +263,9 @@ def test_the_manifest_names_what_there_is():
         assert f"class {name}(" in source or f"def {name}(" in source, place
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
     assert project["project"]["entry-points"]["napari.manifest"] == {
-        "jaxwave": "jaxwave:napari/napari.yaml"
+        "jaxwave": "jaxwave:napari.yaml"
     }
-    assert "napari/napari.yaml" in project["tool"]["setuptools"]["package-data"]["jaxwave"]
+    assert "napari.yaml" in project["tool"]["setuptools"]["package-data"]["jaxwave"]
     assert any("napari" in line for line in project["project"]["optional-dependencies"]["napari"])
 
 
