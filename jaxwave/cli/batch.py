@@ -195,7 +195,9 @@ def _fields(folder: Path, rows: list[dict[str, Any]]) -> str:
     for name in pictures[:_MOST_FIELDS]:
         image = charts.embedded((folder / name).read_bytes(), "png", "spots that were found", 640)
         boxes += f"<figure>{image}<figcaption>{page.escape(name)}</figcaption></figure>"
-    return page.section("The field", f'<div class="row">{boxes}</div>') * bool(pictures)
+    return page.section("The field", f'<div class="row">{boxes}</div>', kind="field") * bool(
+        pictures
+    )
 
 
 def _write_page(

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,7 @@ def _tasks(
 
 
 # What does not change how one bead is fitted.
-_BESIDE = ("out", "pages", "files", "most", "threshold")
+_BESIDE = ("out", "pages", "files", "most", "threshold", "note")
 
 
 def _job(settings: Settings, row: dict[str, Any], stack: io.Stack) -> str:
@@ -299,6 +300,9 @@ def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:
     }
     notes = {f"note {k}": text for k, text in enumerate(window.notes, 1)}
     source = {"file": f"{window.path}, sha256 {window.sha256}", "type": window.file_dtype}
+    with contextlib.suppress(OSError):
+        day = time.gmtime(os.path.getmtime(window.path))
+        source["date"] = f"{time.strftime('%Y-%m-%d', day)}, when the file was written"
     return {**own, **window.provenance, **notes, **source}
 
 

@@ -202,6 +202,9 @@ CALIBRATE = (
         group="fit",
     ),
     Option(
+        "note", "text", "what the report shall say at its top, such as who measured", show="TEXT"
+    ),
+    Option(
         "pages",
         "choice",
         "HTML pages of single beads; some: all of up to five, else the best",

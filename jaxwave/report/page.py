@@ -19,53 +19,7 @@ from jaxwave.beads.ties import Tie, sentence
 from jaxwave.plot import fields, fits, stacks
 from jaxwave.report import charts, verdict
 from jaxwave.report.quality import PsfQuality
-
-_STYLE = """
-:root { --ink: #1d2329; --soft: #5c6670; --line: #e3e7eb; --paper: #fff; --back: #f5f7f9;
-  --blue: #2a6fa8; --good: #1f7a4d; --bad: #b3432b; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--back); color: var(--ink);
-  font: 14px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 36px 24px 64px; }
-h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px; letter-spacing: -0.01em; }
-h2 { font-size: 16px; margin: 0 0 12px; }
-p { margin: 0 0 10px; } .soft, figcaption { color: var(--soft); }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
-  padding: 20px 22px; margin-top: 18px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
-  margin-top: 20px; }
-.card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
-  padding: 12px 16px; }
-.card b { display: block; font-size: 22px; font-weight: 600; line-height: 1.3;
-  font-variant-numeric: tabular-nums; }
-.card span { color: var(--soft); font-size: 12.5px; }
-.row { display: flex; flex-wrap: wrap; gap: 20px 28px; align-items: flex-start; }
-.wide { overflow-x: auto; }
-figure { margin: 0; } figcaption { font-size: 12.5px; max-width: 350px; }
-img { display: block; max-width: 100%; height: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
-th { text-align: left; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); }
-th, td { padding: 4px 18px 4px 0; vertical-align: top; }
-tbody tr + tr td { border-top: 1px solid var(--line); }
-td.number, th.number { text-align: right; white-space: nowrap; }
-.modes table { font-size: 11.5px; flex: 1 1 460px; }
-.modes th, .modes td { padding: 2px 7px 2px 0; white-space: nowrap; }
-.modes td:last-child { width: 40px; }
-code { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
-  overflow-wrap: anywhere; }
-.warning { border-left: 4px solid var(--bad); }
-.bar { display: inline-block; height: 9px; background: var(--blue); border-radius: 2px; }
-details summary { cursor: pointer; color: var(--blue); margin-bottom: 10px; }
-@page { size: A4; margin: 8mm; }
-@media print { html { zoom: 0.5; }
-  body { background: #fff; font-size: 13px; line-height: 1.35; }
-  main { padding: 0; max-width: none; }
-  section, .card { break-inside: avoid; padding: 8px 14px; margin-top: 8px; }
-  h2 { margin-bottom: 6px; } th, td { padding-top: 2px; padding-bottom: 2px; }
-  .cards { margin-top: 8px; gap: 8px; grid-template-columns: repeat(6, 1fr); }
-  figcaption { max-width: 300px; }
-  .modes table { font-size: 11px; } .modes td, .modes th { padding-top: 0; padding-bottom: 0; } }
-"""
+from jaxwave.report.style import STYLE
 
 
 class Html(str):
@@ -99,7 +53,13 @@ def fixed(value: Any, places: int) -> str:
     return f"{value:.{places}f}".replace("-", "−")
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[int] = ()) -> str:
+def table(
+    head: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    numbers: Iterable[int] = (),
+    *,
+    kind: str = "",
+) -> str:
     """An HTML table; cells are escaped unless they are :class:`Html`."""
     right = set(numbers)
 
@@ -112,7 +72,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[
     body = "".join(
         "<tr>" + "".join(cell("td", k, v) for k, v in enumerate(row)) + "</tr>\n" for row in rows
     )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>\n{body}</tbody></table>"
+    which = f' class="{kind}"' if kind else ""
+    return f"<table{which}><thead><tr>{top}</tr></thead><tbody>\n{body}</tbody></table>"
 
 
 def document(title: str, body: str) -> str:
@@ -120,7 +81,7 @@ def document(title: str, body: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body><main>\n{body}\n</main></body>\n</html>\n"
     )
 
@@ -226,9 +187,19 @@ def _head(title: str, result: Mapping[str, Any]) -> str:
     ]
     return (
         f"<h1>{escape(title)}</h1>\n<p><b>{escape(verdict.sentence(result))}</b></p>\n"
-        f'<p class="soft">{escape(line)}</p>\n'
+        f'<p class="soft">{escape(line)}{_source(result)}</p>\n'
         f'<div class="cards">{"".join(cards)}</div>'
     )
+
+
+def _source(result: Mapping[str, Any]) -> str:
+    """The file, its date, and what the operator noted."""
+    origins, settings = result.get("provenance", {}), result.get("settings", {})
+    path = str(origins.get("file", "")).rpartition(", sha256")[0]
+    parts = [os.path.basename(path), str(origins.get("date", "")).partition(",")[0]]
+    parts = [*parts, settings.get("objective"), settings.get("note")]
+    told = ", ".join(str(part) for part in parts if part)
+    return f"<br>{escape(told)}" if told else ""
 
 
 def _warning(result: Mapping[str, Any]) -> str:
@@ -250,7 +221,8 @@ def _images(fit: BeadFit, data: np.ndarray, z: np.ndarray) -> str:
         "and fit share one color scale; the residual has its own."
     )
     caption += f" {left_out} values that the fit left out show the fit." * bool(left_out)
-    return section("Measured, fitted, residual", f'{picture}\n<p class="soft">{caption}</p>')
+    body = f'<div class="wide">{picture}</div>\n<p class="soft">{caption}</p>'
+    return section("Measured, fitted, residual", body, kind="images")
 
 
 def shown(fit: BeadFit, data: np.ndarray) -> np.ndarray:
@@ -284,6 +256,7 @@ def _pupil(fit: BeadFit, result: Mapping[str, Any]) -> str:
         "Pupil and the way to it",
         f'<div class="row"><figure>{pictures}</figure><figure>{curve}'
         f"<figcaption>{caption}</figcaption></figure></div>",
+        kind="pupil",
     )
 
 
@@ -326,7 +299,7 @@ def _modes(fit: BeadFit, result: Mapping[str, Any]) -> str:
     )
     return section(
         "Aberrations",
-        f'<div class="wide">{picture}</div><p class="soft">{note}</p>'
+        f'<div class="wide bars">{picture}</div><p class="soft">{note}</p>'
         f"<details open><summary>All modes with their OSA/ANSI, Noll and Fringe numbers</summary>"
         f'<div class="row modes wide">{"".join(halves)}</div></details>',
     )
@@ -378,7 +351,8 @@ def _performance(
         )
     return section(
         "What it resolves and localizes",
-        f'<div class="row">{boxes}</div><br>{widths}<p class="soft">{note}</p>',
+        f'<div class="row">{boxes}</div><div class="wide">{widths}</div><p class="soft">{note}</p>',
+        kind="resolves",
     )
 
 
@@ -439,7 +413,8 @@ def _parameters(result: Mapping[str, Any]) -> str:
         )
     said = sentence(Tie(tuple(t["names"]), t["correlation"]) for t in result.get("ties", ()))
     note = f'<p class="soft">{escape(said)}</p>' * bool(said)
-    return section("Fitted numbers", table(("parameter", "value ± error"), rows) + note)
+    body = f'<div class="numbers">{table(("parameter", "value ± error"), rows)}</div>'
+    return section("Fitted numbers", body + note)
 
 
 def _flat(name: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -453,13 +428,13 @@ def _flat(name: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _origin(result: Mapping[str, Any]) -> str:
     rows = [(name, text) for name, text in result["provenance"].items()]
-    parts = [section("Where every number came from", table(("number", "origin"), rows))] * bool(
-        rows
-    )
+    origins = table(("number", "origin"), rows, kind="flow")
+    parts = [section("Where every number came from", origins)] * bool(rows)
     settings = {**result["settings"], **dict(_flat("model", result["model"]))}
     lines = [
         (k, Html(f"<code>{escape(v)}</code>")) for k, v in settings.items() if v not in ("", None)
     ]
     versions = ", ".join(f"{k} {v}" for k, v in result.get("versions", {}).items())
-    body = table(("setting", "value"), lines) + f'<p class="soft"><br>{escape(versions)}</p>'
-    return "\n".join([*parts, section("Exact settings and versions", body)])
+    body = table(("setting", "value"), lines, kind="flow")
+    body += f'<p class="soft">{escape(versions)}; every setting stands in result.json</p>'
+    return "\n".join([*parts, section("Exact settings and versions", body, kind="exact")])
