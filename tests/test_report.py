@@ -10,7 +10,7 @@ from jaxwave.beads import BeadModel
 from jaxwave.beads.judge import described
 from jaxwave.beads.model import SCALES
 from jaxwave.plot import _canvas, fits
-from jaxwave.report import verdict
+from jaxwave.report import page, verdict
 from jaxwave.report.quality import raw_quality
 
 
@@ -165,3 +165,13 @@ def test_loss_and_score_have_their_own_axes():
     left, right = figure.axes
     assert left.get_ylabel() == "loss" and right.get_ylabel() == "held-out NMSE"
     assert len(left.lines) == 1 and right.get_ylim()[1] < left.get_ylim()[0]
+
+
+def test_the_head_of_a_page_names_file_date_objective_and_note():
+    result = {
+        "provenance": {"file": "/data/<b>.tif, sha256 00", "date": "2026-11-28, when written"},
+        "settings": {"objective": "60x/1.4 oil", "note": "A & B"},
+    }
+    said = page._source(result)
+    assert said == "<br>&lt;b&gt;.tif, 2026-11-28, 60x/1.4 oil, A &amp; B"
+    assert page._source({}) == ""
