@@ -1,6 +1,7 @@
 """``jaxwave psf``: every flag is the function of jaxwave.psf that it names."""
 
 import json
+import re
 import tomllib
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from jaxwave import io as jio
 from jaxwave import psf
-from jaxwave.cli import catalog, options
+from jaxwave.cli import catalog, instruments, options
 from jaxwave.cli.main import main
 from jaxwave.cli.settings import UsageError, gather
 
@@ -184,6 +185,10 @@ def test_mistakes_are_told_in_the_words_of_the_command(
         ("zeiss 63 x / 1.30 glycerol", (63, 1.3, 1.45, 165)),
         ("20×/0.75", (20, 0.75, 1.0, None)),
         ("10x NA 0.3 dry", (10, 0.3, 1.0, None)),
+        ("UPLXAPO60XO", (60, 1.42, 1.518, 180)),
+        ("Olympus uplsapo 60xs2", (60, 1.3, 1.405, 180)),
+        ("Nikon CFI SR HP Apo TIRF 100XC Oil", (100, 1.49, 1.518, 200)),
+        ("CFI Plan Apo λ 20X", (20, 0.75, 1.0, 200)),
     ],
 )
 def test_what_is_engraved(text, need):
@@ -200,6 +205,23 @@ def test_a_foreign_tube_lens_and_the_name_of_a_camera():
     assert settings.origin("pixel") == "camera" and settings.origin("n") == "objective"
     with pytest.raises(UsageError, match="one of"):
         catalog.camera("edge")  # two of them
+
+
+def test_instruments_by_name_are_listed_and_plausible(capsys):
+    for kind in ("objectives", "cameras"):
+        assert main(["psf", "--list", kind]) == 0
+    listed = capsys.readouterr().out
+    for name, made in instruments.OBJECTIVES.items():
+        assert name in listed and catalog.objective(f"{made.maker} {name}").na == made.na
+        assert made.na < instruments.IMMERSIONS[made.immersion]
+        # what a name tells itself: its magnification, and the letter of its immersion
+        assert re.search(rf"(?<!\d){made.magnification:g}X", name)
+        assert (made.immersion == "oil") == bool(re.search(r"Oil|XO|XC? ?OTIRF|APON60XO", name))
+    for name, camera in instruments.CAMERAS.items():
+        assert name in listed and catalog.camera(name) == camera.pixel
+        assert 3 < camera.pixel < 20 and 0.5 < camera.efficiency < 1
+        assert camera.multiplies == ("iXon" in name or "Evolve" in name)
+    assert catalog.camera("orca-flash4.0") == 6.5  # not taken for its successor
 
 
 def test_what_is_given_wins_over_the_catalogue():

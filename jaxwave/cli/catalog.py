@@ -1,9 +1,4 @@
-"""What is engraved on an objective and printed in the data sheet of a camera.
-
-Indices of immersions are those that objectives are designed for: oil by ISO 8036 (n_e = 1.518),
-water at 23 °C, glycerol of 80 %, silicone oil as its makers state it. Tube lenses are those of the
-makers' infinity systems. Pixels are those of the makers' data sheets.
-"""
+"""What is engraved on an objective, the name of a camera, and what follows from them."""
 
 from __future__ import annotations
 
@@ -12,29 +7,13 @@ import difflib
 import re
 
 from jaxwave import units
+from jaxwave.cli.instruments import CAMERAS, IMMERSIONS, OBJECTIVES, TUBES
 from jaxwave.cli.settings import Settings, UsageError
-
-IMMERSIONS = {
-    "air": 1.0, "dry": 1.0, "water": 1.333, "w": 1.333, "glycerol": 1.45, "glyc": 1.45,
-    "silicone": 1.405, "sil": 1.405, "oil": 1.518,
-}  # fmt: skip
-TUBES = {
-    "nikon": 200.0, "leica": 200.0, "mitutoyo": 200.0, "olympus": 180.0, "evident": 180.0,
-    "zeiss": 165.0,
-}  # fmt: skip
-CAMERAS = {
-    "Andor iXon Ultra 888": 13.0, "Andor iXon Ultra 897": 16.0, "Andor Sona 4.2B-11": 11.0,
-    "Andor Sona 4.2B-6": 6.5, "Andor Zyla 4.2": 6.5, "Andor Zyla 5.5": 6.5,
-    "Hamamatsu ORCA-Flash4.0": 6.5, "Hamamatsu ORCA-Fusion": 6.5, "Hamamatsu ORCA-Quest": 4.6,
-    "PCO edge 4.2": 6.5, "PCO edge 5.5": 6.5, "Photometrics CoolSNAP HQ2": 6.45,
-    "Photometrics Evolve 512": 16.0, "Photometrics Kinetix": 6.5, "Photometrics Prime 95B": 11.0,
-    "Photometrics Prime BSI": 6.5,
-}  # fmt: skip
 
 _ENGRAVED = re.compile(
     r"(\d+(?:\.\d+)?)\s*[x×]\s*[a-z]*\s*/?\s*(?:na\s*)?(\d*\.\d+|\d)", re.IGNORECASE
 )
-_EXAMPLE = "such as '60x/1.4 oil' or 'Olympus 20x/0.75 air'"
+_EXAMPLE = "such as '60x/1.4 oil' or 'Olympus 20x/0.75 air', or name it (--list objectives)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +27,10 @@ class Engraved:
 
 
 def objective(text: str) -> Engraved:
-    """Reads magnification, aperture and immersion from a text such as ``60x/1.4 oil``."""
+    """Reads magnification, aperture and immersion from ``60x/1.4 oil``, or knows the name."""
+    named = _named(text)
+    if named is not None:
+        return named
     found = _ENGRAVED.search(text)
     if found is None:
         raise UsageError(f"--objective must tell magnification/aperture, {_EXAMPLE}, got {text!r}.")
@@ -64,6 +46,25 @@ def objective(text: str) -> Engraved:
     return Engraved(magnification, na, n, tubes[0] if tubes else None)
 
 
+def _named(text: str) -> Engraved | None:
+    """An objective by the name that its maker gives it, with the maker or without."""
+    known = {_letters(name): made for name, made in OBJECTIVES.items()}
+    makers = sorted({*TUBES, *(made.maker.lower() for made in OBJECTIVES.values())})
+    key = _letters(text)
+    for maker in makers:
+        key = key.removeprefix(maker)
+    made = known.get(key)
+    if made is None:
+        return None
+    tube = TUBES[made.maker.lower()]
+    return Engraved(made.magnification, made.na, IMMERSIONS[made.immersion], tube)
+
+
+def _letters(text: str) -> str:
+    """A name without blanks and signs; Greek lambda is written out."""
+    return re.sub(r"[^a-z0-9]", "", text.lower().replace("λ", "lambda"))
+
+
 def camera(text: str) -> float:
     """Width of a camera's pixels [µm], from a length or the name of a camera."""
     try:
@@ -72,15 +73,16 @@ def camera(text: str) -> float:
         pass
     names = {name.lower(): name for name in CAMERAS}
     key = text.lower().strip()
-    # The model alone names a camera, too.
-    near = [name for name in names if key and (key in name or name in key)]
+    # The model alone names a camera, too: exactly, or as a part of one name.
+    near = [name for name in names if key and (name == key or name.partition(" ")[2] == key)]
+    near = near or [name for name in names if key and (key in name or name in key)]
     near = near or difflib.get_close_matches(key, names, n=1, cutoff=0.8)
     if len(near) != 1:
         raise UsageError(
             f"--camera must be the width of its pixels, such as '6.5 um', or one of "
             f"{', '.join(CAMERAS)}, got {text!r}."
         )
-    return CAMERAS[names[near[0]]]
+    return CAMERAS[names[near[0]]].pixel
 
 
 def _is_number(text: str) -> bool:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from jaxwave.cli import cache, checks, lightfield_checks, options, terminal
+from jaxwave.cli import cache, checks, instruments, lightfield_checks, options, terminal
 from jaxwave.cli.settings import Option, UsageError, add_options
 
 _DESCRIPTION = "Calibrates microscopes from measured beads, and writes the PSFs that come out."
@@ -102,6 +102,8 @@ examples:
   jaxwave psf --objective "60x/1.4 oil" --camera "6.5 um" --wavelength "600 nm" --dz "100 nm"
   jaxwave psf --na 1.4 --n 1.518 --wavelength "600 nm" --pixel "65 nm" --dz "100 nm" \\
       --n-s 1.33 --n-g 1.52 --t-s "5 um" --zernike "primary spherical=20 nm" -o psf.ome.tif
+  jaxwave psf --objective "UPLXAPO60XO" --camera "Prime 95B" --wavelength "600 nm" \\
+      --dz "100 nm" -o psf_3dcal.mat
   jaxwave psf --na 1.3 --n 1.518 --wavelength "775 nm" --pixel "20 nm" --dz "50 nm" \\
       --kind focus --polarization circular --mask vortex --integrate none --picture donut.png
 """,
@@ -169,6 +171,17 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+class _List(argparse.Action):
+    """Prints the instruments that are known by name, as --version prints versions."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None
+    ) -> None:
+        """Ends with exit code 0."""
+        terminal.say(instruments.table(values))
+        parser.exit(0)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     style = _Formatter
@@ -213,6 +226,12 @@ def _add_command(commands: Any, name: str, action: str) -> None:
         _add_sweep(sub)
     elif name == "psf":
         sub.add_argument("--show", action="store_true", help="open the picture")
+        sub.add_argument(
+            "--list",
+            action=_List,
+            choices=("objectives", "cameras"),
+            help="print what is known by name, and end",
+        )
     else:
         sub.add_argument("folder", metavar="FOLDER", help="result folder of a calibration")
     if name in ("calibrate", "psf") or name in lightfield_checks.CHECKS:
