@@ -728,6 +728,11 @@ TABLE = {
         {"a": light(1), "d": 0.1, "sigma": 0.08, "pixel": 0.11, "photons": 100.0, "b": 2.0},
         batched=False,
     ),
+    "psf confocal": Row(
+        lambda p, s: psf.confocal_intensity(p["a"], p["b"], spacing=p["d"], pinhole=p["w"]),
+        {"a": light(1), "b": light(2), "d": 0.1, "w": 0.33},
+        batched=False,
+    ),
     "heights plate": Row(
         lambda p, s: (
             heights.opd(p["h"], p["m"], wavelength=p["w"], medium=p["n"]),

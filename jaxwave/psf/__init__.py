@@ -42,6 +42,7 @@ from jaxwave.psf.pupils import (
     vortex,
     zernike_pupil,
 )
+from jaxwave.psf.scanning import confocal_intensity
 from jaxwave.psf.transmission import apodization, fresnel_transmission, multilayer_transmission
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "integrate_pixels",
     "gaussian_blur",
     "bead_intensity",
+    "confocal_intensity",
     "band_average",
     "expected_photons",
     # Fields in, fields out

@@ -288,6 +288,29 @@ def _():
     return got, np.full((2, 3), np.sum(weights * waves**2) / np.sum(weights))
 
 
+@row("psf.confocal_intensity", reference="Airy patterns summed over the pinhole in polar nodes",
+     valid="inside the rim by the pinhole's radius")  # fmt: skip
+def _():
+    na, waves, spacing, width = 0.5, (0.5, 0.625), 0.0625, 1.75
+    y, x = ((np.arange(m) - m // 2) * spacing for m in (72, 63))
+
+    def airy(r, w):
+        v = 2 * np.pi * na / w * np.maximum(r, 1e-9)
+        return np.pi * (na / w) ** 2 * (2 * j1(v) / v) ** 2
+
+    both = [airy(np.hypot(y[:, None], x), w) for w in waves]
+    got = psf.confocal_intensity(*both, spacing=spacing, pinhole=width)
+    t, weight = np.polynomial.legendre.leggauss(24)
+    rho, phi = (t + 1) * width / 4, 2 * np.pi * np.arange(48) / 48
+    away = rho[:, None] * np.exp(1j * phi)
+    places = [(36, 31), (40, 31), (30, 27), (44, 36)]
+    need = []
+    for j, k in places:
+        seen = airy(np.abs(x[k] + 1j * y[j] - away), waves[1]).mean(axis=1)
+        need.append(both[0][j, k] * 2 * np.pi * np.sum(weight * width / 4 * rho * seen))
+    return np.array([got[at] for at in places]), np.array(need)
+
+
 @row("psf.bead_intensity", reference="second moments of a sphere, d^2/20 along each axis",
      valid="beads that do not bend the light")  # fmt: skip
 def _():
