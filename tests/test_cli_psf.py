@@ -230,3 +230,84 @@ def test_what_is_given_wins_over_the_catalogue():
     catalog.complete(settings)
     assert (settings["na"], settings["n"], settings["pixel"]) == (1.4, 1.515, 0.1)
     json.dumps(settings.values)
+
+
+# -- microscopes that scan -----------------------------------------------------------------
+
+SCAN = ["--na", "0.6", "--model", "scalar", "--pixel", "90 nm", *HERE]
+
+
+def airy(shape, pixel, wavelength, na=0.6, finer=1):
+    """The Airy pattern of a plane in focus, unit light, at the middles of finer pixels."""
+    from scipy.special import j1
+
+    y, x = ((np.arange(n * finer) - (n * finer) // 2) * pixel / finer for n in shape)
+    v = 2 * np.pi * na / wavelength * np.maximum(np.hypot(y[:, None], x), 1e-9)
+    return np.pi * (na / wavelength) ** 2 * (2 * j1(v) / v) ** 2
+
+
+def test_a_confocal_microscope_in_focus(tmp_path):
+    words = ["--mode", "confocal", "--excitation", "488 nm", "--pinhole", "0.8 AU"]
+    h = made(tmp_path, *SCAN, *words, "--unit", "peak")
+    # light through the pinhole by a sum over its samples, 9 to a pixel
+    wide = airy((45, 45), 0.09, 0.6, finer=9)
+    r = (np.arange(405) - 202) * 0.01
+    hole = np.hypot(r[:, None], r) < 0.4 * 1.22 * 0.6 / 0.6
+    seen = np.fft.ifft2(np.fft.fft2(wide) * np.fft.fft2(np.fft.ifftshift(hole))).real
+    need = airy((15, 15), 0.09, 0.488) * seen[202 - 63 : 202 + 64 : 9, 202 - 63 : 202 + 64 : 9]
+    # the aperture 0.6 is not paraxial: 2 % of the peak
+    np.testing.assert_allclose(h[1], need / need.max(), atol=0.02)
+    narrow = airy((15, 15), 0.09, 0.6)
+    assert np.abs(h[1] - narrow / narrow.max()).max() > 0.15
+
+
+@pytest.mark.slow
+def test_two_photons_and_a_sheet_are_products(tmp_path):
+    laser = ["--polarization", "circular", "--filling", "0.8", "--zernike", "3,1=20 nm"]
+    both = made(tmp_path, *OIL, "--mode", "two-photon", "--excitation", "900 nm", *laser)
+    bare = ["--wavelength", "900 nm", "--kind", "focus", "--integrate", "none"]
+    need = made(tmp_path, *OIL, *bare, *laser, name="b.npz") ** 2
+    np.testing.assert_allclose(both, need / need.sum(), atol=2e-4 * both.max())
+    sheet = made(tmp_path, *OIL, "--mode", "light-sheet", "--sheet", "0.4 um", name="c.npz")
+    wide = made(tmp_path, *OIL, name="d.npz") * np.array([0.5, 1, 0.5])[:, None, None]
+    np.testing.assert_allclose(sheet, wide / wide.sum(), atol=1e-5 * sheet.max())
+
+
+def test_a_wide_pinhole_leaves_the_laser_and_aberrations_act_twice(tmp_path):
+    words = ["--mode", "confocal", "--excitation", "600 nm", "--zernike", "3,1=40 nm"]
+    small = made(tmp_path, *SCAN, *words, "--pinhole", "0.02 AU")
+    focus = [*SCAN, "--kind", "focus", "--integrate", "none", "--zernike", "3,1=40 nm"]
+    laser = made(tmp_path, *focus, name="b.npz")
+    # a point detector sees what it would light: the square, coma in the same direction
+    np.testing.assert_allclose(small, laser**2 / (laser**2).sum(), atol=2e-3 * small.max())
+    assert np.abs(small - small[:, :, ::-1]).max() > 0.05 * small.max()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--pinhole", "1 AU"], "--pinhole goes with --mode confocal, not with widefield"),
+        (["--mode", "confocal", "--pinhole", "1 AU"], "--mode confocal needs --excitation"),
+        (["--mode", "two-photon", "--excitation", "900"], "'900 nm'"),
+        (
+            ["--mode", "confocal", "--excitation", "488 nm", "--pinhole", "50 um"],
+            "at most 10 AU (7.32 µm here)",
+        ),
+        (
+            ["--mode", "confocal", "--excitation", "488 nm", "--pinhole", "wide"],
+            "--pinhole must be Airy units such as '1 AU'",
+        ),
+        (["--mode", "light-sheet"], "needs --sheet"),
+        (
+            ["--mode", "two-photon", "--excitation", "900 nm", "--dipole", "x"],
+            "--dipole goes with --mode widefield",
+        ),
+        (
+            ["--mode", "two-photon", "--excitation", "900 nm", "--integrate", "none"],
+            "a scan takes the light at its places",
+        ),
+    ],
+)
+def test_what_a_mode_lacks_or_ignores_is_told(tmp_path, capsys, words, message):
+    assert main(["psf", *SCAN, "--na", "1.0", "--n", "1.33", *words, "-o", "x.npz"]) == 2
+    assert message in capsys.readouterr().err

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxwave.cli import catalog, names, options, sweep_job
+from jaxwave.cli import catalog, device, names, options, scan_checks, sweep_job
 from jaxwave.cli.outputs import JOB, is_our_job, spare
 from jaxwave.cli.settings import MASKS, Settings, UsageError, gather, inputs
 from jaxwave.units import length
@@ -25,7 +25,12 @@ FORMATS = {
 }
 EXPORTS = ("psf", "pupil", "coefficients", "slm")
 # Range of each length [µm]: microscopes have no others.
-_RANGES = {"wavelength": (0.1, 20.0), "pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
+_RANGES = {
+    "wavelength": (0.1, 20.0),
+    "excitation": (0.1, 20.0),
+    "pixel": (0.005, 50.0),
+    "dz": (0.001, 1000.0),
+}
 _SMALLEST = 8  # pixels of a window
 OUTPUTS = ("out", "save", "picture")  # files that jaxwave psf writes
 
@@ -74,10 +79,10 @@ def export(arguments: argparse.Namespace) -> Settings:
     for name in ("pixel", "dz"):
         _length(settings, name)
     chosen(settings["select"])
-    _device(settings)
+    device.check(settings)
     _folder(arguments.folder)
     written = [name for kind in EXPORTS for name in settings[kind] or []]
-    written += [table_beside(name) for name in settings["slm"] or []]
+    written += [device.table_beside(name) for name in settings["slm"] or []]
     twice = next((name for k, name in enumerate(written) if name in written[:k]), None)
     if twice is not None:
         raise UsageError(f"{twice!r} would be written twice. Choose another name.")
@@ -86,42 +91,6 @@ def export(arguments: argparse.Namespace) -> Settings:
         if settings[name] is not None:
             exist([settings[name]])
     return settings
-
-
-def table_beside(name: str) -> str:
-    """The table of phases that goes with a picture of levels."""
-    return os.path.splitext(name)[0] + ".csv"
-
-
-def _device(settings: Settings) -> None:
-    """Requires the pixels of a phase device, and those of the pupil on it."""
-    given = [name for name in ("slm_size", "slm_diameter") if settings[name] is not None]
-    if not settings["slm"]:
-        if given or settings["slm_table"] is not None:
-            raise UsageError("--slm-size, --slm-diameter and --slm-table go with --slm FILE.")
-        return
-    if len(given) < 2:
-        raise UsageError(
-            "--slm needs the pixels of the device and those across the pupil on it, such as "
-            "--slm-size 1080x1920 --slm-diameter 900."
-        )
-    rows, columns = device_size(settings["slm_size"])
-    if not 4 <= settings["slm_diameter"] <= min(rows, columns):
-        raise UsageError(
-            f"--slm-diameter must lie between 4 and the {min(rows, columns)} pixels of the device, "
-            f"got {settings['slm_diameter']:g}."
-        )
-
-
-def device_size(text: str) -> tuple[int, int]:
-    """Rows and columns of a device, from a text such as ``1080x1920``."""
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise UsageError(f"--slm-size must be rows x columns, such as 1080x1920, got {text!r}.")
-    rows, columns = (int(part) for part in parts)
-    if not (4 <= rows <= 16384 and 4 <= columns <= 16384):
-        raise UsageError(f"--slm-size must be 4 to 16384 pixels each way, got {text!r}.")
-    return rows, columns
 
 
 def psf(arguments: argparse.Namespace) -> Settings:
@@ -150,6 +119,8 @@ def microscope(given: Mapping[str, Any], config: str | None = None) -> Settings:
     pixels_of(settings)
     _sample(settings)
     _spot(settings)
+    scan_checks.scan(settings)
+    _length(settings, "excitation")
     _light(settings)
     if settings["mask"] is not None and mask(settings["mask"]) is None:
         exist([settings["mask"]], "--mask: ")
@@ -182,6 +153,8 @@ def _light(settings: Settings) -> None:
         raise UsageError(f"--filling must be positive, got {filling:g}.")
     given = [name for name in ("dipole", "polarization") if settings.origin(name) != "default"]
     wrong = {"emission": "polarization", "focus": "dipole"}[settings["kind"]]
+    if settings["mode"] in scan_checks.SCANNING:
+        wrong = "dipole"
     if wrong in given:
         other = "focus" if wrong == "polarization" else "emission"
         raise UsageError(f"--{wrong} goes with --kind {other}, not with {settings['kind']}.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import io, report
-from jaxwave.cli import batch, checks, formats, options, outputs
+from jaxwave.cli import batch, checks, device, formats, options, outputs
 from jaxwave.cli.settings import Settings, UsageError, inputs
 from jaxwave.cli.terminal import say
 from jaxwave.report.folder import write_table
@@ -21,7 +21,7 @@ def export(arguments: argparse.Namespace) -> int:
     """Writes the PSF, the pupil and the modes of a calibrated bead."""
     settings = arguments.settings
     wanted = {kind: settings[kind] or [] for kind in checks.EXPORTS}
-    wanted["table"] = [checks.table_beside(name) for name in wanted["slm"]]
+    wanted["table"] = [device.table_beside(name) for name in wanted["slm"]]
     like = [settings[name] for name in ("like", "slm_table") if settings[name]]
     _spare(wanted, like)
     saved, read, folders = _chosen(Path(arguments.folder), settings["bead"], best=arguments.best)
@@ -170,13 +170,13 @@ def _write_levels(path: Path, settings: Settings, fit: Any) -> None:
     table = 2 * np.pi * np.arange(256) / 256
     if settings["slm_table"] is not None:
         table = io.read_phase_table(settings["slm_table"], wavelength=fit.model.wavelength)
-    shape = checks.device_size(settings["slm_size"])
+    shape = device.device_size(settings["slm_size"])
     scale = 2 * fit.model.na / settings["slm_diameter"]
     opd = _path_at(fit, *((np.arange(n) - n // 2) * scale for n in shape))
     levels = np.asarray(levels_for_phase(-2 * np.pi * opd / fit.model.wavelength, table))
     bits = max((len(table) - 1).bit_length(), 1)
     say(io.write_levels(path, levels, bits=bits))
-    say(io.write_phase_table(checks.table_beside(str(path)), table))
+    say(io.write_phase_table(device.table_beside(str(path)), table))
 
 
 def _path_at(fit: Any, sy: np.ndarray, sx: np.ndarray) -> np.ndarray:

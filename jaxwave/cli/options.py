@@ -280,6 +280,35 @@ PSF = (
     _MODEL,
     Option("band", "length", "width of the emission filter", 0.0, group="light"),
     Option(
+        "mode",
+        "choice",
+        "microscope: a camera, a laser focus with a pinhole, or with two photons, or a light sheet",
+        "widefield",
+        ("widefield", "confocal", "two-photon", "light-sheet"),
+        "scanning",
+    ),
+    Option(
+        "excitation",
+        "length",
+        "vacuum wavelength of the laser that scans; --polarization, --filling and --mask are those "
+        "of its light",
+        group="scanning",
+    ),
+    Option(
+        "pinhole",
+        "text",
+        "diameter of the confocal pinhole, in Airy units (1.22 wavelength / na) such as '1 AU', or "
+        "in the sample such as '0.5 um'",
+        group="scanning",
+        show="WIDTH",
+    ),
+    Option(
+        "sheet",
+        "length",
+        "thickness of the light sheet, full width at half maximum",
+        group="scanning",
+    ),
+    Option(
         "kind",
         "choice",
         "image of an emitter, or light that the objective focuses",

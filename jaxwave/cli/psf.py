@@ -18,7 +18,7 @@ from jax import Array
 
 import jaxwave.psf as optics
 from jaxwave import io
-from jaxwave.cli import checks, finding, formats, options
+from jaxwave.cli import checks, finding, formats, options, scan_checks, scanning
 from jaxwave.cli.settings import Settings, UsageError, write_toml
 from jaxwave.cli.terminal import say, warn
 
@@ -50,10 +50,15 @@ def point_spread(settings: Settings) -> np.ndarray:
     size = checks.pixels_of(settings)
     planes = settings["planes"]
     z = (np.arange(planes) - planes // 2) * settings["dz"]
-    stack = sum(
-        share * np.asarray(_one_color(settings, wavelength, z, size), np.float64)
-        for wavelength, share in _band(settings)
-    )
+    if settings["mode"] in scan_checks.SCANNING:
+        slices = _slices(settings, min(settings["wavelength"], settings["excitation"]))
+        seen = scanning.scanned(settings, z, size, *_lights(settings), slices)
+        stack: Any = np.asarray(seen, np.float64)
+    else:
+        stack = sum(
+            share * np.asarray(_one_color(settings, wavelength, z, size), np.float64)
+            for wavelength, share in _band(settings)
+        )
     scale = {"sum": stack.sum(), "peak": stack.max(), "share": 1.0}[settings["unit"]]
     return np.asarray(stack / scale)
 
@@ -80,11 +85,11 @@ def _one_color(settings: Settings, wavelength: float, z: np.ndarray, size: int) 
         wider = (size + 2 * _MARGIN, size + 2 * _MARGIN)
         scope = optics.Microscope(settings["na"], finest, wider, pixel, n=settings["n"])
         window = scope.window(z)
-    pupil, verb = _pupil(settings), _verb(settings)
+    pupil, verb = _pupil(settings), _verb(settings, settings["kind"])
 
     def point(heights: Array) -> Array:
         here = optics.Window(window.shape, spacing=window.spacing, z=heights)
-        return verb(objective, here, pupil)
+        return _sheet(settings, heights) * verb(objective, here, pupil)
 
     stack = point(jnp.asarray(z))
     if settings["bead"]:
@@ -104,6 +109,31 @@ def _one_color(settings: Settings, wavelength: float, z: np.ndarray, size: int) 
     return stack * pixel**2
 
 
+def _sheet(settings: Settings, z: Array) -> Any:
+    """Light of a sheet at heights, ``(z, 1, 1)``; 1 without one."""
+    if settings["sheet"] is None:
+        return 1.0
+    return jnp.exp(-4 * math.log(2) * (z / settings["sheet"]) ** 2)[..., None, None]
+
+
+def _lights(settings: Settings) -> tuple[scanning.Light, scanning.Light]:
+    """The laser's light, and an emitter's in the mean of its band, in any window."""
+    seen = {"apodization": settings["apodization"], "motion": settings["motion"]}
+    laser = finding.objective(settings, wavelength=settings["excitation"], **seen)
+    pupil, focused = _pupil(settings), _verb(settings, "focus")
+    plain, emitted = _aberrated(settings, None), _verb(settings, "emission")
+
+    def detect(window: optics.Window) -> Array:
+        parts = [
+            share
+            * emitted(finding.objective(settings, wavelength=wavelength, **seen), window, plain)
+            for wavelength, share in _band(settings)
+        ]
+        return jnp.sum(jnp.stack(parts), axis=0)
+
+    return (lambda window: focused(laser, window, pupil)), detect
+
+
 def _slices(settings: Settings, wavelength: float) -> int:
     """Slices of a bead, some for every depth of focus."""
     n, na = settings["n"], settings["na"]
@@ -114,11 +144,11 @@ def _slices(settings: Settings, wavelength: float) -> int:
 # -- the microscope ------------------------------------------------------------------------
 
 
-def _verb(settings: Settings) -> Callable[..., Array]:
+def _verb(settings: Settings, kind: str) -> Callable[..., Array]:
     """The function of psf that makes this light."""
     if settings["model"] == "scalar":
         return optics.scalar_focus_intensity
-    if settings["kind"] == "focus":
+    if kind == "focus":
         light = checks.polarization(settings["polarization"])
         if isinstance(light, str):
             whole = {
@@ -165,6 +195,11 @@ def _pupil(settings: Settings) -> Any:
     mask = _mask(settings["mask"])
     if settings["filling"] is not None:
         mask = _times(mask, settings["filling"])
+    return _aberrated(settings, mask)
+
+
+def _aberrated(settings: Settings, mask: Any) -> Any:
+    """A mask with the aberrations of the objective."""
     modes = finding.modes_and_lengths("--zernike", settings["zernike"], settings["convention"])
     if not modes:
         return mask
