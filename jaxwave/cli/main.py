@@ -163,7 +163,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2."""
-        flags = [option.flag for _, _, table, _ in _COMMANDS.values() for option in table]
+        own = _COMMANDS.get(self.prog.partition(" ")[2], ("", "", (), ""))[2]
+        tables = [own] if own else [table for _, _, table, _ in _COMMANDS.values()]
+        flags = [option.flag for table in tables for option in table]
         wrong = [word for word in message.split() if word.startswith("--")]
         near = difflib.get_close_matches(wrong[0], flags, n=1) if wrong else []
         hint = f" Did you mean {near[0]}?" if near and near[0] not in wrong else ""
