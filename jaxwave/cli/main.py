@@ -161,9 +161,17 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, with the flag that may be meant."""
 
+    words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Remembers what was typed, for the hints of errors."""
+        self.words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2."""
-        own = _COMMANDS.get(self.prog.partition(" ")[2], ("", "", (), ""))[2]
+        name = self.prog.partition(" ")[2] or next((w for w in self.words if w in _COMMANDS), "")
+        own = _COMMANDS[name][2] if name in _COMMANDS else ()
         tables = [own] if own else [table for _, _, table, _ in _COMMANDS.values()]
         flags = [option.flag for table in tables for option in table]
         wrong = [word for word in message.split() if word.startswith("--")]
