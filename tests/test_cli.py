@@ -261,7 +261,7 @@ def test_other_settings_do_not_mix_in_a_folder(files, single, capsys):
     ("words", "code", "message"),
     [
         (["calibrate"], 2, "no files"),
-        (["calibrate", "a.tif"], 2, "na and wavelength must be given"),
+        (["calibrate", "a.tif"], 2, "--na and --wavelength must be given"),
         (["calibrate", "a.tif", "--na", "1.2", "--wavelength", "500 nm"], 2, "Pass the immersion"),
         (["calibrate", "a.tif", "--na", "0.8", "--wavelength", "500"], 2, "looks like nanometres"),
         (["calibrate", "a.tif", "--na", "0.8", "--wavelength", "5 ft"], 2, "`--wavelength`"),

@@ -1,6 +1,7 @@
 """The plugin without a screen: fields, settings, layers, readers, writers and the manifest."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,10 +14,10 @@ import pytest
 
 import jaxwave
 from jaxwave import io as jio
-from jaxwave.cli import checks, options
+from jaxwave.cli import checks, names, options
 from jaxwave.cli.main import main
 from jaxwave.cli.settings import UsageError, gather
-from jaxwave.napari import compute, deblur, fields
+from jaxwave.napari import beads, compute, deblur, fields, files
 from jaxwave.napari.layers import voxel
 
 OIL = {"na": "1.3", "n": "1.5", "wavelength": "600 nm", "pixel": "90 nm", "dz": "0.2"}
@@ -227,6 +228,182 @@ def test_layers_of_any_kind():
     assert voxel(layer(KERNEL, units=None)) is None
 
 
+# -- beads ---------------------------------------------------------------------------------
+
+NUMBERS = {"na": "0.8", "wavelength": "500 nm", "size": "16", "model": "scalar"}
+
+
+def beads_field():
+    """Three spots, one at the edge, in counts of a camera."""
+    z, y, x = np.indices((7, 60, 70))
+    total = np.full(z.shape, 100.0)
+    for cy, cx, light in ((20, 20, 3000), (40, 50, 2500), (56, 20, 2000)):
+        width = 1.5 + 0.5 * abs(z - 3)
+        total += light * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * width**2)) / width**2
+    return np.random.default_rng(1).poisson(total).astype(np.uint16)
+
+
+def test_spots_are_found_with_their_fate():
+    stack = layer(beads_field(), (300, 130, 130), units="nm", name="beads")
+    found = beads.find(stack, NUMBERS)
+    assert "3 spots found, 2 good; windows of 16 pixels; voxel 300 x 130 nm" == found.text
+    fates = {spot.place: (spot.fate, spot.why) for spot in found.spots}
+    (rejected,) = [place for place, (fate, _) in fates.items() if fate == "rejected"]
+    assert rejected == pytest.approx((56, 20), abs=1) and "edge" in fates[rejected][1]
+    assert sorted(spot.number for spot in found.spots) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("stack", "texts", "named", "words"),
+    {
+        "none": (None, NUMBERS, [], "choose a layer"),
+        "rgb": (layer(np.ones((7, 9, 3)), rgb=True), NUMBERS, [], "RGB"),
+        "image": (layer(np.ones((9, 9))), NUMBERS, [], r"\(z, y, x\) is needed"),
+        "times": (layer(np.ones((2, 7, 9, 9))), NUMBERS, [], "one channel or time"),
+        "no scale": (layer(beads_field(), units=None), NUMBERS, ["dz"], "dz is needed"),
+        "no numbers": (layer(beads_field()), {}, ["na", "wavelength"], "must be given.$"),
+        "nan": (
+            layer(np.where(beads_field() > 200, np.nan, 100.0), (0.3, 0.13, 0.13)),
+            NUMBERS,
+            [],
+            "NaN",
+        ),
+        "steps": (layer(beads_field()), NUMBERS | {"steps": ["x", "1"]}, ["steps"], "number"),
+    }.values(),
+)
+def test_stacks_that_cannot_be_calibrated(stack, texts, named, words):
+    with pytest.raises((UsageError, ValueError)) as caught:
+        beads.find(stack, texts)
+    text, names = fields.sentence(caught.value, fields.CALIBRATE)
+    assert re.search(words, text) and set(named) <= set(names) and "--" not in text, text
+
+
+def test_the_stack_is_stored_once_as_it_is(tmp_path):
+    stack = layer(beads_field(), (0.3, 0.13, 0.13), name="my/beads: 1")
+    path = beads.store(stack, tmp_path / "out")
+    assert path == beads.store(stack, tmp_path / "out") and path.name == "my_beads_1.npz"
+    read = jio.read_stack(path)
+    assert read.file_dtype == "uint16" and read.spacing == pytest.approx((0.3, 0.13, 0.13))
+    stack.data = stack.data + 1
+    assert beads.store(stack, tmp_path / "out").name == "my_beads_1-2.npz"
+    np.testing.assert_array_equal(jio.read_stack(path).data + 1, stack.data)
+    stack.name = "mean"  # a file of the results
+    assert beads.store(stack, tmp_path / "out").name == "mean-1.npz"
+
+
+def test_a_canceled_calibration_ends_at_its_next_word(tmp_path):
+    class Stop(BaseException):
+        pass
+
+    def report(kind, *rest):
+        if kind == "line":
+            raise Stop
+
+    stack = layer(beads_field(), (0.3, 0.13, 0.13), name="beads")
+    with pytest.raises(Stop):
+        beads.calibrate(stack, NUMBERS, tmp_path / "out", report)
+    assert beads.calibrate.__name__ and not (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_layer_is_calibrated_as_its_file_is(tmp_path):
+    """The same numbers as the command line's, from the stack that lies in the folder."""
+    texts = NUMBERS | {"order": "2", "steps": ["3", "0"]}
+    told = []
+    stack = layer(beads_field(), (0.3, 0.13, 0.13), name="beads")
+    found, code = beads.calibrate(stack, texts, tmp_path / "out", lambda *p: told.append(p))
+    assert code in (0, 1, 3) and {"found", "line", "step"} == {kind for kind, *_ in told}
+    assert {spot.fate for spot in found.spots} <= {"ok", "poor", "rejected"}
+    job = tmp_path / "out" / "job.toml"
+    assert main(["calibrate", "--config", str(job), "-o", str(tmp_path / "again")]) == code
+    for name in ("beads-001", "beads-002"):
+        both = [jio.load_arrays(tmp_path / p / name / "calibration.npz") for p in ("out", "again")]
+        np.testing.assert_array_equal(both[0]["pupil_opd_um"], both[1]["pupil_opd_um"])
+    for place in (tmp_path / "out", tmp_path / "out" / "beads-001"):
+        made = files.get_reader(str(place))(str(place))
+        data, options, _ = made[0]
+        np.testing.assert_array_equal(data, jio.read_stack(place / "psf.ome.tif").data)
+        assert options["scale"] == pytest.approx((0.3, 0.13, 0.13))
+        assert [options["name"].split()[0] for _, options, _ in made] == ["PSF", "pupil", "pupil"]
+    with pytest.raises(UsageError) as caught:  # results of other settings stay
+        beads.calibrate(stack, texts | {"order": "3"}, tmp_path / "out", lambda *_: None)
+    text, _ = fields.sentence(caught.value, fields.CALIBRATE)
+    assert "order (2 there, 3 now)" in text and "let earlier results be replaced" in text
+
+
+# -- files ---------------------------------------------------------------------------------
+
+VOXEL = (0.3, 0.11, 0.12)
+
+
+@pytest.mark.parametrize("ending", ["ome.tif", "tif", "zarr", "npz"])
+def test_what_is_written_is_read(tmp_path, ending):
+    pytest.importorskip("zarr" if ending == "zarr" else "tifffile")
+    data = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)
+    path = str(tmp_path / f"psf.{ending}")
+    options = {"scale": [300, 110, 120], "units": [Unit("nm")] * 3, "name": "x"}
+    assert files.write_image(path, data, options) == [path]
+    ((got, options, kind),) = files.get_reader(path)(path)
+    np.testing.assert_array_equal(got, data)
+    assert kind == "image" and options["name"] == "psf" and options["units"] == ("um",) * 3
+    assert options["scale"] == pytest.approx(VOXEL)
+    if ending != "npz":
+        assert options["axis_labels"] == ("z", "y", "x")
+
+
+def test_channels_times_and_complex_numbers_are_layers(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    data = np.arange(2 * 2 * 3 * 5 * 6, dtype=np.uint16).reshape(2, 2, 3, 5, 6)
+    sizes = {"PhysicalSizeX": 110, "PhysicalSizeXUnit": "nm", "axes": "TCZYX"}
+    path = tmp_path / "cells.ome.tif"
+    tifffile.imwrite(path, data, metadata=sizes, ome=True, photometric="minisblack")
+    both = files.get_reader(str(path))(str(path))
+    for k, (got, told, _) in enumerate(both):
+        np.testing.assert_array_equal(got, data[:, k])
+        assert told["name"] == f"cells C={k}" and told["axis_labels"] == tuple("tzyx")
+        assert told["scale"] == pytest.approx((1, 1, 1, 0.11))
+        assert told["units"] == ("pixel", "pixel", "pixel", "um")
+    wave = np.exp(1j * np.arange(12.0)).reshape(3, 4)
+    np.savez(tmp_path / "fields.npz", field=wave, spacing=[0.2, 0.3], note=np.array([1.0]))
+    np.save(tmp_path / "plain.npy", data[0, 0])
+    made = files._read_all([str(tmp_path / "fields.npz"), str(tmp_path / "plain.npy")])
+    names = ["fields field amplitude", "fields field phase [rad]", "plain"]
+    assert [options["name"] for _, options, _ in made] == names
+    np.testing.assert_allclose(made[1][0], np.angle(wave))
+    assert made[0][1]["scale"] == (0.2, 0.3) and made[2][1]["units"] == ("pixel",) * 3
+
+
+def test_what_is_not_read_and_not_written(tmp_path):
+    (tmp_path / "other.json").write_text("{}")
+    (tmp_path / "plain").mkdir()
+    for name in ("other.json", "plain"):
+        assert files.get_reader(str(tmp_path / name)) is None
+    (tmp_path / "bad.tif").write_bytes(b"II*\0")
+    np.savez(tmp_path / "line.npz", a=np.ones(3))
+    for name, words in (("bad.tif", "bad.tif"), ("line.npz", "no picture")):
+        path = str(tmp_path / name)
+        with pytest.raises(ValueError, match=words):
+            files.get_reader(path)(path)
+    for data, told, words in (
+        (np.ones((3, 4, 5)), {}, "no voxel size.*scale ="),
+        (np.ones((2, 3, 4, 5)), {"scale": (2, 2, 2, 2)}, "one channel"),
+        (np.ones((4, 5, 3)), {"rgb": True}, "RGB"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            files.write_image(str(tmp_path / "x.npz"), data, told)
+    assert not (tmp_path / "x.npz").exists()
+    plane = files.write_image(str(tmp_path / "x.npz"), np.ones((4, 5)), {"scale": (0.1, 0.2)})
+    ((got, told, _),) = files._read_all(plane)
+    assert got.shape == (1, 4, 5) and told["scale"] == (1.0, 0.1, 0.2)
+
+
+def test_the_manifest_takes_every_file_of_the_reader():
+    lines = MANIFEST.read_text(encoding="utf-8").split()
+    patterns = {line.strip('"') for line in lines if line.startswith('"*.')}
+    known = {f"*.{ending}" for ending in names._ENDINGS if ending != "czi"}
+    assert patterns == known | {"*.zarr.zip", "*.companion.ome", "*.stl", "*.gds"}
+
+
 # -- the package ---------------------------------------------------------------------------
 
 
@@ -239,7 +416,7 @@ def test_jaxwave_does_not_import_the_viewer():
     assert run.returncode == 0 and not run.stdout.split(), run.stderr
 
 
-@pytest.mark.parametrize("module", ["psf", "deconvolve"])
+@pytest.mark.parametrize("module", ["psf", "calibrate", "deconvolve"])
 def test_a_missing_viewer_is_named_with_its_line(monkeypatch, module):
     for name in [name for name in sys.modules if name.startswith("jaxwave.napari.")]:
         monkeypatch.delitem(sys.modules, name)
@@ -276,7 +453,8 @@ def test_npe2_takes_the_manifest():
     if importlib.util.find_spec("napari"):
         manifest.validate_imports()
     assert manifest.name == "jaxwave"
-    assert [w.display_name for w in manifest.contributions.widgets][:1] == ["PSF"]
+    shown = [widget.display_name for widget in manifest.contributions.widgets]
+    assert shown == ["PSF", "Calibrate", "Deconvolve"]
 
 
 def test_a_file_of_settings_may_hold_more_than_the_fields(tmp_path):

@@ -202,3 +202,91 @@ def test_cancel(deconvolve, qtbot, told):
     assert not deconvolve.work.running and deconvolve.status.text() == "canceled"
     qtbot.wait(200)
     assert len(deconvolve._viewer.layers) == 2 and deconvolve.run.isEnabled() and not told
+
+
+# -- beads ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calibrate(make_napari_viewer, qtbot, told):
+    """The widget "Calibrate" with a stack of beads in its viewer."""
+    from test_napari import NUMBERS, beads_field
+
+    from jaxwave.napari.calibrate import CalibrateWidget
+
+    viewer = make_napari_viewer()
+    widget = CalibrateWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Calibrate")
+    viewer.add_image(beads_field(), name="beads", scale=(300, 130, 130), units=("nm",) * 3)
+    widget.form.show_values(NUMBERS | {"order": "2", "steps": ["3", "0"]})
+    yield widget
+    widget.work.cancel()
+    finish(qtbot, widget)
+
+
+def test_spots_are_drawn_with_their_fate(calibrate, qtbot, told, tmp_path):
+    for _ in range(2):
+        calibrate.search()
+        finish(qtbot, calibrate)
+    stack, points = calibrate._viewer.layers
+    assert list(points.features["fate"]).count("good") == 2 and len(points.data) == 3
+    assert any("cut by the edge" in label for label in points.features["label"])
+    np.testing.assert_allclose(points.scale, stack.scale[1:])
+    good = [bool(fate == "good") for fate in points.features["fate"]]
+    assert len({tuple(c) for c in points.border_color[good]}) == 1
+    assert tuple(points.border_color[good.index(False)]) not in {
+        tuple(c) for c in points.border_color[good]
+    }
+    assert "3 spots found, 2 good" in calibrate.status.text() and not told
+    calibrate.compute()
+    assert "folder" in told[-1]
+    calibrate.folder.setText(str(tmp_path))
+    calibrate.show_report()
+    assert "no report.html" in told[-1]
+    calibrate.form.show_values({})
+    calibrate.compute()
+    finish(qtbot, calibrate)
+    assert "na and wavelength must be given" in told[-1]
+    assert calibrate.form.field("na").styleSheet()
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_settings_of_a_calibration(calibrate, told, tmp_path):
+    from jaxwave.cli import options
+    from jaxwave.cli.settings import gather
+
+    calibrate.save(str(tmp_path / "job.toml"))
+    saved = gather(options.CALIBRATE, {}, str(tmp_path / "job.toml"))
+    assert (saved["na"], saved["wavelength"], saved["steps"]) == (0.8, 0.5, [3, 0])
+    before = calibrate.form.values()
+    calibrate.form.show_values({})
+    calibrate.load(str(tmp_path / "job.toml"))
+    assert calibrate.form.values() == before | {"steps": ["3", "0"]} and not told
+
+
+def test_a_calibration_is_canceled(calibrate, qtbot, told, tmp_path):
+    calibrate.folder.setText(str(tmp_path / "out"))
+    calibrate.compute()
+    qtbot.waitUntil(lambda: len(calibrate._viewer.layers) == 2, timeout=60_000)
+    calibrate.stop.click()
+    assert "canceled" in calibrate.status.text() and calibrate.run.isEnabled()
+    qtbot.wait(100)
+    assert len(calibrate._viewer.layers) == 2 and not told
+
+
+@pytest.mark.slow
+def test_beads_are_calibrated(calibrate, qtbot, told, tmp_path, monkeypatch):
+    from jaxwave.napari import calibrate as module
+
+    opened = []
+    monkeypatch.setattr(module.webbrowser, "open", lambda page: opened.append(page) or True)
+    calibrate.folder.setText(str(tmp_path / "out"))
+    calibrate.compute()
+    qtbot.waitUntil(lambda: "step" in calibrate.status.text(), timeout=120_000)
+    finish(qtbot, calibrate)
+    names = [layer.name.split()[0] for layer in calibrate._viewer.layers]
+    assert names == ["beads", "beads", "PSF", "pupil", "pupil"]
+    fates = set(calibrate._viewer.layers[1].features["fate"])
+    assert "rejected" in fates and fates <= {"ok", "poor", "rejected"}
+    calibrate.show_report()
+    assert opened == [(tmp_path / "out" / "report.html").as_uri()]

@@ -304,7 +304,8 @@ def _complete(settings: Settings) -> None:
     if missing:
         example = {"na": "--na 0.85", "wavelength": '--wavelength "520 nm"'}
         listed = " ".join(example[name] for name in missing)
-        raise UsageError(f"{' and '.join(missing)} must be given, such as {listed}.")
+        flags = " and ".join(f"--{name}" for name in missing)
+        raise UsageError(f"{flags} must be given, such as {listed}.")
     optics(settings)
     for name in ("pixel", "dz"):
         _length(settings, name)

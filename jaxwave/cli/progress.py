@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,8 +23,24 @@ _SIGNS = "|/-\\"
 _FIRST = "compiling the fit; the first bead of a shape takes longer than the others"
 
 
+_watcher: ContextVar[Callable[..., None] | None] = ContextVar("_watcher", default=None)
+
+
+@contextlib.contextmanager
+def watched_by(watcher: Callable[..., None]) -> Iterator[None]:
+    """Gives the progress of this thread to a function, which may raise to end the work."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
 def shown(first: str = _FIRST) -> Any:
     """Progress for the stream of errors: a terminal or a file, which begins with what comes."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        return contextlib.nullcontext(watcher)
     return Live() if sys.stderr.isatty() else Log(first)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import unicodedata
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import TextIO
 
 from jaxwave._files import size_text
@@ -31,6 +34,19 @@ def printable(text: str) -> str:
     return "".join(map(spelled, text))
 
 
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("_listener", default=None)
+
+
+@contextlib.contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Gives the lines of this thread to a function, where they are not for a terminal."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def say(text: object) -> None:
     """Prints a line of results."""
     _print(str(text), sys.stdout)
@@ -43,6 +59,10 @@ def warn(text: object) -> None:
 
 def _print(text: str, stream: TextIO) -> None:
     text = printable(text)
+    listener = _listener.get()
+    if listener is not None:
+        listener(text)
+        return
     code = stream.encoding or "utf-8"  # a terminal that lacks a letter gets its number
     print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
 

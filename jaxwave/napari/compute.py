@@ -46,5 +46,6 @@ def image(
     if centered:
         middle = [n // 2 * step for n, step in zip(stack.shape, scale, strict=True)]
         options["translate"] = tuple(-place for place in middle)
+        options["blending"] = "additive"  # it may lie over the corner of a picture
     options["metadata"] = {"jaxwave": metadata} if metadata else {}
     return stack, options, "image"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxwave.cli import checks, options
-from jaxwave.cli.settings import Option, Settings, gather, write_toml
+from jaxwave.cli.settings import Option, Settings, UsageError, gather, write_toml
 from jaxwave.cli.terminal import in_flags
 
 PSF = tuple(option for option in options.PSF if option.name not in checks.OUTPUTS)
@@ -19,7 +19,14 @@ CALIBRATE = tuple(option for option in options.CALIBRATE if option.name not in _
 _DERIVED = ("default", "objective", "camera")
 
 _FLAG = re.compile(r"--([a-z][a-z-]*[a-z]|n\b)")
-_HELP = re.compile(r"; jaxwave \w+ --help has an example")
+# What the command line says of its own means, in the words of the widgets.
+_WORDS = {
+    r"; jaxwave \w+ --help has an example": "",
+    r", such as( --[a-z]+ (\".*?\"|\S+?))+\.$": ".",
+    r"another folder with -o": "another folder",
+    r"or replace them with --force": "or let earlier results be replaced",
+    r" ?\(--force replaces it\.\)": "",
+}
 
 
 def in_fields(text: str, table: Sequence[Option]) -> tuple[str, list[str]]:
@@ -42,7 +49,8 @@ def in_fields(text: str, table: Sequence[Option]) -> tuple[str, list[str]]:
         found.append(name)
         return name
 
-    text = _HELP.sub("", in_flags(text, tuple(table)))
+    for words, ours in _WORDS.items():
+        text = re.sub(words, ours, text)
     return _FLAG.sub(named, text), list(dict.fromkeys(found))
 
 
@@ -55,8 +63,10 @@ def sentence(error: BaseException, table: Sequence[Option]) -> tuple[str, list[s
         return error.strerror + (f": {error.filename}" if error.filename else ""), []
     if isinstance(error, MemoryError):
         return "there is not enough memory for this; take fewer pixels.", []
-    text = " ".join(str(error).split()) or type(error).__name__
-    return in_fields(text[:1000], table)
+    text = " ".join(str(error).split())[:1000] or type(error).__name__
+    if not isinstance(error, UsageError):  # of a function, whose name is not for users
+        text = in_flags(text, tuple(table))
+    return in_fields(text, table)
 
 
 def given(settings: Settings, table: Sequence[Option]) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxwave.cli.settings import Option
+from jaxwave.cli.settings import Option, Settings, UsageError
 from jaxwave.napari import fields
 from jaxwave.napari._qt import Image, QtWidgets, show_error
 from jaxwave.napari.editors import Form
 from jaxwave.napari.work import Work
+
+_KIND = "TOML (*.toml)"
 
 
 class Panel(QtWidgets.QWidget):
@@ -66,6 +68,14 @@ class Panel(QtWidgets.QWidget):
         button.clicked.connect(lambda: action())
         return button
 
+    def _files(self, command: str) -> list[Any]:
+        """Buttons that read and write settings."""
+        what = f"settings of jaxwave {command} (TOML)"
+        return [
+            self._button("Open…", self.load, f"read {what}"),
+            self._button("Save…", self.save, f"write {what}"),
+        ]
+
     def _wait(self, busy: bool) -> None:
         """Shows that something is computed; how far, where that is known."""
         self.bar.setVisible(busy)
@@ -93,6 +103,38 @@ class Panel(QtWidgets.QWidget):
         if text != self._told:
             self._told = text
             show_error(f"{self._title}: {text}")
+
+    # -- settings --------------------------------------------------------------------------
+
+    def _settings(self) -> Settings:
+        """What the fields say, for a file."""
+        raise NotImplementedError
+
+    def load(self, path: str | None = None) -> None:
+        """Reads settings from a TOML file of the command line; asks for it where none is named."""
+        if path is None:
+            path, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Settings", "", _KIND)
+        if not path:
+            return
+        try:
+            values = fields.read(path, self._table)
+        except UsageError as error:
+            self._fail(error)
+            return
+        self.form.show_values(values)
+
+    def save(self, path: str | None = None) -> None:
+        """Writes the settings as a TOML file of the command line."""
+        if path is None:
+            path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Settings", "job.toml", _KIND)
+        if not path:
+            return
+        try:
+            fields.write(path, self._table, self._settings())
+        except (UsageError, OSError) as error:
+            self._fail(error)
+            return
+        self._say(f"settings are in {path}")
 
 
 class LayerChoice(QtWidgets.QComboBox):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from jaxwave.cli import checks
-from jaxwave.cli.settings import UsageError
+from jaxwave.cli.settings import Settings
 from jaxwave.napari import compute, fields
 from jaxwave.napari._qt import QtWidgets
 from jaxwave.napari.panel import Panel
 
 _FIRST = {"objective": "60x/1.4 oil", "camera": "6.5 um", "wavelength": "600 nm", "dz": "100 nm"}
 _BUSY = "computing; the first PSF of a kind takes some seconds"
-_KIND = "TOML (*.toml)"
 
 
 class PsfWidget(Panel):
@@ -29,12 +28,7 @@ class PsfWidget(Panel):
         self._layer: Any = None
         self._limits: list[float] | None = None
         self.live = QtWidgets.QCheckBox("follow changes", checked=True)
-        buttons = [
-            self._button("Compute", self.compute),
-            self._button("Open…", self.load, "read settings of jaxwave psf (TOML)"),
-            self._button("Save…", self.save, "write settings for jaxwave psf (TOML)"),
-        ]
-        self._lay_out(self.live, buttons)
+        self._lay_out(self.live, [self._button("Compute", self.compute), *self._files("psf")])
         self.form.changed.connect(self._change)
         self.form.show_values(_FIRST)
 
@@ -76,30 +70,5 @@ class PsfWidget(Panel):
             f"{1e3 * dy:.4g} nm apart"
         )
 
-    # -- settings --------------------------------------------------------------------------
-
-    def load(self, path: str | None = None) -> None:
-        """Reads settings from a TOML file of ``jaxwave psf``, by default one that is asked for."""
-        if path is None:
-            path, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Settings", "", _KIND)
-        if not path:
-            return
-        try:
-            values = fields.read(path, fields.PSF)
-        except UsageError as error:
-            self._fail(error)
-            return
-        self.form.show_values(values)
-
-    def save(self, path: str | None = None) -> None:
-        """Writes the settings as a TOML file of ``jaxwave psf``."""
-        if path is None:
-            path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Settings", "psf.toml", _KIND)
-        if not path:
-            return
-        try:
-            fields.write(path, fields.PSF, checks.microscope(self.form.values()))
-        except (UsageError, OSError) as error:
-            self._fail(error)
-            return
-        self._say(f"settings are in {path}")
+    def _settings(self) -> Settings:
+        return checks.microscope(self.form.values())
