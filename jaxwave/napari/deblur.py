@@ -181,8 +181,8 @@ def _one(made: Job, image: np.ndarray) -> Iterator[Array]:
     else:
         psf: Any = made.psf
         if psf.ndim == 3:
-            pair = _imaging(image.shape, psf.shape, boundary)
-            psf = tuple(Partial(f, jnp.asarray(psf)) for f in pair)
+            spread, *pair = _imaging(image.shape, psf.shape, boundary)
+            psf = tuple(Partial(f, spread(psf)) for f in pair)
         scene = None
         for done in range(0, choices["steps"], _CHUNK):
             scene = richardson_lucy(
@@ -199,26 +199,28 @@ def _one(made: Job, image: np.ndarray) -> Iterator[Array]:
 @functools.lru_cache(8)
 def _imaging(
     shape: tuple[int, ...], psf: tuple[int, ...], boundary: str
-) -> tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]:
-    """A stack's convolution with a PSF ``(z, y, x)`` centered at N // 2, and its adjoint.
+) -> tuple[Callable[..., Array], Callable[..., Array], Callable[..., Array]]:
+    """Spectrum of a PSF ``(z, y, x)`` centered at N // 2, a stack's convolution, its adjoint.
 
-    Beyond the stack is what ``boundary`` says; one that is mirrored gains a margin on each side as
-    wide as the PSF reaches. One that is dark needs room, so that nothing wraps around.
+    Beyond the stack is what ``boundary`` says: it gains a margin on each side as wide as the PSF
+    reaches, so nothing wraps around.
     """
     middle = [m // 2 for m in psf]
     before = [m - 1 - c for m, c in zip(psf, middle, strict=True)]
     modes = {"reflect": "symmetric", "edge": "edge", "zero": "constant", "periodic": "wrap"}
-    widths = [(b, c) for b, c in zip(before, middle, strict=True)]
+    widths = list(zip(before, middle, strict=True))
     size = [fast_len(n + m - 1) for n, m in zip(shape, psf, strict=True)]
     cut = tuple(slice(m - 1, m - 1 + n) for n, m in zip(shape, psf, strict=True))
 
-    def project(kernel: Array, scene: Array) -> Array:
-        wide: Any = jnp.pad(scene, widths, mode=modes[boundary])
-        full = jnp.fft.irfftn(jnp.fft.rfftn(wide, size) * jnp.fft.rfftn(kernel, size), size)
-        return full[cut]
+    def spread(kernel: Any) -> Array:
+        return jnp.fft.rfftn(jnp.asarray(kernel), size)
 
-    def backproject(kernel: Array, image: Array) -> Array:
-        (back,) = jax.linear_transpose(lambda scene: project(kernel, scene), image)(image)
+    def project(spectrum: Array, scene: Array) -> Array:
+        wide: Any = jnp.pad(scene, widths, mode=modes[boundary])
+        return jnp.fft.irfftn(jnp.fft.rfftn(wide, size) * spectrum, size)[cut]
+
+    def backproject(spectrum: Array, image: Array) -> Array:
+        (back,) = jax.linear_transpose(functools.partial(project, spectrum), image)(image)
         return back
 
-    return project, backproject
+    return spread, project, backproject

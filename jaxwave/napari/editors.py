@@ -15,7 +15,7 @@ from jaxwave.zernike import zernike_index, zernike_name
 
 _NUMBER = re.compile(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 _WRONG = "border: 1px solid #d9534f;"
-_OPEN = ("microscope", "voxel", "stack", "pupil")  # groups that are shown at first
+_OPEN = ("microscope", "voxel", "stack", "pupil", "deconvolution")  # groups that are shown at first
 _MODES = [zernike_name(*zernike_index(k, convention="osa")) for k in range(3, 28)]
 
 
@@ -172,13 +172,17 @@ class _Mode(QtWidgets.QWidget):
         self._name.setSizePolicy(
             QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed
         )
+        self._name.setMinimumWidth(150)
+        self._name.lineEdit().setCursorPosition(0)
+        self._name.activated.connect(lambda _: self._name.lineEdit().setCursorPosition(0))
         self._name.setToolTip("a name, a pair n,m, or a number with its convention")
         self._length = _Number(dataclasses.replace(option, kind="length", default=None))
         self._length.show_value(length)
+        self._length.setMinimumWidth(105)
         self.gone = QtWidgets.QToolButton(text="×", toolTip="leave this mode out")
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for part, share in ((self._name, 3), (self._length, 2), (self.gone, 0)):
+        for part, share in ((self._name, 5), (self._length, 4), (self.gone, 0)):
             layout.addWidget(part, share)
         self._name.currentIndexChanged.connect(lambda _: self.changed.emit())
         self._name.lineEdit().editingFinished.connect(self.changed)
@@ -378,4 +382,8 @@ class _Section(QtWidgets.QWidget):
 
     def add(self, option: Option, field: Any) -> None:
         label = QtWidgets.QLabel(option.name, toolTip=option.help)
-        self._form.addRow(label, field)
+        if isinstance(field, _Modes):  # its rows take the whole width
+            self._form.addRow(label)
+            self._form.addRow(field)
+        else:
+            self._form.addRow(label, field)

@@ -12,6 +12,7 @@ from jaxwave.napari.editors import Form
 from jaxwave.napari.work import Work
 
 _KIND = "TOML (*.toml)"
+_WIDTH = 345  # pixels, so that a row of aberrations has room
 
 
 class Panel(QtWidgets.QWidget):
@@ -52,6 +53,7 @@ class Panel(QtWidgets.QWidget):
         area = QtWidgets.QScrollArea(widgetResizable=True)
         area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         area.setWidget(self.form)
+        area.setMinimumWidth(_WIDTH)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         for row in (area, *rows, self.bar, self.status):
