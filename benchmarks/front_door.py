@@ -4,7 +4,7 @@ Run with ``python benchmarks/front_door.py [-o front_door.json] [--only PART] [-
 line runs in processes of its own, without a compilation cache, eagerly and (where that makes sense)
 under jit. Counted are CPU seconds of the process (summed over threads) and programs that XLA
 compiled. psfmodels and psf-generator run beside them where they are installed; what they compute
-differs (no pixels, other layers), so only the speed is compared. No goals yet.
+differs (no pixels, other layers), so only the speed is compared..
 """
 
 import argparse
@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxwave import psf
 
-scope = psf.Microscope(na=1.3, wavelength=0.52, n=1.518, shape=(64, 64), pixel=0.1)
+scope = psf.Microscope(na=1.3, wavelength=0.52, n=1.518, shape=(201, 201), pixel=0.02)
 objective, window = scope.objective, psf.Window((201, 201), spacing=0.02)
 c, modes = jnp.array([0.03, 0.02, -0.02]), [(2, -2), (2, 2), (3, 1)]
 z1, z32 = 0.2, np.linspace(-0.93, 0.93, 32)  # steps of 60 nm
@@ -51,7 +51,7 @@ import numpy as np
 import psfmodels
 
 lens = {"NA": 1.3, "ns": 1.518, "ni": 1.518, "ni0": 1.518, "ng": 1.518, "ng0": 1.518}
-call = lambda z: psfmodels.vectorial_psf(z, nx=64, dxy=0.1, wvl=0.52, params=lens)
+call = lambda z: psfmodels.vectorial_psf(z, nx=201, dxy=0.02, wvl=0.52, params=lens)
 z1, z32 = np.array([0.2]), np.linspace(-0.93, 0.93, 32)
 """
 GENERATOR = """
@@ -61,7 +61,7 @@ from psf_generator import propagators
 def call(kind, planes, aberrated=False, learn=False):
     c = {"zernike_coefficients": torch.zeros(9, requires_grad=learn)} if aberrated else {}
     model = getattr(propagators, kind + "Propagator")(
-        n_pix_pupil=129, n_pix_psf=64, wavelength=520, na=1.3, pix_size=100, n_i=1.518, n_i0=1.518,
+        n_pix_pupil=257, n_pix_psf=201, wavelength=520, na=1.3, pix_size=20, n_i=1.518, n_i0=1.518,
         n_defocus=planes, defocus_step=60, **c)
     image = (model.compute_focus_field().abs() ** 2).sum(1)
     return torch.autograd.grad((image ** 2).sum(), *c.values()) if learn else image
@@ -121,7 +121,7 @@ def lines() -> list[Line]:
     """All of them, ours first in every part."""
     models = [Line(f"clear, {n} plane(s)", "psfmodels", MODELS, f"call(z{n})") for n in (1, 32)]
     generator = [
-        Line(part, "psf_generator, N = 129", GENERATOR, call)
+        Line(part, "psf_generator, N = 257", GENERATOR, call)
         for part, call in (
             ("clear, 1 plane(s)", "call('VectorialSpherical', 1)"),
             ("clear, 32 plane(s)", "call('VectorialSpherical', 32)"),
