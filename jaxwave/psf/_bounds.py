@@ -223,5 +223,9 @@ def is_steep(objective: Objective) -> bool:
 
 def degree(x: float) -> int:
     """Terms of exp(i x t), -1 < t < 1, in Chebyshev polynomials: J_n(x) beyond them is rounding."""
-    slope, more = (7, 6) if digits() <= 6 else (11.5, 12)
-    return 8 * math.ceil((x + slope * x ** (1 / 3) + more) / 8)
+    slope, more, least = (7, 6, -19) if digits() <= 6 else (11.5, 12, -37)
+    large = math.ceil(x + slope * x ** (1 / 3) + more)
+    # J_n(x) < (x / 2)^n / n!, which tells more where x is small.
+    half = math.log(max(x, 1e-9) / 2)
+    few = (n for n in range(1, large) if n * half - math.lgamma(n + 1) < least)
+    return 8 * math.ceil(next(few, large) / 8)

@@ -27,6 +27,7 @@ from jaxwave.psf.objective import Window
 from jaxwave.zernike import Modes
 
 BATCH = 64  # emitters at once
+RIM = 8  # cosines beyond the band of the intensity
 # Dipoles whose images span those of all orientations, as (x, y, z).
 _DIPOLES = np.array(
     [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]], float
@@ -37,6 +38,7 @@ class _Plan(NamedTuple):
     frame: tuple[int, int]  # pixels of the camera
     size: int  # pixels of a window
     samples: int  # of a window, along each axis
+    orders: int  # cosines of the series that are kept
     ratio: float  # samples in a pixel
 
 
@@ -128,7 +130,7 @@ def emitters_image(
     depths, nodes = _depths(microscope, low, high)
     window = Window((samples, samples), microscope.pixel_in_sample / ratio, z=depths)
     stack = _stack(where, microscope, window, whole, dipoles is not None)
-    plan = _Plan(microscope.shape, size, samples, ratio)
+    plan = _Plan(microscope.shape, size, samples, _orders(microscope, samples, ratio), ratio)
     numbers = (positions, photons, microscope.pixel_in_sample, low, high, background, dipoles)
     return _program(plan, nodes, stack, numbers, blur_of(sigma))
 
@@ -144,6 +146,15 @@ def _size(microscope: Microscope, positions: Any) -> int:
     blur = far * na / math.sqrt(max(n * n - na * na, 0.1 * n * n))
     reach = blur + 4.0 * float(np.max(wavelength)) / na
     return 2 * math.ceil(reach / float(np.max(pixel))) + 1
+
+
+def _orders(microscope: Microscope, samples: int, ratio: float) -> int:
+    """Cosines that hold the intensity: up to its band, and some for the rim of the window.
+
+    The mirror image beyond the rim makes a kink, whose waves beyond the band stay near the rim.
+    """
+    need = microscope.needed()
+    return samples if need is None else min(samples, math.ceil(samples * need / ratio) + RIM)
 
 
 def _range(positions: Any) -> tuple[Any, Any]:
@@ -189,7 +200,7 @@ def _program(
     *others, dipoles = numbers
     positions, photons, pixel, low, high, background = (jnp.asarray(a, real) for a in others)
     dipoles = None if dipoles is None else jnp.asarray(dipoles, real)
-    series = cosine_series(plan.samples).astype(real)
+    series = cosine_series(plan.samples)[: plan.orders].astype(real)
     planes = jnp.stack(stack)
     planes = jnp.einsum("uy,dzyx->dzux", series, planes, precision="highest")
     planes = jnp.einsum("vx,dzux->dzuv", series, planes, precision="highest")
@@ -197,21 +208,25 @@ def _program(
     j, k = np.arange(nodes)[:, None], np.arange(nodes)
     fit = np.where(j, 2, 1) / nodes * np.cos(math.pi * j * (k + 0.5) / nodes)
     planes = jnp.einsum("jz,dzuv->djuv", fit.astype(real), planes, precision="highest")
-    planes = planes.reshape(-1, plan.samples**2)
+    planes = planes.reshape(-1, plan.orders**2)
     area = (pixel / plan.ratio) ** 2
 
-    order = np.arange(plan.samples)
-    frequency = (order / (2 * plan.samples)).astype(real)  # per sample
-    transfer = (plan.ratio * np.sinc(plan.ratio * order / (2 * plan.samples))).astype(real)
+    turns = np.arange(plan.orders) / (2 * plan.samples)  # per sample
+    transfer = (plan.ratio * np.sinc(plan.ratio * turns)).astype(real)
     if sigma is not None:
         width = jnp.asarray(sigma, real) * plan.ratio / pixel
-        transfer = transfer * jnp.exp(-2 * (math.pi * width * frequency) ** 2)
-    offsets = (np.arange(plan.size) - plan.size // 2).astype(real)
+        transfer = transfer * jnp.exp(-2 * (math.pi * width * turns.astype(real)) ** 2)
+    pixels = (np.arange(plan.size) - plan.size // 2) * plan.ratio + (plan.samples // 2 + 0.5)
+    waves = 2 * math.pi * np.outer(pixels, turns)
+    cosines, sines = np.cos(waves).astype(real), np.sin(waves).astype(real)
 
     def axis(fraction: Array) -> Array:
-        """Cosines at the pixels of a window, ``(pixels, orders)``; place in pixels."""
-        at = (offsets - fraction) * plan.ratio + (plan.samples // 2 + 0.5)
-        return jnp.cos((math.pi / plan.samples) * at[:, None] * order.astype(real)) * transfer
+        """Cosines at the pixels of a window, ``(pixels, orders)``; place in pixels.
+
+        By the sum of two angles: an emitter costs a cosine and a sine for each order alone.
+        """
+        turned = numerics.cis(fraction * (plan.ratio * turns).astype(real))
+        return cosines * (turned.real * transfer) + sines * (turned.imag * transfer)
 
     def window(emitter: tuple[Array, ...]) -> Array:
         t, dy, dx, light = emitter
@@ -219,7 +234,7 @@ def _program(
         depth = jnp.cos(np.arange(nodes).astype(real) * angle)
         weights = (light[:, None] * depth).reshape(-1)
         coefficients = jnp.matmul(weights, planes, precision="highest")
-        coefficients = coefficients.reshape(plan.samples, plan.samples)
+        coefficients = coefficients.reshape(plan.orders, plan.orders)
         rows = jnp.matmul(axis(dy), coefficients, precision="highest")
         return jnp.matmul(rows, axis(dx).T, precision="highest")
 

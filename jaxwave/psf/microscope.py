@@ -110,7 +110,7 @@ class Microscope:
 
     def camera(self) -> Camera:
         """How finely the intensity is sampled, and the pixels that it is integrated over."""
-        need = self._need()
+        need = self.needed()
         fine = 3.0 if need is None else max(1.0, math.ceil(8 * FINER * need - 1e-6) / 8)
         ratio = fine if self.samples_per_pixel is None else float(self.samples_per_pixel)
         if need is not None and ratio < need - 1e-6:
@@ -122,7 +122,7 @@ class Microscope:
         ny, nx = (math.ceil(ratio * (n + 2 * MARGIN)) for n in self.shape)
         return Camera(self.shape, (ny, nx), ratio, BAND if ratio >= fine else 0.5)
 
-    def _need(self) -> float | None:
+    def needed(self) -> float | None:
         """Samples in a pixel that resolve the intensity, if the pixel is known."""
         pixel, wavelength = _bounds.known(self.pixel_in_sample), _bounds.known(self.wavelength)
         na = _bounds.aperture(self.objective)
