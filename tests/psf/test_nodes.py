@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from psf.polar import Aperture, directions, off, phases, window, zernike
 from psf.quadrature import Round
+from scipy import special
 
 from jaxwave import JaxwaveWarning, psf
 from jaxwave.psf import _bounds, _nodes
@@ -303,3 +304,12 @@ def test_pupils_that_jump_are_the_quadrature_with_traced_optics_too(pupil):
         need = by_panels(pupil, y[::3, ::3], x[::3, ::3])
     for got in (image(1.3, SPACING), jax.jit(image)(1.3, SPACING)):
         assert off(got[::3, ::3], need, need.max()) < 2e-6
+
+
+@pytest.mark.parametrize("x", [0.0, 0.3, 2.65, 7.0, 40.0, 300.0])
+def test_a_degree_leaves_rounding_and_no_more_than_that(x):
+    """exp(i x t) has the Chebyshev coefficients 2 i^n J_n(x)."""
+    n = _bounds.degree(x)
+    assert abs(special.jv(np.arange(n, n + 40), x)).max() < 1e-8
+    # Counts are multiples of eight; with less than two thirds of them something would be missing.
+    assert n == 8 or abs(special.jv(2 * n // 3 - 8, x)) > 1e-8
