@@ -29,6 +29,7 @@ from jaxwave.beads.model import (
 )
 from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.beads.stack_model import OWN, Stack, Together, at_command, stack_errors
+from jaxwave.calibration._spread import Common
 from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate, least_squares
 from jaxwave.calibration.joint import Joint
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
@@ -243,7 +244,7 @@ def fit_stacks(
         calibrate(
             one,
             least_squares(Together(Stack(model))),
-            problem,
+            {**problem, "basis": Common(problem["basis"])},
             stages=[Stage(name=f"start {k + 1} of {starts}")],
             learn=list(dotted.values()),
             priors={dotted[name]: normal(0.0, widths[name]) for name in learned if name in widths},

@@ -16,7 +16,17 @@ from jax import Array
 
 from jaxwave import _check
 from jaxwave._code import describe
+from jaxwave.calibration import _processes
 from jaxwave.calibration._memory import exhausted, halved, refuse
+from jaxwave.calibration._spread import (
+    Shares,
+    Spread,
+    ends,
+    is_global,
+    samples_of,
+    spread,
+    two_samples,
+)
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.engine import (
     MOST_REJECTED,
@@ -83,6 +93,7 @@ class Job:
     show: Callable | None = None
     watch: Callable | None = None
     folder: RunFolder | None = None
+    spread: tuple[Spread, Shares] | None = None  # loss and data on the devices of many processes
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     saved: dict[str, np.ndarray] | None = None  # a state to go on from
     losses: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, steps)
@@ -127,9 +138,13 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
     carry, best, done, reason = _begin(job, number, prog, vectors)
     while done < plan.steps and not reason:
         blind = _is_blind(plan, carry)
-        (prog, inputs), (carry, told) = _fitting(
-            job, plan, vectors, (prog, inputs), partial(_advance, carry, done, plan)
-        )
+        try:
+            (prog, inputs), (carry, told) = _fitting(
+                job, plan, vectors, (prog, inputs), partial(_advance, job, carry, done, plan)
+            )
+        except jax.errors.JaxRuntimeError as error:
+            _require_peers(job, error, number, done, carry, best, vectors)
+            raise
         if not job.starts:
             told = {k: v[None] for k, v in told.items()}
         made = min(plan.length, plan.steps - done)
@@ -148,7 +163,7 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
         if job.watch is not None:
             lead = _lead(best)
             job.watch(job.steps, vectors[lead].unpack(jnp.asarray(best.flat[lead])))
-        reason = _reason(plan, job, best, told, carry, blind)
+        reason = _reason(plan, job, best, told, blind)
         hopeless = done == plan.steps and not any(np.isfinite(part).any() for part in job.losses)
         if reason.startswith("stopped") or hopeless:
             reason += _explain(job, prog, vectors, carry, inputs)
@@ -157,6 +172,20 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
     models = [v.unpack(jnp.asarray(flat)) for v, flat in zip(vectors, best.flat, strict=True)]
     job.reasons.append(reason or "all steps done")
     return models, best
+
+
+def share_out(job: Job, model: Any, marked: Any, settings: Mapping[str, Any]) -> None:
+    """Gives every process its samples, once it is sure that all were called alike."""
+    pair = []
+    if jax.tree.leaves(job.data):
+        leaves, _, dealt, _ = samples_of(model, marked)
+        pair = two_samples(leaves, dealt)
+    shapes = [f"{leaf.dtype}{leaf.shape}" for leaf in jax.tree.leaves(job.data)]
+    words = {k: np.frombuffer(repr(v).encode(), np.uint8) for k, v in settings.items()}
+    text = np.frombuffer(repr(shapes).encode(), np.uint8)
+    _processes.require_same(**{k: digest(v) for k, v in {"data": (pair, text), **words}.items()})
+    if pair:
+        job.spread = spread(job.loss, model, marked)
 
 
 def require_concrete(*numbers: Any) -> None:
@@ -195,6 +224,8 @@ def _fitting(
             if not exhausted(error):
                 raise
             parts = [(name, halved(getattr(job, name))) for name in ("loss", "score")]
+            if _processes.are_many():  # the others would go on with another program
+                parts = []
             if all(part is None for _, part in parts):
                 refuse(_WHERE, error, _less(plan))
             for name, part in parts:
@@ -213,16 +244,48 @@ def _less(plan: Plan) -> str:
 
 
 def _advance(
-    carry: Carry, done: int, plan: Plan, prog: Program, inputs: Inputs
-) -> tuple[Carry, dict[str, Any]]:
+    job: Job, carry: Carry, done: int, plan: Plan, prog: Program, inputs: Inputs
+) -> tuple[Carry, dict[str, np.ndarray]]:
     """Makes the steps to the next report, and tells it."""
     place = np.int32(done), np.int32(plan.steps)
     if done + plan.length <= plan.steps:
         after, report = prog.chunk(carry, *place, inputs)
-        if np.asarray(report.whole).all():
-            return after, jax.device_get(report)._asdict()
+        told = _told(job, after, report._asdict())
+        if told["whole"].all():
+            return after, told
     after, report = prog.careful_chunk(carry, *place, inputs)
-    return after, jax.device_get(report)._asdict()
+    return after, _told(job, after, report._asdict())
+
+
+def _told(job: Job, carry: Carry, report: dict[str, Any]) -> dict[str, np.ndarray]:
+    """What decisions are made of, in all processes the same."""
+    told = jax.device_get(report | {"rejected": carry.rejected})
+    if not _processes.are_many():
+        return told
+    flat, run = told.pop("flat"), job.folder
+    told, number = _processes.together(told, None if run is None else run.stop_signal)
+    if run is not None:
+        run.stop_signal = number
+    return {**told, "flat": flat}
+
+
+def _require_peers(
+    job: Job,
+    error: Exception,
+    number: int,
+    done: int,
+    carry: Carry,
+    best: Best,
+    vectors: list[Vector],
+) -> None:
+    """Saves what there is and ends, if other processes have gone."""
+    if not _processes.are_many():
+        return
+    run, saved = job.folder, False
+    if run is not None and job.losses:
+        run.stop_signal = None
+        saved = _save(job, number, done, carry, best, "", vectors, True)
+    _processes.lost(error, job.steps, None if run is None else run.path, saved)
 
 
 def _lead(best: Best) -> int:
@@ -269,13 +332,15 @@ def _prepare(job: Job, plan: Plan, vectors: list[Vector]) -> tuple[Program, Inpu
         for name, rate in chosen.items():
             rates[first.slices[name]] = rate
     priors = by_name("priors", plan.priors, structure, first.names)
+    loss, data = job.spread or (job.loss, job.data)
     problem = Problem(
-        loss=job.loss,
+        loss=loss,
         method=plan.method,
         layout=first.layout,
         priors=tuple(priors.items()),
         length=plan.length,
         batch=plan.batch,
+        samples=jax.tree.leaves(job.data)[0].shape[0] if plan.batch else 0,
         score=job.score,
         starts=job.starts,
     )
@@ -284,7 +349,7 @@ def _prepare(job: Job, plan: Plan, vectors: list[Vector]) -> tuple[Program, Inpu
         own={name: jnp.stack([v.fixed[name] for v in vectors]) for name in differ},
         scales=first.scales,
         rates=None if rates is None else jnp.asarray(rates),
-        data=job.data,
+        data=data,
         heldout=job.heldout,
         key=job.key,
     )
@@ -317,10 +382,8 @@ def _is_blind(plan: Plan, carry: Carry) -> bool:
     return plan.length == 1 and value is not None and not np.isfinite(value).all()
 
 
-def _reason(
-    plan: Plan, job: Job, best: Best, told: dict[str, np.ndarray], carry: Carry, blind: bool
-) -> str:
-    if not told["whole"].any() and np.all(np.asarray(carry.rejected) >= MOST_REJECTED):
+def _reason(plan: Plan, job: Job, best: Best, told: dict[str, np.ndarray], blind: bool) -> str:
+    if not told["whole"].any() and np.all(told["rejected"] >= MOST_REJECTED):
         return "stopped at a non-finite loss or gradient"
     if plan.patience is not None and best.stale >= plan.patience:
         what = "held-out loss" if job.score is not None else "loss"
@@ -369,7 +432,7 @@ def _hint(tree: dict[str, Any]) -> str:
     """The first array of the only entry that is not finite, and where."""
     [name] = tree
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree[name]):
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact) or is_global(leaf):
             continue
         bad = np.argwhere(~np.isfinite(leaf))
         if len(bad):
@@ -391,18 +454,18 @@ def _save(
     reason: str,
     vectors: list[Vector],
     final: bool,
-) -> None:
+) -> bool:
     """Writes the state unless that has just been done; ends the program if a signal asked to."""
     run = job.folder
     if run is None:
-        return
+        return False
     now = time.monotonic()
     if (
         run.stop_signal is None
         and not final
         and now - job.last_save < job.save_took / _CHECKPOINT_TIME_FRACTION
     ):
-        return
+        return False
     state: dict[str, Any] = {
         "stage": np.int64(number),
         "done": np.int64(done),
@@ -423,11 +486,12 @@ def _save(
         else:
             start = [v.values(v.flat)[name] for v in vectors]
             state[f"model.{name}"] = np.stack([np.asarray(value) for value in start])
-    run.save(state, job.settings)
+    saved = run.save(state, job.settings)
     job.last_save = time.monotonic()
     job.save_took = job.last_save - now
     if run.stop_signal is not None:
         raise SystemExit(run.exit_code)
+    return saved
 
 
 def restored(models: list[Any], saved: dict[str, np.ndarray]) -> list[Any]:
@@ -446,7 +510,7 @@ def digest(tree: Any) -> str:
     """A checksum of all numbers of a pytree, so that a run goes on with its own data only."""
     checksum = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = np.asarray(leaf)
+        array = ends(leaf) if is_global(leaf) else np.asarray(leaf)
         checksum.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
         checksum.update(np.ascontiguousarray(array).tobytes())
     return checksum.hexdigest()[:16]

@@ -19,13 +19,19 @@ from jax import Array
 
 from jaxwave import _check, _files, _npy
 from jaxwave._code import code_digest, describe
-from jaxwave.calibration import _host
+from jaxwave.calibration import _host, _processes
+from jaxwave.calibration._arguments import (
+    as_arrays,
+    require_functions,
+    require_lists,
+    require_mappings,
+)
+from jaxwave.calibration._spread import unmarked
 from jaxwave.calibration._tree import real_vector, split, with_data
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import as_method
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.progress import Bar, page
-from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.elements.element import Element
 from jaxwave.elements.storage import save_model
 from jaxwave.elements.system import System
@@ -298,10 +304,11 @@ def calibrate(
         "Adam: a method for stochastic optimization", ICLR (2015).
     """
     began = time.perf_counter()
-    _require_functions(loss=loss, heldout_loss=heldout_loss, progress=progress or None, watch=watch)
-    _require_mappings(constraints=constraints, scales=scales, priors=priors)
-    _require_lists(stages=stages, starts=starts)
-    data, heldout = _arrays("data", data), _arrays("heldout", heldout)
+    require_functions(loss=loss, heldout_loss=heldout_loss, progress=progress or None, watch=watch)
+    require_mappings(constraints=constraints, scales=scales, priors=priors)
+    require_lists(stages=stages, starts=starts)
+    marked = as_arrays("data", data)
+    data, heldout = unmarked(marked), as_arrays("heldout", heldout)
     loss = with_data(loss, data)
     base = {
         "learn": list(learn) if isinstance(learn, set | dict | Iterator) else learn,
@@ -322,10 +329,14 @@ def calibrate(
     _host.require_concrete(data, heldout, key)
     score = None if heldout is None else heldout_loss or loss
     job = _host.Job(loss, data, heldout, score, key, len(starts), watch=watch)
-    folder = contextlib.nullcontext() if checkpoint is None else RunFolder(checkpoint)
-    bar = Bar() if progress is True else contextlib.nullcontext(progress or None)
-    with folder as job.folder, bar as job.show:
+    with contextlib.ExitStack() as parts:
+        job.folder = None if checkpoint is None else _processes.entered(parts, checkpoint)
+        if _processes.are_many():
+            _host.share_out(job, models[0], marked, _settings(job, plans, models))
         models, first = _load(job, plans, models, resume)
+        job.show = parts.enter_context(Bar()) if progress is True else progress or None
+        if not _processes.is_first():
+            job.show = job.watch = None
         for number, plan in enumerate(plans):
             if number >= first:
                 models, best = _host.run_stage(job, number, plan, models)
@@ -352,7 +363,7 @@ def _plan(
             f"{_WHERE}: {method} needs the residuals, got a loss. Pass least_squares(residuals)."
         )
     batch = _batch(method, chosen["batch_size"], data)
-    _require_mappings(learning_rates=chosen["learning_rates"], values=stage.values)
+    require_mappings(learning_rates=chosen["learning_rates"], values=stage.values)
     for name, rate in (chosen["learning_rates"] or {}).items():
         _check.finite(_WHERE, f"learning_rates[{name!r}]", rate)
     if method.whole and chosen["learning_rates"]:
@@ -406,43 +417,6 @@ def _batch(method: Any, size: int | None, data: Any) -> int:
     return size
 
 
-def _require_functions(**given: Any) -> None:
-    for name, value in given.items():
-        if value is not None and value is not True and not callable(value):
-            raise TypeError(f"{_WHERE}: `{name}` must be a function, got {type(value).__name__}.")
-
-
-def _require_mappings(**given: Any) -> None:
-    for name, value in given.items():
-        if value is not None and not isinstance(value, Mapping):
-            raise TypeError(
-                f"{_WHERE}: `{name}` must be a dict by pattern, such as {{'lens.f': ...}}, got "
-                f"{type(value).__name__}."
-            )
-        if name == "priors":
-            _require_functions(**{f"priors[{k!r}]": prior for k, prior in (value or {}).items()})
-
-
-def _require_lists(**given: Any) -> None:
-    for name, value in given.items():
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"{_WHERE}: `{name}` must be a list, got {type(value).__name__}.")
-
-
-def _arrays(name: str, data: Any) -> Any:
-    if data is None:
-        return None
-    try:
-        return jax.tree.map(
-            lambda a: a if isinstance(a, Array) else jnp.asarray(np.asarray(a)), data
-        )
-    except TypeError:
-        kinds = sorted({type(leaf).__name__ for leaf in jax.tree.leaves(data)})
-        raise TypeError(
-            f"{_WHERE}: `{name}` must be a pytree of arrays, got {', '.join(kinds)}."
-        ) from None
-
-
 def _load(
     job: _host.Job, plans: list[_host.Plan], models: list[Any], resume: bool
 ) -> tuple[list[Any], int]:
@@ -450,24 +424,20 @@ def _load(
         if resume:
             raise ValueError(f"{_WHERE}: resume=True needs the run's folder, checkpoint=folder.")
         return models, 0
-    job.settings = {
-        "loss": f"{describe(job.loss)}, code {code_digest(job.loss)}",
-        "heldout_loss": f"{describe(job.score)}, code {code_digest(job.score)}",
-        "data": _host.digest(job.data),
-        "heldout": _host.digest(job.heldout),
-        "start": _host.digest([split(_WHERE, model)[1] for model in models]),
-        "key": np.asarray(jax.random.key_data(job.key)).tolist(),
-        "starts": job.starts,
-        "stages": {str(k + 1): plan.settings() for k, plan in enumerate(plans)},
-    }
-    if not resume:
-        if (job.folder.path / "state.npz").exists():
+    folder = job.folder
+
+    def read() -> dict[str, np.ndarray] | None:
+        job.settings = _settings(job, plans, models) | {"data": _host.digest(job.data)}
+        if resume:
+            return folder.load(job.settings)
+        if (folder.path / "state.npz").exists():
             raise ValueError(
-                f"{_WHERE}: the folder {str(job.folder.path)!r} holds the state of a calibration. "
+                f"{_WHERE}: the folder {str(folder.path)!r} holds the state of a calibration. "
                 "Pass resume=True to go on from it, or choose another folder."
             )
-        return models, 0
-    job.saved = job.folder.load(job.settings)
+        return None
+
+    job.saved = _processes.arrays_from_first(read)
     if job.saved is None:
         return models, 0
     first = int(job.saved["stage"])
@@ -475,6 +445,19 @@ def _load(
     for plan in plans[:first]:  # what was not learned is not in the state
         models = [_host.with_values(model, plan.values) for model in models]
     return _host.restored(models, job.saved), first
+
+
+def _settings(job: _host.Job, plans: list[_host.Plan], models: list[Any]) -> dict[str, Any]:
+    """What must agree when a run goes on, and between processes; besides the data."""
+    return {
+        "loss": f"{describe(job.loss)}, code {code_digest(job.loss)}",
+        "heldout_loss": f"{describe(job.score)}, code {code_digest(job.score)}",
+        "heldout": _host.digest(job.heldout),
+        "start": _host.digest([split(_WHERE, model)[1] for model in models]),
+        "key": np.asarray(jax.random.key_data(job.key)).tolist(),
+        "starts": job.starts,
+        "stages": {str(k + 1): plan.settings() for k, plan in enumerate(plans)},
+    }
 
 
 def _result(

@@ -64,6 +64,7 @@ class Problem:
     priors: tuple[tuple[str, Prior], ...]
     length: int  # steps between two reports
     batch: int  # samples in a minibatch, 0 for all data
+    samples: int  # of which minibatches are made
     score: Callable | None  # of the held-out data
     starts: int  # 0 for one model, without an axis
 
@@ -138,7 +139,7 @@ def chunk(
     def objective(pick: Array | None) -> Objective:
         data = inputs.data
         if pick is not None:
-            data = jax.tree.map(lambda a: jnp.take(a, pick, axis=0), data)
+            data = getattr(problem.loss, "pick", _pick)(data, pick)
         return problem.objective(inputs, fixed, data)
 
     def step(carry: Carry, x: tuple[Array, Array | None]) -> tuple[Carry, Array]:
@@ -186,6 +187,10 @@ def _choose(method: Method, carry: Carry, new: Step, going: Array) -> Carry:
     )
 
 
+def _pick(data: Any, numbers: Array) -> Any:
+    return jax.tree.map(lambda a: jnp.take(a, numbers, axis=0), data)
+
+
 def _minibatches(problem: Problem, inputs: Inputs, first: Array) -> Array | None:
     """Numbers of the samples of every step, ``(length, batch)``: each sample once an epoch.
 
@@ -193,7 +198,7 @@ def _minibatches(problem: Problem, inputs: Inputs, first: Array) -> Array | None
     """
     if not problem.batch:
         return None
-    count = jax.tree.leaves(inputs.data)[0].shape[0]
+    count = problem.samples
     per_epoch = count // problem.batch
     epochs = -(-problem.length // per_epoch) + 1
     start = first // per_epoch
@@ -213,10 +218,12 @@ class Program:
         self.problem = problem
         self.traces = 0
         # The carry is not donated: a chunk that met NaN is made again, carefully.
-        self.chunk = jax.jit(partial(self._chunk, False))
-        self.careful_chunk = jax.jit(partial(self._chunk, True))
-        self.gradient = jax.jit(self._gradient)
-        self.start = jax.jit(self._start)
+        # With data on many devices, all of them have what a step hands to the next one.
+        jit = partial(jax.jit, out_shardings=getattr(problem.loss, "everywhere", None))
+        self.chunk = jit(partial(self._chunk, False))
+        self.careful_chunk = jit(partial(self._chunk, True))
+        self.gradient = jit(self._gradient)
+        self.start = jit(self._start)
 
     def _start(self, flat: Array) -> Carry:
         def start(flat: Array) -> Carry:

@@ -47,6 +47,8 @@ class Joint(nnx.Module):
         localization and microscope characterization", Nat. Methods 21, 1082 (2024).
     """
 
+    OWN_PREFIX = "own."  # of the names whose leading axis counts the stacks
+
     def __init__(self, model: Any, count: int, *, own: str | Iterable[str]) -> None:
         _check.integer("Joint", "count", count, 1)
         structure, leaves = split("Joint", model)

@@ -1,0 +1,109 @@
+"""One calibration in many processes: the same numbers, and what happens if one of them dies.
+
+The processes run the script of the documentation under `jax.distributed`, each with one thread.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "how_to" / "many_processes.py"
+ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "OMP_NUM_THREADS": "1"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="gloo and kill -9 as Linux has them"),
+]
+
+
+def started(count: int, *options: str, script: Path = SCRIPT) -> list[subprocess.Popen]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, **ONE_THREAD, "JAX_PLATFORMS": "cpu"}
+    line = [sys.executable, str(script)]
+    rest = [str(count), "--address", f"127.0.0.1:{port}", *options]
+    return [
+        subprocess.Popen(
+            [*line, str(k), *rest],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for k in range(count)
+    ]
+
+
+def ended(processes: list[subprocess.Popen], seconds: float = 150) -> list[str]:
+    """What they wrote, once all have ended by themselves."""
+    try:
+        return [p.communicate(timeout=seconds)[0] for p in processes]
+    finally:
+        for p in processes:
+            p.kill()
+
+
+def numbers(text: str) -> np.ndarray:
+    rows = [line.split()[1:] for line in text.splitlines() if line.startswith(("modes", "depths"))]
+    assert len(rows) == 2, text
+    return np.array([float(x) for row in rows for x in row])
+
+
+@pytest.fixture(scope="module")
+def alone() -> np.ndarray:
+    return numbers(ended(started(1))[0])
+
+
+def test_one_process_finds_the_truth(alone):
+    assert alone[:3] == pytest.approx([0.5, -0.3, 0.2], abs=0.03)
+    assert alone[3:] == pytest.approx(np.linspace(0.5, 3, 7), abs=0.03)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_many_processes_find_the_same(alone, count):
+    texts = ended(processes := started(count))
+    assert [p.returncode for p in processes] == [0] * count, texts
+    assert numbers(texts[0]) == pytest.approx(alone, rel=1e-5, abs=1e-6)
+    assert all("modes" not in text and "calibration" not in text for text in texts[1:]), texts
+
+
+def when_saved(folder: Path, processes: list[subprocess.Popen]) -> None:
+    """Waits until the run is well on its way."""
+    end = time.monotonic() + 120
+    while not (folder / "state.previous.npz").exists():
+        assert time.monotonic() < end and all(p.poll() is None for p in processes)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_peer_ends_the_others_in_seconds_and_the_run_goes_on(alone, victim, tmp_path):
+    processes = started(2, "--folder", str(tmp_path), "--slow", "0.3")
+    when_saved(tmp_path, processes)
+    processes[victim].send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    texts = ended(processes, 30)
+    assert time.monotonic() - began < 15
+    assert all(p.returncode != 0 for p in processes)
+    if victim == 1:
+        assert "another process of this calibration has ended" in texts[0], texts
+        assert f"steps is in '{tmp_path}'" in texts[0], texts
+    # One process goes on with what two have begun.
+    assert numbers(ended(started(1, "--folder", str(tmp_path)))[0]) == pytest.approx(
+        alone, rel=1e-5, abs=1e-6
+    )
+
+
+def test_a_signal_to_one_process_stops_all_with_the_state_saved(tmp_path):
+    processes = started(2, "--folder", str(tmp_path), "--slow", "0.3", "--steps", "200")
+    when_saved(tmp_path, processes)
+    processes[1].send_signal(signal.SIGTERM)
+    texts = ended(processes, 30)
+    assert [p.returncode for p in processes] == [143, 143], texts
