@@ -90,6 +90,7 @@ from jaxwave.polarizers import (
     retarder_mask,
     rotator,
 )
+from jaxwave.programs import Program, load_program, save_program
 from jaxwave.propagation import angular_spectrum, carrier, fresnel
 from jaxwave.samples import multislice, scattering_slices, thin_sample
 from jaxwave.sampling import Sampling, propagation_sampling
@@ -304,6 +305,10 @@ __all__ = [
     "Sweep",
     "memory",
     "Memory",
+    # Simulators in files
+    "save_program",
+    "load_program",
+    "Program",
     # Units, warnings, settings
     "units",
     "JaxwaveWarning",

@@ -42,6 +42,7 @@ TOOLS = [
     "jaxwave.tune_cpu",
     "jaxwave.stack",
     *(f"jaxwave.{name}" for name in ("sweep", "Sweep", "memory", "Memory")),
+    *(f"jaxwave.{name}" for name in ("save_program", "load_program", "Program")),
     *(
         f"jaxwave.{part}.*"
         for part in "elements calibration beads io plot report cli sweeps".split()

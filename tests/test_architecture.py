@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
     ),
     "elements": ("elements/", {"flax"}),
     "calibration": ("calibration/", {"flax", "optax", "tqdm", "blackjax"}),
-    "sweeps": ("sweeps/", {"scipy", "tqdm", "xarray", "pandas", "zarr"}),
+    "sweeps": ("sweeps/ programs", {"scipy", "tqdm", "xarray", "pandas", "zarr", "flatbuffers"}),
     "applications": ("beads/ cameras/ lightfield/ modulators/", {"flax"}),
     "edges": (
         "io/ plot/ report/ cli/ __main__",

@@ -862,6 +862,7 @@ EXEMPT = {
     "JaxwaveWarning": "a class",
     "tune_cpu": "a setting of the process",
     **dict.fromkeys(["sweep", "Sweep", "memory", "Memory"], "tools: tests/sweeps"),
+    **dict.fromkeys(["save_program", "load_program", "Program"], "tools: tests/test_programs"),
     "camera": "random and rounded: test_sensors has its statistics and gradients",
     "random_diffuser": "random: test_bench_parts has its statistics",
     "engineered_diffuser": "random: test_bench_parts has its statistics",

@@ -48,7 +48,7 @@ def _is_traced(leaf: Any) -> bool:
 
 def target(function: Any, arguments: tuple, names: Iterable[str]) -> Target:
     """Checks the names of the settings against the function or the model."""
-    if _is_model(function):
+    if is_model(function):
         return _of_model(function, arguments, [*names])
     if not callable(function):
         raise TypeError(
@@ -85,7 +85,8 @@ def _check_names(function: Any, label: str, arguments: tuple, names: list[str]) 
         ) from None
 
 
-def _is_model(function: Any) -> bool:
+def is_model(function: Any) -> bool:
+    """Tells whether a function is a flax module."""
     kinds = type(function).__mro__
     return any(kind.__module__.startswith("flax.nnx") for kind in kinds)
 
