@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,16 +10,12 @@ from typing import Any, TypeAlias, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from jaxwave import _check
-from jaxwave._code import describe
 from jaxwave.calibration import _processes
+from jaxwave.calibration._job import Best, Job, Plan, digest
 from jaxwave.calibration._memory import exhausted, halved, refuse
 from jaxwave.calibration._spread import (
-    Shares,
-    Spread,
-    ends,
     is_global,
     samples_of,
     spread,
@@ -36,98 +30,12 @@ from jaxwave.calibration.engine import (
     Program,
     program,
 )
-from jaxwave.calibration.optimizers import Method
-from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.calibration.vector import Vector, by_name
 
 _WHERE = "calibrate"
 T = TypeVar("T")
 _MOST_NAMED = 8
 _CHECKPOINT_TIME_FRACTION = 0.1
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """One stage with everything filled in."""
-
-    name: str
-    learn: Any
-    method: Method
-    steps: int
-    length: int
-    batch: int
-    tolerance: float
-    patience: int | None
-    constraints: Mapping[str, Any]
-    scales: Mapping[str, Any]
-    rates: Mapping[str, Any]
-    priors: Mapping[str, Any]
-    values: Mapping[str, Any]
-
-    def settings(self) -> dict[str, Any]:
-        """What has to agree when a run goes on."""
-        plain: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name == "values":
-                plain[field.name] = digest(dict(value))
-            elif isinstance(value, Mapping):
-                plain[field.name] = {k: describe(v) for k, v in value.items()}
-            elif field.name == "method":
-                plain["optimizer"] = describe(value)
-            else:
-                plain[field.name] = value
-        return plain
-
-
-@dataclasses.dataclass
-class Job:
-    """What all stages share, and what they have reached so far."""
-
-    loss: Callable
-    data: Any
-    heldout: Any
-    score: Callable | None
-    key: Array
-    starts: int  # 0 for one model
-    show: Callable | None = None
-    watch: Callable | None = None
-    folder: RunFolder | None = None
-    spread: tuple[Spread, Shares] | None = None  # loss and data on the devices of many processes
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    saved: dict[str, np.ndarray] | None = None  # a state to go on from
-    losses: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, steps)
-    scores: list[np.ndarray] = dataclasses.field(default_factory=list)  # (starts, 1)
-    report_steps: list[int] = dataclasses.field(default_factory=list)
-    learned: list[str] = dataclasses.field(default_factory=list)  # in earlier stages
-    reasons: list[str] = dataclasses.field(default_factory=list)  # why they ended
-    last_save: float = -np.inf
-    save_took: float = 0.0
-
-    @property
-    def steps(self) -> int:
-        """Steps that were made, over all stages."""
-        return sum(part.shape[1] for part in self.losses)
-
-
-@dataclasses.dataclass
-class Best:
-    """The places to keep, one for every start, and whether it still gets better."""
-
-    flat: np.ndarray  # (starts, size)
-    loss: np.ndarray  # (starts,)
-    heldout: np.ndarray
-    stale: int = 0  # reports without an improvement of any start
-
-    def update(self, report: dict[str, np.ndarray], best: bool, by_heldout: bool) -> None:
-        """Takes the newest place, or only a better one."""
-        new, old = (report["heldout"], self.heldout) if by_heldout else (report["loss"], self.loss)
-        better = np.isfinite(new) & ~(new >= old)
-        self.stale = 0 if better.any() else self.stale + 1
-        take = better if best else np.ones_like(better)
-        self.flat = np.where(take[:, None], report["flat"], self.flat)
-        self.loss = np.where(take, report["loss"], self.loss)
-        self.heldout = np.where(take, report["heldout"], self.heldout)
 
 
 def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[list[Any], Best]:
@@ -504,13 +412,3 @@ def restored(models: list[Any], saved: dict[str, np.ndarray]) -> list[Any]:
                 leaves[name.removeprefix("model.")] = jnp.asarray(value[k])
         result.append(structure.merge(leaves))
     return result
-
-
-def digest(tree: Any) -> str:
-    """A checksum of all numbers of a pytree, so that a run goes on with its own data only."""
-    checksum = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = ends(leaf) if is_global(leaf) else np.asarray(leaf)
-        checksum.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        checksum.update(np.ascontiguousarray(array).tobytes())
-    return checksum.hexdigest()[:16]

@@ -26,6 +26,7 @@ from jaxwave.calibration._arguments import (
     require_lists,
     require_mappings,
 )
+from jaxwave.calibration._job import Best, Job, Plan, digest
 from jaxwave.calibration._spread import unmarked
 from jaxwave.calibration._tree import real_vector, split, with_data
 from jaxwave.calibration.constraints import Constraint
@@ -328,7 +329,7 @@ def calibrate(
     key = jax.random.key(0) if key is None else _check.key(_WHERE, key)
     _host.require_concrete(data, heldout, key)
     score = None if heldout is None else heldout_loss or loss
-    job = _host.Job(loss, data, heldout, score, key, len(starts), watch=watch)
+    job = Job(loss, data, heldout, score, key, len(starts), watch=watch)
     with contextlib.ExitStack() as parts:
         job.folder = None if checkpoint is None else _processes.entered(parts, checkpoint)
         if _processes.are_many():
@@ -351,7 +352,7 @@ def _plan(
     shared: Mapping[str, Any],
     loss: Loss,
     data: Any,
-) -> _host.Plan:
+) -> Plan:
     if not isinstance(stage, Stage):
         raise TypeError(f"{_WHERE}: every stage must be a Stage, got {type(stage).__name__}.")
     own = {name: getattr(stage, name) for name in base}
@@ -376,7 +377,7 @@ def _plan(
     if chosen["patience"] is not None:
         _check.integer(_WHERE, "patience", chosen["patience"], 1)
     tolerance = chosen["tolerance"]
-    return _host.Plan(
+    return Plan(
         name=stage.name or f"stage {k + 1}",
         learn=chosen["learn"],
         method=method,
@@ -417,9 +418,7 @@ def _batch(method: Any, size: int | None, data: Any) -> int:
     return size
 
 
-def _load(
-    job: _host.Job, plans: list[_host.Plan], models: list[Any], resume: bool
-) -> tuple[list[Any], int]:
+def _load(job: Job, plans: list[Plan], models: list[Any], resume: bool) -> tuple[list[Any], int]:
     if job.folder is None:
         if resume:
             raise ValueError(f"{_WHERE}: resume=True needs the run's folder, checkpoint=folder.")
@@ -427,7 +426,7 @@ def _load(
     folder = job.folder
 
     def read() -> dict[str, np.ndarray] | None:
-        job.settings = _settings(job, plans, models) | {"data": _host.digest(job.data)}
+        job.settings = _settings(job, plans, models) | {"data": digest(job.data)}
         if resume:
             return folder.load(job.settings)
         if (folder.path / "state.npz").exists():
@@ -447,13 +446,13 @@ def _load(
     return _host.restored(models, job.saved), first
 
 
-def _settings(job: _host.Job, plans: list[_host.Plan], models: list[Any]) -> dict[str, Any]:
+def _settings(job: Job, plans: list[Plan], models: list[Any]) -> dict[str, Any]:
     """What must agree when a run goes on, and between processes; besides the data."""
     return {
         "loss": f"{describe(job.loss)}, code {code_digest(job.loss)}",
         "heldout_loss": f"{describe(job.score)}, code {code_digest(job.score)}",
-        "heldout": _host.digest(job.heldout),
-        "start": _host.digest([split(_WHERE, model)[1] for model in models]),
+        "heldout": digest(job.heldout),
+        "start": digest([split(_WHERE, model)[1] for model in models]),
         "key": np.asarray(jax.random.key_data(job.key)).tolist(),
         "starts": job.starts,
         "stages": {str(k + 1): plan.settings() for k, plan in enumerate(plans)},
@@ -461,7 +460,7 @@ def _settings(job: _host.Job, plans: list[_host.Plan], models: list[Any]) -> dic
 
 
 def _result(
-    job: _host.Job, plans: list[_host.Plan], models: list[Any], best: _host.Best, began: float
+    job: Job, plans: list[Plan], models: list[Any], best: Best, began: float
 ) -> Calibration:
     names = [f"{plan.name}: " if len(plans) > 1 else "" for plan in plans]
     merit = best.heldout if job.score is not None else best.loss
