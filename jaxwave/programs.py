@@ -38,7 +38,7 @@ class Program:
 
     Args:
         name: What was saved.
-        parameters: Values of the model's parameters by dotted name; none for a function.
+        parameters: The model's parameters ``(...)`` by dotted name [its units].
         arguments: Shapes of the arguments, as a text for each array.
         batch: Numbers of the arguments whose leading axis may have any length.
         call: The compiled function of the parameters and the arguments.

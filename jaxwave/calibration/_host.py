@@ -48,8 +48,10 @@ def run_stage(job: Job, number: int, plan: Plan, models: list[Any]) -> tuple[lis
         blind = _is_blind(plan, carry)
         try:
             (prog, inputs), (carry, told) = _fitting(
-                job, plan, vectors, (prog, inputs), partial(_advance, job, carry, done, plan)
+                job, plan, vectors, (prog, inputs), partial(_advance, carry, done, plan)
             )
+            if job.folder is not None:
+                job.folder.stop_signal = _processes.signal_of_any(job.folder.stop_signal)
         except jax.errors.JaxRuntimeError as error:
             _require_peers(job, error, number, done, carry, best, vectors)
             raise
@@ -152,29 +154,24 @@ def _less(plan: Plan) -> str:
 
 
 def _advance(
-    job: Job, carry: Carry, done: int, plan: Plan, prog: Program, inputs: Inputs
+    carry: Carry, done: int, plan: Plan, prog: Program, inputs: Inputs
 ) -> tuple[Carry, dict[str, np.ndarray]]:
     """Makes the steps to the next report, and tells it."""
     place = np.int32(done), np.int32(plan.steps)
     if done + plan.length <= plan.steps:
         after, report = prog.chunk(carry, *place, inputs)
-        told = _told(job, after, report._asdict())
+        told = _told(after, report._asdict())
         if told["whole"].all():
             return after, told
     after, report = prog.careful_chunk(carry, *place, inputs)
-    return after, _told(job, after, report._asdict())
+    return after, _told(after, report._asdict())
 
 
-def _told(job: Job, carry: Carry, report: dict[str, Any]) -> dict[str, np.ndarray]:
+def _told(carry: Carry, report: dict[str, Any]) -> dict[str, np.ndarray]:
     """What decisions are made of, in all processes the same."""
     told = jax.device_get(report | {"rejected": carry.rejected})
-    if not _processes.are_many():
-        return told
-    flat, run = told.pop("flat"), job.folder
-    told, number = _processes.together(told, None if run is None else run.stop_signal)
-    if run is not None:
-        run.stop_signal = number
-    return {**told, "flat": flat}
+    flat = told.pop("flat")
+    return {**_processes.together(told), "flat": flat}
 
 
 def _require_peers(

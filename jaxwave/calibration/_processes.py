@@ -103,29 +103,38 @@ def arrays_from_first(make: Callable[[], dict[str, Any] | None]) -> dict[str, An
         return {name: file[name] for name in file.files}
 
 
-def together(small: Any, signal: int | None) -> tuple[Any, int | None]:
-    """Small arrays as the first process has them, and a signal that any process has got."""
-    from jax.experimental import multihost_utils
-
+def together(small: Any) -> Any:
+    """Small arrays as the first process has them."""
+    if not are_many():
+        return small
     leaves, tree = jax.tree.flatten(jax.tree.map(np.asarray, small))
     text = b"".join(leaf.tobytes() for leaf in leaves)
-    row = np.frombuffer(bytes([signal or 0]) + text, np.uint8)
-    rows = np.asarray(multihost_utils.process_allgather(row), np.uint8)
-    place, first = 1, rows[0].tobytes()
-    agreed = []
+    first = _gathered(np.frombuffer(text, np.uint8))[0].tobytes()
+    place, agreed = 0, []
     for leaf in leaves:
         piece = first[place : place + leaf.nbytes]
         agreed.append(np.frombuffer(piece, leaf.dtype).reshape(leaf.shape))
         place += leaf.nbytes
-    return jax.tree.unflatten(tree, agreed), int(rows[:, 0].max()) or None
+    return jax.tree.unflatten(tree, agreed)
+
+
+def signal_of_any(number: int | None) -> int | None:
+    """The signal that one of the processes has got."""
+    if not are_many():
+        return number
+    return int(_gathered(np.array([number or 0], np.uint8)).max()) or None
+
+
+def _gathered(row: np.ndarray) -> np.ndarray:
+    """The bytes of every process, a row each."""
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(row), np.uint8)
 
 
 def require_same(**digests: str) -> None:
     """Requires that all processes were called alike; digests have 16 characters each."""
-    from jax.experimental import multihost_utils
-
-    row = np.frombuffer("".join(digests.values()).encode(), np.uint8)
-    rows = np.asarray(multihost_utils.process_allgather(row), np.uint8)
+    rows = _gathered(np.frombuffer("".join(digests.values()).encode(), np.uint8))
     for k, name in enumerate(digests):
         part = rows[:, 16 * k : 16 * (k + 1)]
         others = np.flatnonzero(np.any(part != part[0], axis=1))

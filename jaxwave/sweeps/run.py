@@ -177,6 +177,8 @@ class Job:
         self._careful = failing.has_refusals(goal, spots)
         self._part = jax.jit(self._reduced)
         self._halved = False
+        self.in_order = False  # whether the next chunk follows, so that it may begin early
+        self._ahead: dict[tuple[int, int], Any] = {}
 
     @property
     def chunks(self) -> int:
@@ -260,6 +262,7 @@ class Job:
                 "smaller `batch`, or make the function smaller."
             ) from None
         self._halved = True
+        self._ahead.clear()
         small = dataclasses.replace(
             self.sizes, batch=max(self.sizes.batch // 2, 1), chunk=max(self.sizes.chunk // 2, 1)
         )
@@ -268,8 +271,19 @@ class Job:
             self.goal, self.points, dataclasses.replace(small, chunk=_whole(small))
         )
 
+    def _begun(self, program: Program, first: int, last: int) -> Any:
+        """The results of a piece; the next one begins before anybody looks at them."""
+        begun = self._ahead.pop((first, last), None)
+        values = program(self.points.rows(first, last)) if begun is None else begun
+        if self.in_order and last < self.points.count:
+            chunk = last // self.sizes.chunk
+            end = chunk * self.sizes.chunk + self.count(chunk)
+            following = last, min(last + program.size, end)
+            self._ahead = {following: program(self.points.rows(*following))}
+        return values
+
     def _piece(self, program: Program, first: int, last: int) -> tuple[Any, dict[int, str]]:
-        values = program(self.points.rows(first, last))
+        values = self._begun(program, first, last)
         finite = finite_rows(values)[: last - first]
         failures: dict[int, str] = {}
         if self._careful:
@@ -303,6 +317,7 @@ def _parts(
 ) -> Iterator[tuple[int, Any, dict[int, str]]]:
     """All chunks in order, computed or read."""
     if store is None:
+        job.in_order = True
         with report:
             for chunk in range(job.chunks):
                 tree, failures = job.compute(chunk)

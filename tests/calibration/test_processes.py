@@ -99,7 +99,7 @@ def test_a_killed_peer_ends_the_others_in_seconds_and_the_run_goes_on(alone, vic
     processes[victim].send_signal(signal.SIGKILL)
     began = time.monotonic()
     texts = ended(processes, 30)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 20
     assert all(p.returncode != 0 for p in processes)
     if victim == 1:
         assert "another process of this calibration has ended" in texts[0], texts
