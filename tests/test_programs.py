@@ -168,3 +168,18 @@ def test_double_precision_needs_double_precision(tmp_path):
         assert jw.load_program(path)(3.0).dtype == np.float64
     with pytest.raises(ValueError, match="saved in double precision"):
         jw.load_program(path)
+
+
+@pytest.mark.filterwarnings("ignore:angular_spectrum")
+def test_windows_of_many_sizes_share_one_program():
+    """Zeros around the samples change nothing inside: a propagator is a convolution with them."""
+    far = jax.jit(jw.angular_spectrum)
+    common = jw.fast_len(45), jw.fast_len(45)
+    for size in [(45, 38), (32, 32)]:
+        beam = jw.gaussian_beam(size, spacing=(0.8, 1.1), wavelength=0.5, waist=6.0)
+        beam = jw.circular_aperture(beam, 9.0, y=3.0, x=-4.0)
+        for z, tolerance in ((30.0, 1e-3), (300.0, 5e-5)):  # a sharp band limit; all of free space
+            found = jw.crop(far(jw.pad(beam, common), z), size)
+            alone = jw.angular_spectrum(beam, z)
+            assert jnp.linalg.norm(found.u - alone.u) < tolerance * jnp.linalg.norm(alone.u)
+    assert far._cache_size() == 1
