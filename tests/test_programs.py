@@ -170,6 +170,7 @@ def test_double_precision_needs_double_precision(tmp_path):
         jw.load_program(path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:angular_spectrum")
 def test_windows_of_many_sizes_share_one_program():
     """Zeros around the samples change nothing inside: a propagator is a convolution with them."""

@@ -335,9 +335,10 @@ def calibrate(
         if _processes.are_many():
             _host.share_out(job, models[0], marked, _settings(job, plans, models))
         models, first = _load(job, plans, models, resume)
-        job.show = parts.enter_context(Bar()) if progress is True else progress or None
-        if not _processes.is_first():
-            job.show = job.watch = None
+        if _processes.is_first():
+            job.show = parts.enter_context(Bar()) if progress is True else progress or None
+        else:
+            job.watch = None
         for number, plan in enumerate(plans):
             if number >= first:
                 models, best = _host.run_stage(job, number, plan, models)
