@@ -22,7 +22,7 @@ from jaxwave.cameras import Lens, expected_error
 SILICA, GREEN, NOISE = "fused silica", 0.55, 4e-4
 WAVELENGTHS = np.array([0.64, 0.55, 0.46])
 COUNTS = (16, 8, 4, 2)
-WAYS = ("straight through", "blended", "rounded when done")
+WAYS = ("straight through", "blended", "blended, straight", "rounded when done")
 
 
 def camera(samples: int):
@@ -66,17 +66,16 @@ def compared(samples: int, steps: int, seed: int) -> dict[tuple[int, str], float
     start = np.pi + 0.3 * jax.random.normal(jax.random.key(seed), (samples, samples))
     wrapped = lambda p: heights.wrap(p * depth / (2 * np.pi), depth)  # noqa: E731
     smooth = learned(lambda p, _: loss(wrapped(p)), start, steps)
-    judge = jax.jit(loss)
+    judge, risen = jax.jit(loss), lambda t: jnp.minimum(1.25 * t, 1.0)
     found = {(0, "smooth"): float(judge(wrapped(smooth)))}
     for count in COUNTS:
         made = lambda p, n=count, **how: heights.levels(wrapped(p), n, depth, **how)  # noqa: E731
         ways = {
             "straight through": lambda p, _, f=made: loss(f(p)),
-            "blended": lambda p, t, f=made: loss(
-                f(p, blend=jnp.minimum(1.25 * t, 1.0), straight_through=False)
-            ),
+            "blended": lambda p, t, f=made: loss(f(p, blend=risen(t), straight_through=False)),
+            "blended, straight": lambda p, t, f=made: loss(f(p, blend=risen(t))),
         }
-        found[count, WAYS[2]] = float(judge(made(smooth)))
+        found[count, WAYS[-1]] = float(judge(made(smooth)))
         for name, rounded in ways.items():
             found[count, name] = float(judge(made(learned(rounded, start, steps))))
     return found

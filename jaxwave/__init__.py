@@ -47,6 +47,7 @@ from jaxwave.far import (
     rayleigh_sommerfeld,
     scalable_angular_spectrum,
 )
+from jaxwave.fibers import lp_modes
 from jaxwave.field import Field, VectorField, scalar_field, vector_field
 from jaxwave.fourier import chirp_ft2, ft2, ift2, matrix_ft2, zoom_ft2
 from jaxwave.gratings import (
@@ -148,6 +149,7 @@ __all__ = [
     # Partial coherence
     "spectrum",
     "gaussian_schell_beam",
+    "lp_modes",
     "speckle",
     "illumination_points",
     "koehler_image",

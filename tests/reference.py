@@ -4,8 +4,10 @@ Fields vary as exp(-i omega t) and the carrier exp(i k z) is left out, as in CON
 """
 
 import numpy as np
+from scipy.integrate import quad
 from scipy.interpolate import make_interp_spline
-from scipy.special import j0, spherical_jn, spherical_yn
+from scipy.optimize import brentq
+from scipy.special import j0, jv, kv, spherical_jn, spherical_yn
 
 TAU = 2 * np.pi
 
@@ -156,3 +158,24 @@ def scattered_by_a_sphere(shape, spacing, wavelength, n, dn, radius, z):
     s1, s2 = mie(TAU * k * radius, (n + dn) / n, w / k)
     # Weyl: S i / K exp(i K r) / r is the sum of plane waves -S / (K w) exp(2 pi i w z).
     return -(s1 + s2) / 2 / (TAU * k * w) * np.exp(1j * TAU * (w - k) * z), look, w / k
+
+
+def lp_mode(order, number, v, r, phi):
+    """A mode of a weakly guiding step-index fiber of the core radius one and unit power."""
+    n = abs(order)
+
+    def excess(u):
+        w = np.sqrt(v**2 - u**2)
+        return u * jv(n + 1, u) * kv(n, w) - w * kv(n + 1, w) * jv(n, u)
+
+    trial = np.linspace(1e-3, v - 1e-9, 2000)
+    ends = np.flatnonzero(np.diff(np.sign(excess(trial))))[number - 1]
+    u = brentq(excess, trial[ends], trial[ends + 1], xtol=1e-14)
+    w = np.sqrt(v**2 - u**2)
+
+    def radial(r):
+        return np.where(r < 1, jv(n, u * r) / jv(n, u), kv(n, w * np.maximum(r, 1)) / kv(n, w))
+
+    parts = [quad(lambda t: t * radial(t) ** 2, *ends)[0] for ends in ((0, 1), (1, 1 + 40 / w))]
+    angular = np.cos(n * phi) if order >= 0 else np.sin(n * phi)
+    return radial(r) * angular / np.sqrt(np.pi * (2 if n == 0 else 1) * sum(parts))

@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         {"jaxlib"},
     ),
     "physics": (
-        "sampling sources beams coherence collins free_space propagation far planes lenses "
+        "sampling sources beams coherence fibers collins free_space propagation far planes lenses "
         "surfaces gratings diffusers microlenses pixels apertures masks slm mirrors polarization "
         "polarizers zernike materials samples phantoms condenser measure imaging filters "
         "deconvolution sensors heights/ scenes mosaic psf/ losses",

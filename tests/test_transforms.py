@@ -109,6 +109,17 @@ TABLE = {
         ),
         batched=False,
     ),
+    "lp_modes": dataclasses.replace(
+        source(
+            partial(jw.lp_modes, orders=((-1, 1),)),
+            radius=1.1,
+            na=0.4,
+            y=0.3,
+            x=-0.2,
+            power=1.3,
+        ),
+        batched=False,
+    ),
     "spectrum": Row(
         lambda p, s: jw.spectrum(p["w"], p["a"], count=3),
         {"w": np.array([0.5, 0.53, 0.6, 0.7]), "a": np.array([0.3, 1.0, 0.7, 0.2])},

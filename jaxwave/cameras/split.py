@@ -114,8 +114,8 @@ def _shared(picture: np.ndarray, trained: np.ndarray, seen: np.ndarray, places: 
     first = columns[0][order]
     for j, k in np.argwhere(np.isfinite(seen[0])):
         mine = seen[:, j, k]
-        ends = np.searchsorted(first, mine[0] + np.array([-0.01, 0.01]))
-        near = order[ends[0] : ends[1]]
+        low, high = (int(np.searchsorted(first, mine[0] + d)) for d in (-0.01, 0.01))
+        near = order[low:high]
         near = near[np.all(abs(columns[:, near] - mine[:, None]) < 0.01, axis=0)]
         for v, u in np.stack(np.unravel_index(near, places.shape[1:]), -1):
             move = int(v) - int(j) * tile - 1, int(u) - int(k) * tile - 1

@@ -16,6 +16,7 @@ from jaxwave.elements.beams import (
     GaussianSchellBeam,
     HermiteGaussBeam,
     LaguerreGaussBeam,
+    LpModes,
     Speckle,
 )
 from jaxwave.elements.edit import Crop, Flip, Normalize, Pad, Resample, Shift
@@ -161,6 +162,7 @@ __all__ = [
     "LaguerreGaussBeam",
     "BesselBeam",
     "GaussianSchellBeam",
+    "LpModes",
     "Speckle",
     "PointSource",
     "ObjectivePointSource",

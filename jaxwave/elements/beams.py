@@ -6,7 +6,7 @@ from typing import Any
 
 from jax import Array
 
-from jaxwave import _check, beams, coherence
+from jaxwave import _check, beams, coherence, fibers
 from jaxwave.elements.element import Number, check_values
 from jaxwave.elements.sources import Source
 from jaxwave.field import Field
@@ -119,6 +119,30 @@ class GaussianSchellBeam(Source, function=coherence.gaussian_schell_beam):
 
     def __call__(self) -> Field:
         return coherence.gaussian_schell_beam(**self.arguments())
+
+
+class LpModes(Source, function=fibers.lp_modes):
+    """The end of a multimode fiber as a source of modes.
+
+    Example:
+        >>> LpModes((64, 64), radius=4.1, na=0.14, spacing=0.5, wavelength=0.85)().batch_shape
+        (6,)
+    """
+
+    radius: Number
+    na: Number
+    orders: tuple[tuple[int, int], ...] | None = None
+    y: Number = 0.0
+    x: Number = 0.0
+    power: Number = 1.0
+    dtype: Any = None
+
+    def check(self) -> None:
+        super().check()
+        check_values(self, radius=_check.positive, na=_check.positive)
+
+    def __call__(self) -> Field:
+        return fibers.lp_modes(**self.arguments())
 
 
 class Speckle(Source, function=coherence.speckle):

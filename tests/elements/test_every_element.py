@@ -81,6 +81,7 @@ TABLE = {
     "LaguerreGaussBeam": source(waist=0.8, **AXIS, charge=1, radial=1),
     "BesselBeam": source(kr=1.1, waist=2.0, y=0.3, x=-0.2, power=1.3, charge=1),
     "GaussianSchellBeam": source(coherence=3.0, waist=[0.8, 0.75], z=5.0, n=1.2, order=4),
+    "LpModes": source(radius=1.1, na=0.4, y=0.3, x=-0.2, power=1.3, orders=((0, 1), (-1, 1))),
     "Speckle": Row({**GRID, "na": 0.4, "power": 1.3}, (KEY,), {"shape": (N, N)}),
     "TotalIntensity": Row({}, (BATCH,)),
     "KoehlerImage": Row(
@@ -265,7 +266,7 @@ SLOW = {"HighNAFFLens", "HighNAFFLensScalar"}  # long programs
 SLOW_GRADIENT = {
     *"GaussianSchellBeam Slm PhaseMask OpdMask AmplitudeMask Lens LaguerreGaussBeam".split(),
     *"GaussianBeam HermiteGaussBeam KoehlerImage ScalableAngularSpectrum Speckle Dmd".split(),
-    *"RayleighSommerfeld ZonePlate BesselBeam MicrolensArray".split(),
+    *"RayleighSommerfeld ZonePlate BesselBeam MicrolensArray LpModes".split(),
 }
 
 

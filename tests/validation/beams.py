@@ -4,7 +4,7 @@ import math
 
 import jax
 import numpy as np
-from reference import TAU, axis, gaussian, gaussian_exact, rayleigh_sommerfeld
+from reference import TAU, axis, gaussian, gaussian_exact, lp_mode, rayleigh_sommerfeld
 from scipy.special import eval_genlaguerre, eval_hermite, j1, jv
 
 import jaxwave as jw
@@ -66,6 +66,21 @@ def _():
     need = jv(1, 0.75 * r) * np.exp(1j * np.arctan2(Y - 1.5, X + 2.5) - r**2 / 14**2)
     need /= np.sqrt(np.sum(np.abs(need) ** 2) * 0.75)
     return jw.bessel_beam(SHAPE, kr=0.75, charge=1, waist=14.0, y=1.5, x=-2.5, **GRID).u, need
+
+
+@row("lp_modes", reference="Bessel functions and roots of scipy, power by quadrature",
+     valid="weak guidance, a thick cladding")  # fmt: skip
+def _():
+    radius, na, w = 4.125, 0.140625, 0.625
+    orders = [(0, 1), (1, 1), (-1, 1), (0, 2), (2, 1), (-2, 1), (3, 1), (-3, 1), (1, 2), (-1, 2)]
+    got = jw.lp_modes((20, 21), radius=radius, na=na, y=0.25, x=-0.5, spacing=(1.0, 0.875),
+                      wavelength=w).u  # fmt: skip
+    y, x = axis(20, 1.0)[:, None] - 0.25, axis(21, 0.875) + 0.5
+    need = [
+        lp_mode(n, m, TAU * radius * na / w, np.hypot(y, x) / radius, np.arctan2(y, x))
+        for n, m in orders
+    ]
+    return got, np.array(need) / radius / np.sqrt(10)
 
 
 @row("gaussian_schell_beam", reference="its mutual coherence in closed form", valid=PARAXIAL)
