@@ -67,7 +67,8 @@ class Field:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of samples (ny, nx)."""
-        return self.u.shape[-2:]
+        ny, nx = self.u.shape[-2:]
+        return ny, nx
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -306,7 +307,7 @@ def complex_dtype(where: str, dtype: Any = None) -> np.dtype:
     result = np.dtype(dtype)
     if result.kind != "c":
         raise TypeError(f"{where}: `dtype` must be complex64 or complex128, got {result}.")
-    if result == np.complex128 and not jax.config.jax_enable_x64:
+    if result == np.complex128 != np.dtype(jnp.result_type(complex)):
         raise ValueError(
             f"{where}: complex128 needs 64-bit mode, which is off. "
             "Call jax.config.update('jax_enable_x64', True) first."

@@ -205,9 +205,7 @@ def inputs(where: str, field: Field, z: ArrayLike | str, n: ArrayLike) -> ArrayL
     return z
 
 
-def _propagate(
-    where: str, field: AnyField, z: ArrayLike | str, n: ArrayLike, apply: _Apply
-) -> AnyField:
+def _propagate(where: str, field: AnyField, z: ArrayLike, n: ArrayLike, apply: _Apply) -> AnyField:
     batch = _check.broadcast(where, field=field.batch_shape, z=np.shape(z), n=np.shape(n))
     sampling.warn_propagation(where, field, z, n)
     dtype = field.real_dtype
@@ -304,7 +302,8 @@ def _window_filter(
 
     def reaching(reach: tuple[int, int], u: Array, *numbers: Array) -> Array:
         z, wavelength, n, old, new, at = numbers
-        size = py, px = tuple(fast_len(a + b) for a, b in zip(field.shape, reach, strict=True))
+        py, px = (fast_len(a + b) for a, b in zip(field.shape, reach, strict=True))
+        size = py, px
         spectrum = jnp.fft.fft(jnp.swapaxes(jnp.fft.fft(u, px), -1, -2), py)
         parameters = (z, wavelength, n, old[0], old[1])
         u = back(spectrum * exact_transfer(size, parameters, at), size, 0, old[0], new[0], at[0])

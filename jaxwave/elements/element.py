@@ -176,7 +176,7 @@ class Element(nnx.Module):
     """
 
     _fields: ClassVar[tuple[_Field, ...]] = ()
-    _function: ClassVar[Callable[..., Any] | None] = None
+    _function: ClassVar[Callable[..., Any]] = None  # type: ignore[assignment]  # of most
 
     def __init_subclass__(
         cls, *, function: Callable[..., Any] | None = None, **options: Any

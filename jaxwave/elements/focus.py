@@ -259,7 +259,7 @@ class EmitterField(_Verb, function=psf.emitter_field):
         (2, 16, 16)
     """
 
-    dipole: Number
+    dipole: Number  # type: ignore[misc]  # given by name
 
 
 class EmitterImage(_Verb, function=psf.emitter_image):

@@ -199,7 +199,8 @@ class _Modes(QtWidgets.QWidget):
 
     def __init__(self, option: Option) -> None:
         super().__init__()
-        self._option, self._rows, self._told = option, [], None
+        self._option, self._rows = option, []
+        self._told: list[str] | None = None
         self._add = QtWidgets.QPushButton("add a mode")
         self._layout = QtWidgets.QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)

@@ -257,17 +257,9 @@ def _radial_ranks(v: _radial.Numbers) -> _radial.Numbers:
         flat, tree = jax.tree.flatten(v.pupil)
         ranks = [1 if leaf is v.pupil.coefficients else 0 for leaf in flat]
         pupil = jax.tree.unflatten(tree, ranks)
-    return _radial.Numbers(
-        _ranks(v.objective),
-        pupil,
-        min(np.ndim(v.spacing), 1),
-        min(np.ndim(v.z), 1),
-        0,
-        0,
-        1,
-        _ranks(v.samples, 1),
-        _ranks(v.profile, 1),
-    )
+    place: list[Any] = [min(np.ndim(v.spacing), 1), min(np.ndim(v.z), 1), 0, 0]
+    rest: list[Any] = [1, _ranks(v.samples, 1), _ranks(v.profile, 1)]
+    return _radial.Numbers(_ranks(v.objective), pupil, *place, *rest)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -107,7 +107,8 @@ def _constant_matrix(
 
 def expose(camera: Camera, intensity: Array, pair: Array, sigma: Any | None) -> Array:
     """Light in the pixels, ``(..., ny, nx)``; without a blur by constant matrices."""
-    axes, kind = [], np.dtype(intensity.dtype)
+    kind = np.dtype(intensity.dtype)
+    axes: list[np.ndarray | Array] = []
     for k, (n, m) in enumerate(zip(camera.shape, camera.samples, strict=True)):
         if sigma is None:
             axes.append(_constant_matrix(n, m, camera.ratio, camera.band, kind))

@@ -323,7 +323,7 @@ def emitter_image(
     return solve("emitter_image", kind, True, objective, window, pupil, e, nodes)
 
 
-def _required(dipole: Dipole | None) -> ArrayLike:
+def _required(dipole: Dipole | None) -> Dipole:
     if dipole is None:
         raise ValueError(
             "emitter_field: `dipole` must be a direction (x, y, z), got None. A molecule that "

@@ -80,7 +80,8 @@ def _program(
     """The focus of one pupil after the other; many planes of one pupil share its nodes."""
     v = _Lens(v.u, *(jnp.asarray(a, real) for a in v[1:]))
     v = v._replace(new=grid.spacing_pair(v.new))
-    ranks = _Lens(3, 1, 0, 0, 0, 0, 1, 0)
+    axes: list[Any] = [3, 1, 0, 0, 0, 0, 1, 0]
+    ranks = _Lens(*axes)
     still = all(a.ndim == r for a, r in zip(v[:-1], ranks[:-1], strict=True))
     vector = jnp.asarray(vector, v.u.dtype)
 
