@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave import units
 
@@ -41,13 +42,13 @@ def warn(where: str, text: str) -> None:
     warnings.warn(f"{where}: {text}", JaxwaveWarning, stacklevel=level)
 
 
-def is_concrete(*values: Any) -> bool:
+def is_concrete(*values: object) -> bool:
     """Tells whether every value can be looked at now (no tracer, no abstract shape)."""
     leaves = jax.tree_util.tree_leaves(values)
     return not any(isinstance(x, jax.core.Tracer | jax.ShapeDtypeStruct) for x in leaves)
 
 
-def _numbers(where: str, name: str, value: Any) -> np.ndarray | None:
+def _numbers(where: str, name: str, value: object) -> np.ndarray | None:
     if isinstance(value, str):
         raise TypeError(f"{where}: `{name}` must be a number, got the text {value!r}.")
     if not is_concrete(value):
@@ -66,7 +67,9 @@ def _worst(array: np.ndarray, bad: np.ndarray, unit: str) -> str:
     return f"{array[index]}{' ' + unit if unit else ''}{place}"
 
 
-def _require(where: str, name: str, value: Any, test: Any, need: str, unit: str, fix: str) -> None:
+def _require(
+    where: str, name: str, value: object, test: Any, need: str, unit: str, fix: str
+) -> None:
     array = _numbers(where, name, value)
     if array is None:
         return
@@ -76,22 +79,24 @@ def _require(where: str, name: str, value: Any, test: Any, need: str, unit: str,
         raise ValueError(f"{where}: `{name}` must be {need}, got {_worst(array, bad, unit)}.{tail}")
 
 
-def finite(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+def finite(where: str, name: str, value: object, *, unit: str = "", fix: str = "") -> None:
     """Requires finite numbers."""
     _require(where, name, value, np.isfinite, "finite", unit, fix)
 
 
-def positive(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+def positive(where: str, name: str, value: object, *, unit: str = "", fix: str = "") -> None:
     """Requires finite numbers above zero."""
     _require(where, name, value, lambda a: np.isfinite(a) & (a > 0), "positive", unit, fix)
 
 
-def nonnegative(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+def nonnegative(where: str, name: str, value: object, *, unit: str = "", fix: str = "") -> None:
     """Requires finite numbers that are zero or more."""
     _require(where, name, value, lambda a: np.isfinite(a) & (a >= 0), "zero or more", unit, fix)
 
 
-def between(where: str, name: str, value: Any, low: float, high: float, *, fix: str = "") -> None:
+def between(
+    where: str, name: str, value: object, low: float, high: float, *, fix: str = ""
+) -> None:
     """Requires finite numbers in the closed interval from ``low`` to ``high``."""
     need = f"between {low} and {high}"
     _require(where, name, value, lambda a: (a >= low) & (a <= high), need, "", fix)
@@ -112,7 +117,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def length(where: str, name: str, value: Any) -> Any:
+def length(where: str, name: str, value: object) -> Any:
     """Turns a string such as ``"130 nm"`` into micrometers, and guards against other units.
 
     A pair or list of strings, such as ``("1 mm", "0.2 mm")``, becomes a tuple of numbers.
@@ -138,7 +143,7 @@ def _unit_hint(text: str) -> str:
     return f"The units are {', '.join(units.LENGTHS)}."
 
 
-def _in_micrometers(where: str, name: str, value: Any) -> None:
+def _in_micrometers(where: str, name: str, value: object) -> None:
     """Refuses a length that must have been given in meters or nanometers."""
     if name not in _RANGES or not is_concrete(value):
         return
@@ -159,14 +164,14 @@ def _in_micrometers(where: str, name: str, value: Any) -> None:
             )
 
 
-def wavelength(where: str, value: Any) -> Any:
+def wavelength(where: str, value: object) -> Any:
     """Requires a positive vacuum wavelength."""
     value = length(where, "wavelength", value)
     positive(where, "wavelength", value, unit="µm")
     return value
 
 
-def numerical_aperture(where: str, na: Any, n: Any) -> None:
+def numerical_aperture(where: str, na: ArrayLike, n: ArrayLike | str | None) -> None:
     """Requires 0 < na < n."""
     positive(where, "na", na)
     if is_concrete(na, n) and np.any(np.asarray(na) >= np.asarray(n)):
@@ -176,7 +181,7 @@ def numerical_aperture(where: str, na: Any, n: Any) -> None:
         )
 
 
-def grid_shape(where: str, shape: Any, *, name: str = "shape") -> tuple[int, int]:
+def grid_shape(where: str, shape: object, *, name: str = "shape") -> tuple[int, int]:
     """Requires a shape (ny, nx) of positive integers; one integer means a square."""
     if isinstance(shape, int | np.integer):
         shape = (shape, shape)
@@ -190,7 +195,7 @@ def grid_shape(where: str, shape: Any, *, name: str = "shape") -> tuple[int, int
     return int(result[0]), int(result[1])
 
 
-def at_least(where: str, name: str, array: Any, rank: int, layout: str) -> None:
+def at_least(where: str, name: str, array: ArrayLike, rank: int, layout: str) -> None:
     """Requires an array with at least ``rank`` axes."""
     if isinstance(array, str):
         raise TypeError(
@@ -230,7 +235,7 @@ def broadcast(where: str, **shapes: Sequence[int]) -> tuple[int, ...]:
         ) from None
 
 
-def choice(where: str, name: str, value: Any, options: Iterable[str]) -> None:
+def choice(where: str, name: str, value: object, options: Iterable[str]) -> None:
     """Requires one of a few names and suggests the nearest one."""
     options = list(options)
     if value in options:
@@ -261,7 +266,7 @@ def takes(where: str, name: str, function: Callable[..., object], *arguments: st
         ) from None
 
 
-def key(where: str, value: Any) -> Any:
+def key(where: str, value: object) -> Any:
     """Requires a random key, of the new kind or of the old one."""
     kind = getattr(value, "dtype", None)
     if kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
@@ -297,7 +302,7 @@ def no_such_argument(where: str, name: str, names: Iterable[str]) -> TypeError:
     return TypeError(f"{where}: there is no argument {name!r}.{hint} The arguments are: {listed}.")
 
 
-def finite_array(where: str, name: str, array: Any, *, fix: str = "") -> None:
+def finite_array(where: str, name: str, array: ArrayLike | None, *, fix: str = "") -> None:
     """Requires data without NaN or infinity and reports how many there are and where."""
     if not is_concrete(array):
         return
@@ -313,7 +318,7 @@ def finite_array(where: str, name: str, array: Any, *, fix: str = "") -> None:
         )
 
 
-def is_field(where: str, value: Any, kind: type | tuple[type, ...], *, fix: str = "") -> None:
+def is_field(where: str, value: object, kind: type | tuple[type, ...], *, fix: str = "") -> None:
     """Requires a Field (or one of its kinds)."""
     if not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -322,12 +327,12 @@ def is_field(where: str, value: Any, kind: type | tuple[type, ...], *, fix: str 
         raise TypeError(f"{where}: `field` must be a {need}, got {type(value).__name__}.{tail}")
 
 
-def nonzero(where: str, name: str, value: Any, *, unit: str = "", fix: str = "") -> None:
+def nonzero(where: str, name: str, value: object, *, unit: str = "", fix: str = "") -> None:
     """Requires finite numbers other than zero."""
     _require(where, name, value, lambda a: np.isfinite(a) & (a != 0), "other than zero", unit, fix)
 
 
-def is_integer(value: Any) -> bool:
+def is_integer(value: object) -> bool:
     """Tells whether a value is a Python or numpy integer (a truth value is not)."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
@@ -341,7 +346,7 @@ def integer(where: str, name: str, value: Any, low: int, high: int | None = None
         raise ValueError(f"{where}: `{name}` must be {need}, got {value}.")
 
 
-def real_array(where: str, name: str, array: Any, *, fix: str = "") -> jax.Array:
+def real_array(where: str, name: str, array: ArrayLike | None, *, fix: str = "") -> jax.Array:
     """Requires real numbers, whatever their values, and makes a floating-point array of them."""
     tail = f" {fix}" if fix else ""
     if isinstance(array, str):
@@ -369,7 +374,7 @@ def matches(where: str, name: str, shape: Sequence[int], other: str, need: Seque
     broadcast(where, **{name: shape, other: need})
 
 
-def not_negative_counts(where: str, name: str, value: Any) -> None:
+def not_negative_counts(where: str, name: str, value: object) -> None:
     """Requires counted photons, which are zero or more."""
     fix = "Use gaussian_nll for data with read noise or a subtracted background."
     _require(where, name, value, lambda a: ~(a < 0), "zero or more", "", fix)

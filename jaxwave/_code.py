@@ -7,7 +7,7 @@ import functools
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -50,7 +50,7 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> str:
     return getattr(thing, "__qualname__", type(thing).__qualname__)
 
 
-def code_digest(function: Any) -> str:
+def code_digest(function: Callable[..., Any] | None) -> str:
     """A checksum of a function's own instructions, which tells an edited one."""
     checksum = hashlib.sha256()
     for code in _codes(function, set()):
@@ -62,7 +62,7 @@ def code_digest(function: Any) -> str:
 _NO_ORDER = CodeType | frozenset | set  # what has an address or no order in its text
 
 
-def _codes(thing: Any, seen: set[int]) -> Iterator[CodeType]:
+def _codes(thing: object, seen: set[int]) -> Iterator[CodeType]:
     if id(thing) in seen:
         return
     seen.add(id(thing))
@@ -109,7 +109,7 @@ def fields(thing: Any) -> tuple:
 # -- checksums of everything a function computes with ----------------------------------------
 
 
-def fingerprint(thing: Any) -> str:
+def fingerprint(thing: object) -> str:
     """A checksum of a function and of everything that it computes with, 64 hexadecimal digits.
 
     It covers the instructions, closures, defaults, the numbers in arrays, the helpers and
@@ -139,7 +139,7 @@ def _feed(checksum: Any, thing: Any, seen: set[int]) -> None:
         _feed(checksum, part, seen)
 
 
-def _is_key(thing: Any) -> bool:
+def _is_key(thing: object) -> bool:
     return isinstance(thing, jax.Array) and jax.dtypes.issubdtype(thing.dtype, jax.dtypes.prng_key)
 
 

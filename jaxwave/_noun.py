@@ -41,18 +41,18 @@ def noun(cls: type[C]) -> type[C]:
             object.__setattr__(new, name, value)
         return new
 
-    def flatten_with_keys(one: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+    def flatten_with_keys(one: object) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
         leaves = [(jax.tree_util.GetAttrKey(name), getattr(one, name)) for name in data]
         return leaves, tuple(getattr(one, name) for name in meta)
 
-    def flatten(one: Any) -> tuple[list[Any], tuple[Any, ...]]:
+    def flatten(one: object) -> tuple[list[Any], tuple[Any, ...]]:
         return [getattr(one, name) for name in data], tuple(getattr(one, name) for name in meta)
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, rebuild, flatten)
     made = cls.__init__
 
     @functools.wraps(made)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init(self: Any, *args: object, **kwargs: object) -> None:
         for name in kwargs:
             if name not in names:
                 raise _check.no_such_argument(cls.__name__, name, names)
@@ -62,7 +62,7 @@ def noun(cls: type[C]) -> type[C]:
     return cls
 
 
-def changed(one: C, **values: Any) -> C:
+def changed(one: C, **values: object) -> C:
     """A copy with other values of its own kind; what is checked already is not checked again."""
     new = object.__new__(type(one))
     names = [field.name for field in dataclasses.fields(one)]  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ def spelled(cls: type[C]) -> type[C]:
     return cls
 
 
-def settle(one: Any, **values: Any) -> None:
+def settle(one: object, **values: object) -> None:
     """Replaces fields of a frozen noun while it is made."""
     for name, value in values.items():
         object.__setattr__(one, name, value)

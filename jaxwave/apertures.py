@@ -17,7 +17,7 @@ from jaxwave import _check, coverage, grid, numerics, sampling
 from jaxwave.field import AnyField, Field, modulate
 
 
-def _numbers(where: str, field: Any, **values: Any) -> dict[str, Array]:
+def _numbers(where: str, field: AnyField, **values: object) -> dict[str, Array]:
     """Lengths and angles as arrays of the field's precision; ``size`` is a pair (y, x)."""
     _check.is_field(where, field, Field)
     found = {}
@@ -422,7 +422,7 @@ def check_radii(where: str, inner: ArrayLike, outer: ArrayLike) -> None:
         )
 
 
-def check_slits(where: str, width: Any, pitch: Any, count: Any) -> None:
+def check_slits(where: str, width: ArrayLike | str, pitch: ArrayLike | str, count: Any) -> None:
     """At least one slit, and slits that do not overlap."""
     _check.integer(where, "count", count, 1)
     width, pitch = _check.length(where, "width", width), _check.length(where, "pitch", pitch)
@@ -470,7 +470,7 @@ def _crossing(points: np.ndarray) -> tuple[int, int] | None:
     return (int(found[0][0]), int(found[0][1])) if len(found) else None
 
 
-def _beyond(field: Field, y: Any, x: Any) -> Any:
+def _beyond(field: Field, y: ArrayLike | str, x: ArrayLike | str) -> Any:
     """A length that crosses the window from a center anywhere, at any angle."""
     y, x = (_check.length("slits", k, v) for k, v in (("y", y), ("x", x)))
     known = _check.is_concrete(field.spacing, y, x)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid, numerics, sampling, special
 from jaxwave.edit import normalize
@@ -92,7 +92,7 @@ def _hermite_gauss(shape: tuple[int, int], order: tuple[int, int], *parameters: 
     return Field(beam.u[0], beam.spacing[0], beam.wavelength[0])
 
 
-def waists(where: str, waist: Any) -> tuple[Any, Any]:
+def waists(where: str, waist: ArrayLike | str) -> tuple[Any, Any]:
     """A waist, or the pair (wy, wx) of an ellipse."""
     waist = _check.length(where, "waist", waist)
     _check.positive(where, "waist", waist, unit="µm")
@@ -112,7 +112,9 @@ def _check_beam(where: str, n: ArrayLike, power: ArrayLike) -> None:
     _check.nonnegative(where, "power", power)
 
 
-def _checked_beam(where: str, shape: Any, *grid: Any, waist: Any, **numbers: Any) -> tuple:
+def _checked_beam(
+    where: str, shape: tuple[int, int], *grid: Any, waist: ArrayLike | str, **numbers: Any
+) -> tuple:
     """Checks of a beam with an axis: the shape, and the numbers of :func:`mode_fields`."""
     waist_y, waist_x = waists(where, waist)
     _check_beam(where, numbers["n"], numbers["power"])
@@ -160,7 +162,7 @@ def gaussian_beam(
     ky: ArrayLike = 0.0,
     kx: ArrayLike = 0.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes a Gaussian beam at a distance from its waist: round or elliptic, displaced, tilted.
 
@@ -224,7 +226,7 @@ def hermite_gauss_beam(
     ky: ArrayLike = 0.0,
     kx: ArrayLike = 0.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes a Hermite-Gauss beam, a mode of a laser with rectangular symmetry.
 
@@ -299,7 +301,18 @@ def _turned(x: Array, y: Array, charge: int) -> Array:
 def _laguerre_gauss(shape: tuple[int, int], p: int, charge: int, *parameters: Array) -> Field:
     parameters = common(*parameters)
 
-    def one(pair, wavelength, waist, z, n, y0, x0, ky, kx, power):  # type: ignore[no-untyped-def]
+    def one(
+        pair: Array,
+        wavelength: Array,
+        waist: Array,
+        z: Array,
+        n: Array,
+        y0: Array,
+        x0: Array,
+        ky: Array,
+        kx: Array,
+        power: Array,
+    ):  # type: ignore[no-untyped-def]
         ratio = z * wavelength / (jnp.pi * n * waist**2)
         width = waist * jnp.sqrt(1 + ratio**2)
         walk = z * wavelength / (numerics.TAU * n)
@@ -335,7 +348,7 @@ def laguerre_gauss_beam(
     ky: ArrayLike = 0.0,
     kx: ArrayLike = 0.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes a Laguerre-Gauss beam, a vortex of a charge with rings.
 
@@ -398,7 +411,7 @@ def _bessel_beam(shape: tuple[int, int], charge: int, *parameters: Array) -> Fie
     pair, wavelength, kr, y0, x0, power, *waist = common(*parameters)
     inverse = 1 / waist[0] if waist else jnp.zeros_like(kr)
 
-    def one(pair, k, inverse, y0, x0):  # type: ignore[no-untyped-def]
+    def one(pair: Array, k: Array, inverse: Array, y0: Array, x0: Array):  # type: ignore[no-untyped-def]
         y, x = grid.sample_coordinates(shape, pair)
         y, x = y - y0, x - x0
         radius = numerics.safe_sqrt(y**2 + x**2)
@@ -423,7 +436,7 @@ def bessel_beam(
     y: ArrayLike | str = 0.0,
     x: ArrayLike | str = 0.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes a Bessel beam, which keeps its bright core over a long distance.
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, fourier, grid, numerics
 from jaxwave.beams import mode_fields, waists
@@ -24,7 +24,7 @@ from jaxwave.sources import checked, common
 # -- adding up -----------------------------------------------------------------------------
 
 
-def incoherent_sum(function: Callable[[Any], Any], modes: Any, *, batch: int = 8) -> Any:
+def incoherent_sum(function: Callable[[Any], Any], modes: object, *, batch: int = 8) -> Any:
     r"""Sums what a function makes of every mode, a few modes at a time.
 
     .. math:: I = \sum_k I(\text{mode}_k)
@@ -64,10 +64,10 @@ def incoherent_sum(function: Callable[[Any], Any], modes: Any, *, batch: int = 8
     whole = count // batch
 
     @jax.checkpoint
-    def images(part: Any) -> Any:
+    def images(part: object) -> Any:
         return jax.tree.map(lambda a: jnp.sum(a, axis=0), jax.vmap(function)(part))
 
-    def step(total: Any, part: Any) -> tuple[Any, None]:
+    def step(total: object, part: Any) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, images(part)), None
 
     rest = jax.tree.map(lambda a: jnp.asarray(a)[whole * batch :], modes)
@@ -216,7 +216,7 @@ def gaussian_schell_beam(
     z: ArrayLike | str = 0.0,
     n: ArrayLike = 1.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes a Gaussian beam that is coherent over a length only, as modes.
 
@@ -285,14 +285,14 @@ def _gaussian_schell(shape: tuple[int, int], order: int, *parameters: Array) -> 
     return modes * numerics.safe_sqrt(weight)[..., None, None]
 
 
-def _schell(waist: Any, coherence: Any) -> tuple[Any, Any]:
+def _schell(waist: Array, coherence: Any) -> tuple[Any, Any]:
     """Waist of the modes along one axis, and the ratio of the powers of one and the next."""
     a, b = 1 / waist**2, 0.5 / coherence**2
     c = (a**2 + 2 * a * b) ** 0.5
     return c**-0.5, b / (a + b + c)
 
 
-def _weight(share: Any, order: int) -> Any:
+def _weight(share: ArrayLike, order: int) -> Any:
     return (1 - share) * share**order
 
 
@@ -308,14 +308,14 @@ def _warn_truncated(where: str, order: int, waist_y: Any, waist_x: Any, coherenc
 
 
 def speckle(
-    key: Any,
+    key: Array,
     shape: tuple[int, int],
     *,
     spacing: ArrayLike | str,
     wavelength: ArrayLike | str,
     na: ArrayLike,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes fully developed speckle: laser light behind a diffuser, seen through an aperture.
 
@@ -327,7 +327,7 @@ def speckle(
     new key is a new realization; two of them are the modes of unpolarized speckle.
 
     Args:
-        key: Random key.
+        key: Random key of :func:`jax.random.key`, shape ``()`` [none].
         shape: Number of samples (ny, nx).
         spacing: Sample spacing, one number or ``(..., 2)`` as (dy, dx) [µm].
         wavelength: Vacuum wavelength, ``(...)`` [µm].
@@ -370,7 +370,7 @@ def _speckle(key: Array, shape: tuple[int, int], *parameters: Array) -> Field:
     return Field(u, pair, wavelength)
 
 
-def _check_speckle(where, shape, pair, wavelength, na) -> None:  # type: ignore[no-untyped-def]
+def _check_speckle(where: str, shape: object, pair: Array, wavelength: Array, na: Array) -> None:  # type: ignore[no-untyped-def]
     if not _check.is_concrete(pair, wavelength, na):
         return
     radius = np.asarray(na) / np.asarray(wavelength)

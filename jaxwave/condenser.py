@@ -184,7 +184,7 @@ def _sum_of_images(t, points, *optics, batch, pupil=None):  # type: ignore[no-un
 _image = numerics.program("batch")(_sum_of_images)
 
 
-def _transfer(point, shape, pupil, pair, wavelength, na, n, z):  # type: ignore[no-untyped-def]
+def _transfer(point, shape, pupil, pair, wavelength, na, n: Array, z: Array):  # type: ignore[no-untyped-def]
     """The pupil over the frequencies of the sample, seen from one direction of light."""
     fy, fx = grid.sample_frequencies(shape, pair)
     fy, fx = fy + point[0] / wavelength, fx + point[1] / wavelength
@@ -205,7 +205,7 @@ def _transfer(point, shape, pupil, pair, wavelength, na, n, z):  # type: ignore[
     return result * pupil(y / radius, x / radius)
 
 
-def _check_directions(where, spacing, wavelength, na) -> None:  # type: ignore[no-untyped-def]
+def _check_directions(where: str, spacing: Array, wavelength: Array, na: ArrayLike) -> None:  # type: ignore[no-untyped-def]
     """Warns, where the values are concrete, of a grid that is too coarse for the objective."""
     if not _check.is_concrete(spacing, wavelength, na):
         return

@@ -225,7 +225,7 @@ def counted_image(where: str, image: ArrayLike) -> Array:
 
 
 def _counts(
-    where: str, image: Array, shape: tuple[int, ...], start: Any, background: Any
+    where: str, image: Array, shape: tuple[int, ...], start: Any, background: ArrayLike
 ) -> tuple[Array | None, Array]:
     """Start and background, checked."""
     background = _check.real_array(where, "background", background)

@@ -313,9 +313,7 @@ def _normalize(field: AnyField, power: Array) -> AnyField:
 
 
 def stack(fields: Sequence[Field]) -> Any:
-    r"""Stacks fields of one kind and size along a new leading batch axis.
-
-    .. math:: u'_{b} = u_b
+    """Stacks fields of one kind and size along a new leading batch axis.
 
     Valid for fields of equal shape; spacing and wavelength may differ from field to field.
 

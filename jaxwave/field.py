@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, _notebook, grid, numerics
 
@@ -85,8 +85,6 @@ class Field:
         """Real type of the same precision."""
         return numerics.real_dtype(self.u.dtype)
 
-    # -- grid -----------------------------------------------------------------------------
-
     @property
     def y(self) -> Array:
         """Coordinates of the rows, ``(..., ny, 1)`` [µm]."""
@@ -144,7 +142,7 @@ class Field:
         """Returns the complex conjugate: the wave that runs backward in time."""
         return self.replace(u=jnp.conj(self.u))
 
-    def astype(self, dtype: Any) -> Self:
+    def astype(self, dtype: DTypeLike | None) -> Self:
         """Returns the field in complex64 or complex128 (all leaves)."""
         dtype = complex_dtype("astype", dtype)
         real = numerics.real_dtype(dtype)
@@ -163,7 +161,7 @@ class Field:
         """Shapes an array ``(..., y, x)`` so that it broadcasts against ``u``."""
         return jnp.asarray(array)
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: object) -> Self:
         """Selects from the batch axes, never from the samples."""
         if not self.batch_shape:
             raise IndexError(
@@ -208,20 +206,20 @@ class Field:
         left = broadcast(self, batch)
         return left.replace(u=operation(left.u, other.u))
 
-    def __add__(self, other: Any) -> Self:
+    def __add__(self, other: object) -> Self:
         return self._combine(other, jnp.add)
 
-    def __sub__(self, other: Any) -> Self:
+    def __sub__(self, other: object) -> Self:
         return self._combine(other, jnp.subtract)
 
-    def __mul__(self, factor: Any) -> Self:
+    def __mul__(self, factor: ArrayLike) -> Self:
         if isinstance(factor, Field):
             raise TypeError("Field: multiply by an array (a transmission), not by a Field.")
         return modulate(self, factor)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, factor: Any) -> Self:
+    def __truediv__(self, factor: ArrayLike) -> Self:
         return self.replace(u=self.u / factor) if np.ndim(factor) == 0 else self * (1 / factor)
 
     def __neg__(self) -> Self:
@@ -229,7 +227,7 @@ class Field:
 
     # -- pictures and printing ------------------------------------------------------------
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: object) -> Any:
         """Plots the intensity and the phase; options as for :func:`jaxwave.plot.plot_field`."""
         return import_module("jaxwave.plot").plot_field(self, **options)
 
@@ -300,7 +298,7 @@ AnyField = TypeVar("AnyField", bound=Field)
 # -- making fields -------------------------------------------------------------------------
 
 
-def complex_dtype(where: str, dtype: Any = None) -> np.dtype:
+def complex_dtype(where: str, dtype: DTypeLike | None = None) -> np.dtype:
     """Complex type: what is asked for, else that of JAX's default precision."""
     if dtype is None:
         return np.dtype(jnp.result_type(complex))
@@ -315,7 +313,10 @@ def complex_dtype(where: str, dtype: Any = None) -> np.dtype:
     return result
 
 
-def _make(kind: type, where: str, u: Any, spacing: Any, wavelength: Any, rank: int) -> Any:
+def _make(
+    kind: type, where: str, u: ArrayLike, spacing: ArrayLike | str, wavelength: ArrayLike | str
+) -> Any:
+    rank = 3 if kind is VectorField else 2
     layout = "(..., y, x)" if rank == 2 else "(..., 3, y, x)"
     _check.at_least(where, "u", u, rank, layout)
     u = jnp.asarray(u)
@@ -362,7 +363,7 @@ def scalar_field(u: ArrayLike, *, spacing: ArrayLike | str, wavelength: ArrayLik
     References:
         J. W. Goodman, *Introduction to Fourier Optics*, Sec. 3.2.
     """
-    return _make(Field, "scalar_field", u, spacing, wavelength, 2)
+    return _make(Field, "scalar_field", u, spacing, wavelength)
 
 
 def vector_field(
@@ -393,7 +394,7 @@ def vector_field(
     References:
         L. Novotny and B. Hecht, *Principles of Nano-Optics*, Sec. 2.12.
     """
-    return _make(VectorField, "vector_field", u, spacing, wavelength, 3)
+    return _make(VectorField, "vector_field", u, spacing, wavelength)
 
 
 # -- batches -------------------------------------------------------------------------------
@@ -475,7 +476,7 @@ def _power(field: Field) -> Array:
     return jnp.sum(_squared(field.u), axis=axes) * jnp.prod(field.spacing, axis=-1)
 
 
-def _summary(value: Any, pair: bool = False) -> str:
+def _summary(value: object, pair: bool = False) -> str:
     if not _check.is_concrete(value) or not hasattr(value, "shape"):
         return "<traced>"
     array = np.asarray(value, np.float64)

@@ -123,7 +123,9 @@ def _index_turns(shape: tuple[int, int], alpha: Array) -> Array:
     return numerics.product_turns(a, word(_index_products(shape), alpha.dtype))
 
 
-def _known_kernel(shape: tuple[int, int], alpha: Any, inverse: bool, dtype: np.dtype) -> np.ndarray:
+def _known_kernel(
+    shape: tuple[int, int], alpha: object, inverse: bool, dtype: np.dtype
+) -> np.ndarray:
     """The matrix of :func:`_kernel` for a known zoom, in float64 while the program is traced."""
     alpha = np.asarray(alpha, np.float64)[..., None, None]
     turns = np.remainder((1 if inverse else -1) * _index_products(shape) * alpha, 1.0)

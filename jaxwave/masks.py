@@ -16,7 +16,7 @@ from jaxwave.pixels import Lattice
 
 
 def _mask(
-    where: str, field: Any, name: str, values: ArrayLike, place: dict[str, Any]
+    where: str, field: AnyField, name: str, values: ArrayLike, place: dict[str, Any]
 ) -> tuple[Any, Lattice | None]:
     """The picture, and where its pixels are if they are not the samples."""
     _check.is_field(where, field, Field)
@@ -360,7 +360,7 @@ def _spiral(field: AnyField, p: dict[str, Array], charge: int) -> AnyField:
     return modulate(field, lax.integer_pow(turn, abs(charge)))
 
 
-def _frame(where: str, field: Field, **numbers: Any) -> dict[str, Array]:
+def _frame(where: str, field: Field, **numbers: object) -> dict[str, Array]:
     """Numbers of a frame that is turned and moved, checked."""
     found = {}
     for name, value in numbers.items():

@@ -43,9 +43,6 @@ class Material:
             Schott's formula, ``(6,)`` [as given]; None if they are not known.
         range: Lowest and highest temperature [°C].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> oil = Material("my oil", "cauchy", (1.5, 0.005), (0.4, 0.7), "data sheet")
         >>> round(float(refractive_index(oil, 0.5)), 3)

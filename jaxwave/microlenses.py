@@ -102,7 +102,15 @@ def microlens_array(
     return _through(field, layout, lenslet == "round", *numbers)
 
 
-def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: ignore[no-untyped-def]
+def check_array(
+    where: str,
+    f: ArrayLike | str,
+    pitch: ArrayLike | str | None,
+    layout: object,
+    centers: object,
+    lenslet: object,
+    diameter: object,
+):  # type: ignore[no-untyped-def]
     """Checks how an array is described; returns f, pitch, centers and diameter in µm."""
     f = _check.length(where, "f", f)
     _check.finite(where, "f", f, unit="µm")
@@ -137,7 +145,7 @@ def check_array(where, f, pitch, layout, centers, lenslet, diameter):  # type: i
     return f, pitch, None, diameter
 
 
-def _warn_lenslets(where, field, f, n, size):  # type: ignore[no-untyped-def]
+def _warn_lenslets(where, field: AnyField, f: ArrayLike, n: ArrayLike, size: ArrayLike):  # type: ignore[no-untyped-def]
     """Warns of lenslets whose rims are steeper than the samples hold."""
     if size is None or not _check.is_concrete(field.spacing, field.wavelength, f, n, size):
         return

@@ -6,7 +6,7 @@ Images are ``(..., 3, y, x)`` in the order red, green, blue; a mosaic is ``(...,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -127,7 +127,7 @@ def _sites(pattern: str, shape: Sequence[int]) -> np.ndarray:
     return (color == np.arange(3)[:, None, None]).astype(np.float32)
 
 
-def _colors(where: str, image: Any) -> Array:
+def _colors(where: str, image: ArrayLike) -> Array:
     _check.at_least(where, "image", image, 3, "(..., 3, y, x)")
     shape = np.shape(image)
     if shape[-3] != 3:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 TAU = 2 * math.pi
 
@@ -183,7 +183,7 @@ def fast_len(n: int) -> int:
     return n
 
 
-def real_dtype(dtype: Any) -> np.dtype:
+def real_dtype(dtype: DTypeLike | None) -> np.dtype:
     """The real type of the same precision."""
     return np.zeros(0, dtype).real.dtype
 
@@ -240,7 +240,7 @@ def _renormalize(hi: Array, lo: Array) -> TwoWord:
     return TwoWord(s, lo - (s - hi))
 
 
-def word(x: ArrayLike, dtype: Any) -> TwoWord:
+def word(x: ArrayLike, dtype: DTypeLike | None) -> TwoWord:
     """Makes a two-word number; a concrete Python or numpy float64 keeps its lower digits."""
     if isinstance(x, int | float | np.ndarray | np.generic):
         full = np.asarray(x, np.float64)
@@ -316,11 +316,11 @@ def with_plain_derivative(plain: Callable[..., Array]) -> Callable[..., Callable
 
     def decorate(precise: Callable[..., Array]) -> Callable[..., Array]:
         @partial(jax.custom_jvp, nondiff_argnums=(0,))
-        def function(static: Any, *arguments: Array) -> Array:
+        def function(static: object, *arguments: Array) -> Array:
             return precise(static, *arguments)
 
         @function.defjvp
-        def _(static: Any, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+        def _(static: object, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
             tangent = jax.jvp(partial(plain, static), primals, tangents)[1]
             return function(static, *primals), tangent
 
@@ -337,7 +337,7 @@ def two_words(plain: Callable[..., Array]) -> Callable[..., Callable[..., Array]
     """
 
     def decorate(precise: Callable[..., Array]) -> Callable[..., Array]:
-        def turns(static: Any, *numbers: Array) -> Array:
+        def turns(static: object, *numbers: Array) -> Array:
             if numbers[0].dtype != jnp.float64:
                 return precise(static, *numbers)
             whole = plain(static, *numbers)
@@ -351,7 +351,7 @@ def two_words(plain: Callable[..., Array]) -> Callable[..., Callable[..., Array]
 # -- batches -------------------------------------------------------------------------------
 
 
-def map_rows(function: Callable[..., Any], rows: Any, most: int) -> Any:
+def map_rows(function: Callable[..., Any], rows: object, most: int) -> Any:
     """``lax.map`` over the first axis with ``most`` rows at once, or a few less: one loop.
 
     `lax.map` compiles a second copy of the function for a last batch of another size. Here all
@@ -371,7 +371,7 @@ def map_rows(function: Callable[..., Any], rows: Any, most: int) -> Any:
     return jax.tree.map(lambda a: a[:count], result) if rest else result
 
 
-def map_batch(function: Callable[..., Any], batch: tuple[int, ...], *arguments: Any) -> Any:
+def map_batch(function: Callable[..., Any], batch: tuple[int, ...], *arguments: object) -> Any:
     """Applies a function of unbatched arguments over the leading axes ``batch`` in a loop.
 
     A loop keeps the working set in the cache and the memory small; on a CPU it is as fast as one

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check, coverage, grid, numerics
 
 
-def _numbers(where: str, positive: str, **values: Any) -> dict[str, Array]:
+def _numbers(where: str, positive: str, **values: object) -> dict[str, Array]:
     """Checked lengths and angles; the names in ``positive`` have to be above zero."""
     found = {}
     for name, value in values.items():
@@ -366,7 +366,7 @@ def _chain(shape: tuple[int, int, int], points: Array, radius: Array, spacing: A
     return total
 
 
-def _volume(where: str, shape: Any) -> tuple[int, int, int]:
+def _volume(where: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise ValueError(f"{where}: `shape` must be (nz, ny, nx), got {tuple(shape)}.")
     for count in shape:
@@ -374,7 +374,7 @@ def _volume(where: str, shape: Any) -> tuple[int, int, int]:
     return int(shape[0]), int(shape[1]), int(shape[2])
 
 
-def _solids(where: str, places: Any, name: str, **lengths: Any) -> dict[str, Any]:
+def _solids(where: str, places: Any, name: str, **lengths: object) -> dict[str, Any]:
     """Checked places (z, y, x) and lengths of solids; the voxel has three sides."""
     _check.at_least(where, name, places, 2, "(K, 3)")
     if np.ndim(places) != 2 or np.shape(places)[-1] != 3:

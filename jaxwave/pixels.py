@@ -33,7 +33,13 @@ class Lattice(NamedTuple):
 
 
 def lattice(
-    where: str, dtype: Any, *, pitch: Any, y: Any = None, x: Any = None, angle: Any = None
+    where: str,
+    dtype: Any,
+    *,
+    pitch: ArrayLike | str | None,
+    y: ArrayLike | str | None = None,
+    x: ArrayLike | str | None = None,
+    angle: Any = None,
 ) -> Lattice:
     """The lattice from what a caller gave, checked."""
     pitch = _check.length(where, "pitch", pitch)

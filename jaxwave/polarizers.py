@@ -297,7 +297,7 @@ def _q_plate(
     return _uniaxial(field, *_half_turns(retardance), double)
 
 
-def check_charge(where: str, q: Any) -> None:
+def check_charge(where: str, q: object) -> None:
     """Requires a multiple of 1/2, known when the program is built."""
     if not isinstance(q, int | float | np.number) or 2 * q != np.round(2 * q):
         raise ValueError(f"{where}: `q` must be a multiple of 1/2, such as 0.5 or -1, got {q!r}.")

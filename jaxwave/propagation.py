@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -258,7 +259,7 @@ def _to_window(where: str, field: AnyField, z: ArrayLike, n: ArrayLike, view: Wi
     return _window_filter(view.shape, zoomed, fine, field, z, n, pair, place)
 
 
-def _is_fine(xp: Any, new: Array, old: Array, shape: tuple[int, int]) -> Array:
+def _is_fine(xp: ModuleType, new: Array, old: Array, shape: tuple[int, int]) -> Array:
     """Whether a window lies within as many samples of the input as it has of its own."""
     return xp.all(xp.asarray(new) <= xp.asarray(old) * (1 + 1e-3 / max(shape)))
 

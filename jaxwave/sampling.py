@@ -19,9 +19,7 @@ from jaxwave.field import Field
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    r"""The answer to a sampling question: criterion, value, limit, and a grid that satisfies it.
-
-    .. math:: \text{ok} \iff \text{value} \le \text{limit}
+    """The answer to a sampling question: criterion, value, limit, and a grid that satisfies it.
 
     Valid for the step that made it.
 
@@ -35,9 +33,6 @@ class Sampling:
     Example:
         >>> Sampling("f <= f_max [1/µm]", 0.5, 1.0, (64, 64), (0.5, 0.5)).ok
         True
-
-    References:
-        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 5.1.
     """
 
     criterion: str

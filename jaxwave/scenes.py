@@ -20,7 +20,7 @@ from jaxwave.numerics import share
 __all__ = ["layers", "render", "vignetting"]
 
 
-def _distances(where: str, distances: Any) -> Array:
+def _distances(where: str, distances: ArrayLike) -> Array:
     """Reciprocal distances of the layers, in order."""
     if np.ndim(distances) != 1 or not np.size(distances):
         raise ValueError(
@@ -91,7 +91,7 @@ def _shares(near: Array, at: Array, interpolate: bool) -> Array:
     return jnp.maximum(1 - jnp.abs(place - np.arange(count)[:, None, None]), 0)
 
 
-def _image(where: str, image: Any, colors: int) -> Array:
+def _image(where: str, image: ArrayLike, colors: int) -> Array:
     """An image with the axes (..., colors, y, x), from 0 to 1."""
     _check.at_least(where, "image", image, 3, "(..., colors, y, x)")
     shape = np.shape(image)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid, numerics, sampling
 from jaxwave.edit import normalize
@@ -17,7 +16,12 @@ from jaxwave.numerics import TwoWord, cis, word
 
 
 def checked(
-    where: str, shape: Any, spacing: Any, wavelength: Any, dtype: Any, **parameters: Any
+    where: str,
+    shape: object,
+    spacing: ArrayLike | str,
+    wavelength: ArrayLike | str,
+    dtype: DTypeLike | None,
+    **parameters: object,
 ) -> tuple[tuple[int, int], Array, Array, *tuple[Array, ...]]:
     """Checks what all sources share: the shape, the spacing, the wavelength, the parameters."""
     shape = _check.grid_shape(where, shape)
@@ -69,7 +73,7 @@ def plane_wave(
     ky: ArrayLike = 0.0,
     n: ArrayLike = 1.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes a plane wave, straight or tilted.
 
@@ -189,7 +193,7 @@ def point_source(
     y: ArrayLike | str = 0.0,
     x: ArrayLike | str = 0.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes the spherical wave of a point source, exactly.
 
@@ -278,7 +282,16 @@ def _defocus_turns(shape: tuple[int, int], *parameters: Array) -> Array:
 
 
 def _objective_waves(shape: tuple[int, int], *parameters: Array) -> Array:
-    def wave(z, wavelength, n, pair, y0, x0, f, na):  # type: ignore[no-untyped-def]
+    def wave(
+        z: Array,
+        wavelength: Array,
+        n: Array,
+        pair: Array,
+        y0: Array,
+        x0: Array,
+        f: Array,
+        na: Array,
+    ):  # type: ignore[no-untyped-def]
         hy, hx = grid.sample_coordinates(shape, pair)
         square = ((hy / f) ** 2 + (hx / f) ** 2) / n**2
         inside = square < 1
@@ -323,7 +336,7 @@ def objective_point_source(
     y: ArrayLike | str = 0.0,
     x: ArrayLike | str = 0.0,
     power: ArrayLike = 1.0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes the field of a point emitter in the back focal plane of an objective, exactly.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -195,12 +196,12 @@ def prism(
     return _bent(field, *numbers)
 
 
-def _rate(xp: Any, field: Field, angle: Array, glass: Array, n: Array) -> Any:
+def _rate(xp: ModuleType, field: Field, angle: Array, glass: Array, n: Array) -> Any:
     """Local frequency behind a flat face [1/µm], in numpy for what is known."""
     return (glass - n) * xp.tan(angle) / xp.asarray(field.wavelength)
 
 
-def _slope(xp: Any, field: Field, apex: Array, n_prism: Array, n: Array, phi: Array) -> Any:
+def _slope(xp: ModuleType, field: Field, apex: Array, n_prism: Array, n: Array, phi: Array) -> Any:
     """Local frequencies (fy, fx) behind a prism."""
     rate = _rate(xp, field, apex, n_prism, n)
     return rate * xp.sin(phi), rate * xp.cos(phi)

@@ -39,6 +39,8 @@ TOOLS = [
     "torch_bridge.*",
     "jaxwave.JaxwaveWarning",
     "jaxwave.Sampling",
+    "jaxwave.Material",
+    "jaxwave.psf.Layers",
     "jaxwave.tune_cpu",
     "jaxwave.stack",
     *(f"jaxwave.{name}" for name in ("sweep", "Sweep", "memory", "Memory")),
@@ -291,6 +293,23 @@ def example(name: str, thing: Any) -> str | None:
 @rule
 def references(name: str, thing: Any) -> str | None:
     return None if sections(thing).get("References") else "has no References"
+
+
+# Of a container or a tool: no equation between words, no citation of what is no source of
+# knowledge, no error that Python raises for every call of its kind.
+EMPTY_WORDS = {
+    "": r"\.\. math::[^\n]*(\\iff|\\text\{(file|fit|folder|value|status|result|NaN))|\\in *\\\{",
+    "Raises": r"(a part|``\w+``) is missing|it is frozen",
+    "References": r"(?i)wikipedia|encyclop|documentation|\bRFC \d|FIPS|WHATWG|ISO/IEC|data model\*",
+}
+
+
+@rule
+def no_empty_words(name: str, thing: Any) -> str | None:
+    parts = sections(thing) if is_tool(name) else {}
+    found = [re.search(words, parts.get(key, "")) for key, words in EMPTY_WORDS.items()]
+    said = [match[0] for match in found if match]
+    return f"says {said}, which tells a reader nothing" if said else None
 
 
 @rule

@@ -8,6 +8,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -264,6 +265,41 @@ def test_exceptions_to_length_are_needed():
     assert not idle, f"These are short again; take them out of LONG: {sorted(idle)}"
 
 
+# -- types ---------------------------------------------------------------------------------
+
+MOST_ANY = 0.06  # of the arguments; optax and equinox have 0.04
+
+
+def arguments_of(path: Path) -> Iterator[tuple[str, str]]:
+    """Place and annotation of every argument but self and cls; empty without annotation."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            a = node.args
+            rest = [one for one in (a.vararg, a.kwarg) if one]
+            for one in (*a.posonlyargs, *a.args, *a.kwonlyargs, *rest):
+                if one.arg not in ("self", "cls"):
+                    kind = ast.unparse(one.annotation) if one.annotation else ""
+                    yield f"{name_of(path)}:{node.name}({one.arg})", kind
+
+
+@pytest.mark.parametrize("folder", [PACKAGE, BRIDGE], ids=by_name)
+def test_arguments_have_honest_types(folder):
+    kinds = [kind for path in sources(folder) for _, kind in arguments_of(path)]
+    share = sum(kind in ("", "Any", "typing.Any") for kind in kinds) / len(kinds)
+    assert share < MOST_ANY, f"{share:.1%} of the arguments are Any, or have no type"
+
+
+def test_types_are_checked_in_every_module():
+    """What mypy leaves out is named in one table, and none of it is a whole package of ours."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    text = text.partition("[[tool.mypy.overrides]]")[2]
+    modules = re.findall(r'"((?:jaxwave|torch_bridge)[\w.*]*)"', text)
+    places = [ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in modules]
+    assert modules and all(place.is_file() for place in places), modules
+    loose = [module for module in modules if not module.split(".")[1].startswith("_")]
+    assert not loose, f"mypy is told to overlook {loose}"
+
+
 # -- words ---------------------------------------------------------------------------------
 
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])(?:/(?:work|home|root|opt|Users|mnt)/\w|[A-Z]:\\\w)")
@@ -376,6 +412,25 @@ def test_one_word_for_one_thing(path):
 
 def test_order_has_no_name_twice():
     assert all(a != b for a, b in pairwise(sorted(ORDER)))
+
+
+def test_tables_name_what_exists():
+    missing = [
+        e for e in ORDER if not (PACKAGE / e).is_dir() and not (PACKAGE / f"{e}.py").is_file()
+    ]
+    missing += [name for name in LONG if not (ROOT / name.partition(":")[0]).is_file()]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    tools = settings["tool"]
+    patterns = [*tools["ruff"]["lint"]["per-file-ignores"], *tools["mypy"]["files"]]
+    patterns += tools["pytest"]["ini_options"]["testpaths"]
+    for package, files in tools["setuptools"]["package-data"].items():
+        patterns += [f"{package}/{name}" for name in files]
+    missing += [pattern for pattern in patterns if not any(ROOT.glob(pattern))]
+    slow = (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split()
+    missing += [
+        line for line in slow if "::" in line and not (ROOT / line.split("::")[0]).is_file()
+    ]
+    assert not missing, f"tables name files that do not exist: {missing}"
 
 
 # -- style and types -----------------------------------------------------------------------

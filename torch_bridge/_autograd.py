@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from torch_bridge import _private
-from torch_bridge._op import Mask, Numbers, Op, Tensors, pick
+from torch_bridge._op import Batch, Context, Mask, Numbers, Op, Tensors, pick
 
 _DTYPES = {int: torch.int64, float: torch.float64, complex: torch.complex128}
 
@@ -32,7 +32,7 @@ def execute(op: Op, numbers: Numbers, xs: Tensors) -> Sequence[torch.Tensor]:
     return op.run(numbers, xs)
 
 
-def _mark_integers(ctx: Any, op: Op, outs: Tensors) -> None:
+def _mark_integers(ctx: Context, op: Op, outs: Tensors) -> None:
     differentiable = op.differentiable()
     if not all(differentiable):
         fixed = [out for out, has in zip(outs, differentiable, strict=True) if not has]
@@ -68,7 +68,7 @@ class _Recorded(torch.autograd.Function):
     """Plain autograd. The legacy style: it costs 6 µs a call, ``setup_context`` 20 µs."""
 
     @staticmethod
-    def forward(ctx: Any, op: Op, numbers: Numbers, *xs: torch.Tensor) -> Any:
+    def forward(ctx: Context, op: Op, numbers: Numbers, *xs: torch.Tensor) -> Any:
         ctx.op, ctx.numbers, ctx.count = op, numbers, len(xs)
         ctx.set_materialize_grads(False)
         ctx.mask = tuple(ctx.needs_input_grad[2:])
@@ -82,7 +82,7 @@ class _Recorded(torch.autograd.Function):
         return tuple(outs[:count])
 
     @staticmethod
-    def backward(ctx: Any, *cts: Any) -> Any:
+    def backward(ctx: Context, *cts: torch.Tensor | None) -> Any:
         wanted, op = _wanted(ctx), ctx.op
         saved = ctx.saved_tensors
         if not any(wanted) or all([ct is None for ct in cts]):
@@ -99,11 +99,11 @@ class _Recorded(torch.autograd.Function):
         return None, None, *scatter(wanted, grads)
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
+    def jvp(ctx: Context, *tangents: torch.Tensor | None) -> Any:
         return _push(ctx.op, ctx.numbers, ctx.saved_tensors, tangents[2:])
 
 
-def _wanted(ctx: Any) -> Mask:
+def _wanted(ctx: Context) -> Mask:
     """The inputs whose gradient this backward pass is after.
 
     ``needs_input_grad`` says which inputs require one at all; ``autograd.grad(loss, [x])`` is
@@ -116,7 +116,7 @@ def _wanted(ctx: Any) -> Mask:
     return tuple([needs and _is_run(node) for needs, (node, _) in zip(mask, nodes, strict=True)])
 
 
-def _is_run(node: Any) -> bool:
+def _is_run(node: object) -> bool:
     return hasattr(node, "variable") or _private.will_execute(node)
 
 
@@ -141,7 +141,7 @@ class _Transformed(torch.autograd.Function):
         return tuple(execute(op, numbers, xs))
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+    def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Tensors) -> None:
         ctx.op, ctx.numbers, *xs = inputs
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*xs)
@@ -150,7 +150,7 @@ class _Transformed(torch.autograd.Function):
 
     @staticmethod
     @torch.compiler.disable
-    def backward(ctx: Any, *cts: Any) -> Any:
+    def backward(ctx: Context, *cts: torch.Tensor | None) -> Any:
         wanted = ctx.needs_input_grad[2:]
         xs = ctx.saved_tensors
         if not any(wanted) or all(ct is None for ct in cts):
@@ -160,12 +160,14 @@ class _Transformed(torch.autograd.Function):
 
     @staticmethod
     @torch.compiler.disable
-    def jvp(ctx: Any, *tangents: Any) -> Any:
+    def jvp(ctx: Context, *tangents: torch.Tensor | None) -> Any:
         return _push(ctx.op, ctx.numbers, ctx.saved_tensors, tangents[2:])
 
     @staticmethod
     @torch.compiler.disable
-    def vmap(info: Any, in_dims: Any, op: Op, numbers: Numbers, *xs: torch.Tensor) -> Any:
+    def vmap(
+        info: Batch, in_dims: tuple[int | None, ...], op: Op, numbers: Numbers, *xs: torch.Tensor
+    ) -> Any:
         dims = tuple(
             None if d is None else d % x.dim() for d, x in zip(in_dims[2:], xs, strict=True)
         )

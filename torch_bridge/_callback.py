@@ -21,7 +21,7 @@ FlatTorch = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
 
 def wrap_torch(
     module_or_fn: Callable[..., Any],
-    out_spec: Any,
+    out_spec: object,
     *,
     vmap_method: VmapMethod = "sequential",
     differentiable: bool = True,
@@ -68,9 +68,6 @@ def wrap_torch(
         >>> square = wrap_torch(lambda x: x**2, lambda x: x)
         >>> print(jax.grad(lambda x: square(x).sum())(jnp.arange(3.0)))
         [0. 2. 4.]
-
-    References:
-        JAX documentation, *External callbacks* and *Custom derivative rules*.
     """
     methods = ("sequential", "expand_dims", "broadcast_all")
     _convert.check_option("wrap_torch", "vmap_method", vmap_method, methods)
@@ -89,7 +86,7 @@ def wrap_torch(
 
         return TorchOp(flat, ins, outs, name, vmap_method, differentiable)
 
-    def call(*args: Any) -> Any:
+    def call(*args: object) -> Any:
         leaves, treedef = jax.tree_util.tree_flatten(args)
         arrays = [jnp.asarray(leaf) for leaf in leaves]
         ins = tuple(Aval(a.shape, a.dtype) for a in arrays)
@@ -129,7 +126,7 @@ class TorchOp:
             self._host, list(self.outs), vmap_method=self.vmap_method
         )(*arrays)
 
-    def _host(self, context: Any, outs: Any, *buffers: Any) -> None:
+    def _host(self, context: Any, outs: Sequence[Any], *buffers: object) -> None:
         """Runs the function on views of XLA's buffers, and writes into XLA's results."""
         xs = [torch.from_dlpack(buffer) for buffer in buffers]
         targets = [torch.from_dlpack(out) for out in outs]
@@ -164,7 +161,7 @@ class TorchOp:
         def forward(*arrays: jax.Array) -> Any:
             return run(*arrays), arrays  # not the bare callback: it must be differentiable again
 
-        def backward(arrays: Any, cts: Any) -> Any:
+        def backward(arrays: Sequence[jax.Array], cts: Sequence[jax.Array]) -> Any:
             given = [
                 jnp.conj(ct) for ct, out in zip(cts, self.outs, strict=True) if is_inexact(out)
             ]

@@ -19,7 +19,7 @@ _WIDE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
 _WIDE |= {torch.float16: torch.float64, torch.bfloat16: torch.float64}
 
 
-def check(fn: Callable[..., Any], *example: Any) -> dict[str, str]:
+def check(fn: Callable[..., Any], *example: object) -> dict[str, str]:
     """Checks a JAX function as torch will use it: derivatives, vmap, torch.compile.
 
     Runs, in double precision: gradcheck with forward mode and batched gradients, gradgradcheck with
@@ -41,9 +41,6 @@ def check(fn: Callable[..., Any], *example: Any) -> dict[str, str]:
         >>> import jax.numpy as jnp, torch
         >>> check(jnp.sin, torch.linspace(0, 1, 3))["second derivatives"]
         'ok'
-
-    References:
-        PyTorch documentation, *Gradcheck mechanics*.
     """
     bridge = fn if isinstance(fn, BridgedFunction) else wrap(fn)
     flat, inputs, traceable = _flatten(bridge, example)

@@ -19,7 +19,7 @@ import torch
 
 from torch_bridge import _call, _convert, _plan, _private
 from torch_bridge._autograd import scatter
-from torch_bridge._op import Number, Op, bits, is_inexact
+from torch_bridge._op import Batch, Context, Number, Op, Tensors, bits, is_inexact
 
 if TYPE_CHECKING:
     from torch_bridge._wrap import BridgedFunction
@@ -79,14 +79,16 @@ def _fake(handle: str, xs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     ]
 
 
-def _setup_context(ctx: Any, inputs: Any, output: Sequence[torch.Tensor]) -> None:
+def _setup_context(
+    ctx: Context, inputs: tuple[str, Tensors], output: Sequence[torch.Tensor]
+) -> None:
     ctx.handle, xs = inputs
     op = find(ctx.handle)
     ctx.count = len(xs)
     ctx.save_for_backward(*xs, *(output[op.results :] if op.results is not None else ()))
 
 
-def _backward(ctx: Any, grads: Sequence[torch.Tensor | None]) -> Any:
+def _backward(ctx: Context, grads: Sequence[torch.Tensor | None]) -> Any:
     op, xs = find(ctx.handle), ctx.saved_tensors[: ctx.count]
     root, _, saving = ctx.handle.rpartition("/")
     saves = saving.startswith("save:")
@@ -110,7 +112,7 @@ def _backward(ctx: Any, grads: Sequence[torch.Tensor | None]) -> Any:
     return None, [*[None] * len(numbers), *scatter(wanted, results)]
 
 
-def _vmap(info: Any, in_dims: Any, handle: str, xs: Sequence[torch.Tensor]) -> Any:
+def _vmap(info: Batch, in_dims: Sequence[Any], handle: str, xs: Sequence[torch.Tensor]) -> Any:
     root = handle.rpartition("/save:")[0] or handle  # torch.func differentiates again
     op: Any = find(root)
     dims = tuple(in_dims[-1])[len(op.example) :]
@@ -195,7 +197,7 @@ def _as_tensor(number: Number) -> torch.Tensor:
     return torch.zeros((), dtype=dtype, device="cpu") + number
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: object) -> Any:
     """A static value, made a constant of the graph where dynamo holds a symbol for it."""
     if isinstance(value, tuple) and type(value) is tuple:
         return tuple([_constant(part) for part in value])
@@ -204,7 +206,7 @@ def _constant(value: Any) -> Any:
     return value
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Tells whether any torch takes a static value for a constant of the graph."""
     if isinstance(value, tuple):
         return all([_is_plain(part) for part in value])
@@ -268,10 +270,10 @@ def _exports() -> bool:
 @torch.compiler.assume_constant_result
 def _specialize(
     handle: str,
-    template: Any,
+    template: tuple[Any, ...],
     leaves: Sequence[Any],
     keys: Sequence[int | str],
-    *values: Any,
+    *values: object,
 ) -> Program:
     static = dict(zip(keys, values, strict=True))
     with _private.disable_modes():  # torch.export runs this on fake tensors
@@ -287,7 +289,10 @@ def _example(kind: str, value: Any, *details: Any) -> Any:
 
 
 def _program(
-    bridge: BridgedFunction, template: Any, leaves: Sequence[Any], static: dict[int | str, Any]
+    bridge: BridgedFunction,
+    template: tuple[Any, ...],
+    leaves: Sequence[Any],
+    static: dict[int | str, Any],
 ) -> Program:
     # JAX has no leaf at None, where torch has one.
     places = tuple(None if i in static else place for i, place in enumerate(template[0]))

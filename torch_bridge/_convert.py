@@ -8,6 +8,7 @@ from typing import Any, Literal, NoReturn
 import jax
 import numpy as np
 import torch
+from jax import Array
 
 from torch_bridge import _guard, _private
 from torch_bridge._dlpack import CARRIERS, resolve
@@ -33,7 +34,7 @@ NARROW = {
 }
 
 
-def key_impl(aval: Any) -> Any:
+def key_impl(aval: object) -> Any:
     """The kind of generator of random keys of this dtype."""
     found: list[Any] = []  # key_impl takes arrays and tracers only
     jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), aval)
@@ -186,7 +187,7 @@ def check_option(where: str, name: str, value: str, choices: Sequence[str]) -> N
 
 
 def to_jax(
-    tree: Any, *, share: bool = False, x64: Literal["auto", "error", "cast"] = "error"
+    tree: object, *, share: bool = False, x64: Literal["auto", "error", "cast"] = "error"
 ) -> Any:
     """Turns every tensor of a tree into a jax.Array of the same shape.
 
@@ -214,13 +215,10 @@ def to_jax(
         >>> import torch
         >>> to_jax({"x": torch.arange(3, dtype=torch.float32), "n": 2})
         {'n': 2, 'x': Array([0., 1., 2.], dtype=float32)}
-
-    References:
-        Python array API standard, *Data interchange mechanisms* (DLPack).
     """
     check_option("to_jax", "x64", x64, ("auto", "error", "cast"))
 
-    def convert(path: Any, leaf: Any) -> Any:
+    def convert(path: tuple[Any, ...], leaf: object) -> Any:
         if not isinstance(leaf, torch.Tensor):
             return leaf
         return _tensor_to_jax(jax.tree_util.keystr(path) or "tree", leaf, share, x64)
@@ -273,7 +271,7 @@ def _share(name: str, t: torch.Tensor) -> jax.Array:
     return _import(t)
 
 
-def to_torch(tree: Any, *, share: bool = False) -> Any:
+def to_torch(tree: object, *, share: bool = False) -> Any:
     """Turns every jax.Array of a tree into a tensor of the same shape.
 
     Warning:
@@ -294,12 +292,9 @@ def to_torch(tree: Any, *, share: bool = False) -> Any:
         >>> import jax.numpy as jnp
         >>> to_torch([jnp.arange(3.0), "text"])
         [tensor([0., 1., 2.]), 'text']
-
-    References:
-        Python array API standard, *Data interchange mechanisms* (DLPack).
     """
 
-    def convert(path: Any, leaf: Any) -> Any:
+    def convert(path: tuple[Any, ...], leaf: object) -> Any:
         if not isinstance(leaf, jax.Array):
             return leaf
         _check_array(jax.tree_util.keystr(path) or "tree", leaf)
@@ -309,7 +304,7 @@ def to_torch(tree: Any, *, share: bool = False) -> Any:
     return jax.tree_util.tree_map_with_path(convert, tree)
 
 
-def _check_array(name: str, a: Any) -> None:
+def _check_array(name: str, a: Array) -> None:
     if isinstance(a, _private.Tracer):
         raise TypeError(
             f"to_torch: '{name}' is a tracer, which has no values yet. Use torch_bridge.wrap_torch "

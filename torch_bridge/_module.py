@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import torch
 from flax import nnx
 
@@ -45,9 +46,6 @@ class JaxModule(torch.nn.Module):
         ['bias', 'kernel']
         >>> layer(torch.ones(5, 3)).shape
         torch.Size([5, 2])
-
-    References:
-        Flax documentation, *Functional API: nnx.split and nnx.merge*.
     """
 
     def __init__(
@@ -77,7 +75,7 @@ class JaxModule(torch.nn.Module):
         self._bridges: dict[Any, BridgedFunction] = {}
         self._make_bridge()
 
-    def _register(self, path: Sequence[str], leaf: Any, *, learned: bool) -> None:
+    def _register(self, path: Sequence[str], leaf: object, *, learned: bool) -> None:
         """Puts one value under its nested name."""
         value = _encode(jnp.asarray(leaf))
         tensor = torch.from_dlpack(value).clone()
@@ -104,7 +102,7 @@ class JaxModule(torch.nn.Module):
             return
         avals, treedef = jax.tree_util.tree_flatten(self._states)
 
-        def forward(values: Any, args: Any, kwargs: Any) -> Any:
+        def forward(values: np.ndarray, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
             leaves = [_decode(v, aval) for v, aval in zip(values, avals, strict=True)]
             module = nnx.merge(graphdef, *jax.tree_util.tree_unflatten(treedef, leaves))
             results = getattr(module, method)(*args, **kwargs)
@@ -122,7 +120,7 @@ class JaxModule(torch.nn.Module):
         self._bridges[graphdef] = bridge
         self._bridge = (bridge,)  # dynamo takes an attribute with a __get__ for a class's
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: object, **kwargs: object) -> Any:
         """Calls the nnx module's method on tensors; see :class:`JaxModule`."""
         values = [getattr(module, name) for module, name in self._places]
         if _private.transforms_active() and not torch.compiler.is_compiling():
@@ -261,7 +259,7 @@ def _write_back(buffer: torch.Tensor, value: torch.Tensor) -> None:
         buffer.data = value.detach()
 
 
-def _modes(graphdef: Any, states: Sequence[Any]) -> dict[bool, Any]:
+def _modes(graphdef: nnx.GraphDef, states: Sequence[Any]) -> dict[bool, Any]:
     """The module's static part in evaluation and in training mode."""
     module = nnx.merge(graphdef, *states)
     nnx.Module.eval(module)  # a module may have a flag of its own that is called train
@@ -288,12 +286,12 @@ def _free_name(part: str) -> str:
     return name
 
 
-def _abstract(leaf: Any) -> Aval:
+def _abstract(leaf: object) -> Aval:
     value = jnp.asarray(leaf)
     return Aval(value.shape, value.dtype)
 
 
-def _encode(value: Any) -> Any:
+def _encode(value: jax.Array) -> Any:
     """Random keys and uint32 as int32 of the same bits, which torch handles everywhere."""
     if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         value = jax.random.key_data(value)
@@ -302,7 +300,7 @@ def _encode(value: Any) -> Any:
     return value
 
 
-def _decode(value: Any, aval: Aval) -> Any:
+def _decode(value: jax.Array, aval: Aval) -> Any:
     is_key = jnp.issubdtype(aval.dtype, jax.dtypes.prng_key)
     if is_key or aval.dtype == jnp.uint32:
         value = jax.lax.bitcast_convert_type(jnp.asarray(value), jnp.uint32)

@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,42 @@ Numbers = Sequence[Number]
 Tensors = Sequence[torch.Tensor]
 Aux = tuple[Sequence[jax.Array], Numbers]  # constants and numbers; see :class:`Op`
 FlatFunction = Callable[..., tuple[jax.Array, ...]]
+
+
+class Batch(Protocol):
+    """What torch tells a rule of ``vmap`` about the batch."""
+
+    batch_size: int
+
+
+class Context(Protocol):
+    """What a forward pass leaves for a backward pass: torch's part, and ours."""
+
+    op: Op
+    numbers: Numbers
+    count: int  # of the inputs
+    mask: Mask  # of the inputs that need a gradient
+    saves: bool
+    handle: str
+    needs_input_grad: tuple[Any, ...]
+    next_functions: Sequence[Any]
+
+    @property
+    def saved_tensors(self) -> tuple[torch.Tensor, ...]:
+        """What was saved."""
+
+    def save_for_backward(self, *xs: torch.Tensor) -> None:
+        """Saves for the backward pass."""
+
+    def save_for_forward(self, *xs: torch.Tensor) -> None:
+        """Saves for forward mode."""
+
+    def mark_non_differentiable(self, *outs: torch.Tensor) -> None:
+        """Names results that have no derivative."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether missing gradients become zeros."""
+
 
 _lock = threading.RLock()
 
@@ -41,7 +77,7 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
     name = method.__name__
 
     @functools.wraps(method)
-    def cached(self: Op, *key: Any) -> Any:
+    def cached(self: Op, *key: object) -> Any:
         found = self.cache.get((name, *key))
         if found is None:
             with _lock:
@@ -53,7 +89,7 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
     return cached
 
 
-def is_inexact(aval: Any) -> bool:
+def is_inexact(aval: object) -> bool:
     """Tells whether values of this kind have derivatives."""
     return bool(jnp.issubdtype(aval.dtype, jnp.inexact))
 
@@ -263,7 +299,7 @@ def _saved(op: Op, mask: Mask) -> Op:
     return saved
 
 
-def _packing(aval: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def _packing(aval: object) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """How a residual that torch has no dtype for crosses: random keys, four-bit integers."""
     if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key):
         impl = _convert.key_impl(aval)
@@ -274,7 +310,7 @@ def _packing(aval: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     return _same, _same
 
 
-def _same(x: Any) -> Any:
+def _same(x: object) -> Any:
     return x
 
 
@@ -338,7 +374,7 @@ def partial_in(
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The function of the chosen inputs alone, and their values."""
 
-    def part(*values: Any) -> tuple[Any, ...]:
+    def part(*values: object) -> tuple[Any, ...]:
         rest = iter(values)
         return fn(aux, *[next(rest) if wanted else x for x, wanted in zip(xs, mask, strict=True)])
 
@@ -356,7 +392,7 @@ def linearize(
     """All results, and JAX's pull-back of the differentiable ones to the chosen inputs."""
     part, chosen = partial_in(fn, aux, xs, mask)
 
-    def split(*values: Any) -> tuple[Any, Any]:
+    def split(*values: object) -> tuple[Any, Any]:
         outs = part(*values)
         return select_inexact(outs), outs
 

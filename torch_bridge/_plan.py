@@ -51,7 +51,7 @@ class Kept:
 
     __slots__ = ("mark", "value")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value, self.mark = value, _mark(value)
 
     def __eq__(self, other: object) -> bool:

@@ -17,7 +17,7 @@ LOST: list[str] = []
 FALLBACKS: dict[str, Any] = {}
 
 
-def _find(name: str, path: str, fallback: Any) -> Any:
+def _find(name: str, path: str, fallback: object) -> Any:
     """The thing at ``package.module:attribute.attribute``, or its fallback."""
     FALLBACKS[name] = fallback
     module, _, attributes = path.partition(":")

@@ -53,7 +53,7 @@ class BridgedFunction:
         self.is_named = options["name"] is not None
         self.handle = _plan.register(self, self.__name__)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         """Calls the function on tensors; see :func:`wrap`."""
         if torch.compiler.is_compiling():
             return _compile.call(self, args, kwargs)
@@ -107,7 +107,7 @@ class BridgedFunction:
                 self.pinned[handle] = plan
         return self.pinned.get(handle)
 
-    def warmup(self, *args: Any, **kwargs: Any) -> BridgedFunction:
+    def warmup(self, *args: object, **kwargs: object) -> BridgedFunction:
         """Traces and compiles for the signature of an example: forward, and backward if needed.
 
         Args:
@@ -149,7 +149,7 @@ class BridgedFunction:
     def __copy__(self) -> BridgedFunction:
         return self
 
-    def __deepcopy__(self, memo: Any) -> BridgedFunction:
+    def __deepcopy__(self, memo: object) -> BridgedFunction:
         return self
 
     def __reduce__(self) -> Any:
@@ -232,8 +232,7 @@ def wrap(
         tensor([2.+4.j, 0.+6.j])
 
     References:
-        K. Kreutz-Delgado, *The Complex Gradient Operator and the CR-Calculus* (2009), Sec. 4;
-        PyTorch documentation, *Autograd mechanics*, "Autograd for Complex Numbers".
+        K. Kreutz-Delgado, *The Complex Gradient Operator and the CR-Calculus* (2009), Sec. 4.
     """
     _convert.check_option("wrap", "residuals", residuals, ("auto", "save", "recompute"))
     _convert.check_option("wrap", "x64", x64, ("auto", "error", "cast"))

@@ -23,9 +23,7 @@ _SHARED = ("zernike", "amplitude", "phase_map", "amplitude_map", "pixel", "dz", 
 
 @dataclasses.dataclass(frozen=True)
 class BeadOutcome:
-    r"""What became of one bead of a batch.
-
-    .. math:: \text{status} \in \{\mathrm{ok}, \mathrm{poor}, \mathrm{failed}\}
+    """What became of one bead of a batch.
 
     Valid for the bead that it names; a ``poor`` bead has a fit whose numbers should not be
     believed, a ``failed`` one has none.
@@ -36,15 +34,9 @@ class BeadOutcome:
         reason: Why it is not ok, one sentence; empty if it is.
         fit: The fit, or None if it failed.
 
-    Raises:
-        AttributeError: When it is changed; it is frozen.
-
     Example:
         >>> BeadOutcome("0", "failed", "the stack is constant").fit is None
         True
-
-    References:
-        Wikipedia, *Fault tolerance* (one bad part does not stop the others).
     """
 
     name: str
@@ -54,9 +46,7 @@ class BeadOutcome:
 
 
 def shared_start(fit: BeadFit) -> dict[str, Any]:
-    r"""What another bead of the same microscope may start from: pupil, scale and blur.
-
-    .. math:: p_0 = (\text{pupil}, \mathrm{pixel}, \mathrm{dz}, \mathrm{NA}, \mathrm{blur})
+    """What another bead of the same microscope may start from: pupil, scale and blur.
 
     Valid for beads of one microscope and one model; position and drift are each bead's own.
 
@@ -66,16 +56,10 @@ def shared_start(fit: BeadFit) -> dict[str, Any]:
     Returns:
         Scaled parameters ``(...)`` by name, for the ``start`` of ``fit_bead``.
 
-    Raises:
-        AttributeError: If ``fit`` is not a BeadFit.
-
     Example:
         >>> from types import SimpleNamespace
         >>> sorted(shared_start(SimpleNamespace(parameters={"na": 0.1, "x": 3.0})))
         ['na']
-
-    References:
-        B. M. Hanser et al., J. Microsc. 216, 32 (2004).
     """
     return {name: fit.parameters[name] for name in _SHARED if name in fit.parameters}
 
@@ -94,7 +78,7 @@ def fit_beads(
     always: dict[str, Any] | None = None,
     progress: Progress | bool = False,
     checkpoint: str | os.PathLike | None = None,
-    **options: Any,
+    **options: object,
 ) -> Iterator[BeadOutcome]:
     r"""Fits beads of one microscope one after the other; a bad one never stops the batch.
 
@@ -188,7 +172,7 @@ def _run(
 
 
 def _attempt(
-    name: str, stack: Any, z: ArrayLike, model: BeadModel, options: dict[str, Any]
+    name: str, stack: ArrayLike, z: ArrayLike, model: BeadModel, options: dict[str, Any]
 ) -> BeadOutcome:
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,6 @@ class Bead:
         noise: Standard deviation of one pixel [counts].
         rejected: The reason to reject the bead, empty if it is good.
         lobes: Number of spots that its light makes.
-
-    Raises:
-        AttributeError: When it is changed; it is frozen.
 
     Example:
         >>> Bead((12.0, 31.5, 32.2), 4000.0, 100.0, 10.0).ok
@@ -123,7 +121,9 @@ def _start(center: float, size: int, available: int) -> int:
     return inside if abs(inside - start) <= slack else start
 
 
-def window_of(center: Any, size: tuple[int, int], shape: tuple[int, ...]) -> list[slice]:
+def window_of(
+    center: Sequence[float], size: tuple[int, int], shape: tuple[int, ...]
+) -> list[slice]:
     """Rows and columns of a bead's window, also where it leaves the frame."""
     starts = [_start(c, s, n) for c, s, n in zip(center[-2:], size, shape[-2:], strict=True)]
     return [slice(start, start + s) for start, s in zip(starts, size, strict=True)]
@@ -137,7 +137,7 @@ def _outside(window: list[slice], shape: tuple[int, ...]) -> str:
     return ""
 
 
-def cut_bead(stack: Any, center: Any, size: int | tuple[int, int]) -> Any:
+def cut_bead(stack: ArrayLike, center: Bead | Sequence[float], size: int | tuple[int, int]) -> Any:
     r"""Cuts the window of one bead out of a stack, all planes.
 
     .. math:: d'(z, y, x) = d(z,\, y + y_0,\, x + x_0),\qquad y_0 = [c_y] - \lfloor N_y/2 \rfloor
@@ -184,7 +184,7 @@ def cut_bead(stack: Any, center: Any, size: int | tuple[int, int]) -> Any:
 
 
 def find_beads(
-    stack: Any,
+    stack: ArrayLike,
     *,
     size: int,
     threshold: float = 8.0,

@@ -79,9 +79,6 @@ class BeadFit:
         ties: What the stack hardly tells apart, the worst first.
         layers: What the fitted numbers of the layers are, if any were fitted.
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> BeadFit.__dataclass_params__.frozen
         True
@@ -300,7 +297,7 @@ def _start(
 
 
 def _inputs(
-    where: str, stack: Any, z: Any, model: BeadModel, weight: Any
+    where: str, stack: ArrayLike, z: ArrayLike, model: BeadModel, weight: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     data = np.asarray(stack, np.float64)
     if data.ndim != 3 or data.shape[1:] != tuple(model.shape):

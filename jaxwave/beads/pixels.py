@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave import _check
 
@@ -47,7 +48,7 @@ def hot_pixels(stack: Any) -> np.ndarray:
     return cleaned("hot_pixels", stack)[2]
 
 
-def cleaned(where: str, stack: Any) -> tuple[np.ndarray, float, np.ndarray]:
+def cleaned(where: str, stack: ArrayLike | None) -> tuple[np.ndarray, float, np.ndarray]:
     """The stack without its masked, hot and dead pixels, its noise, and where those are."""
     volume = checked_volume(where, stack).astype(np.float32)
     volume = _without_masked(volume, getattr(stack, "mask", None))
@@ -56,7 +57,7 @@ def cleaned(where: str, stack: Any) -> tuple[np.ndarray, float, np.ndarray]:
     return volume, noise, bad
 
 
-def checked_volume(where: str, stack: Any) -> np.ndarray:
+def checked_volume(where: str, stack: ArrayLike | None) -> np.ndarray:
     """Requires a finite stack (z, y, x)."""
     volume = np.asarray(stack)
     if volume.ndim != 3 or 0 in volume.shape:
@@ -67,7 +68,7 @@ def checked_volume(where: str, stack: Any) -> np.ndarray:
     return volume
 
 
-def _without_masked(volume: np.ndarray, mask: Any) -> np.ndarray:
+def _without_masked(volume: np.ndarray, mask: ArrayLike | None) -> np.ndarray:
     """The stack with its median where it is masked."""
     if mask is None or not np.any(mask):
         return volume

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.beads.model import SCALES, BeadModel
@@ -251,7 +252,7 @@ def _with(layers: Layers, values: Mapping[str, float]) -> Layers:
 
 
 @jax.jit
-def _path(s: Any, layers: Layers) -> Any:
+def _path(s: ArrayLike, layers: Layers) -> Any:
     return gibson_lanni_path(s, layers).opd
 
 

@@ -52,9 +52,6 @@ class StacksPrediction(NamedTuple):
         nmse: How far they are from the data, ``(stack,)`` [1].
         position: Position (y, x, z) of every bead, ``(stack, 3)`` [µm].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> StacksPrediction(np.zeros((1, 3, 8, 8)), np.zeros(1), np.zeros((1, 3))).nmse.shape
         (1,)
@@ -91,9 +88,6 @@ class StacksFit:
         errors: Standard errors ``(...)`` of ``zernike``, ``responses`` and ``position`` [their
             units], and of the other shared parameters that were learned, by name [``SCALES``].
         calibration: The best calibration, with its history.
-
-    Raises:
-        TypeError: If a part is missing.
 
     Example:
         >>> StacksFit.__dataclass_params__.frozen
@@ -376,11 +370,11 @@ def _commands(
 
 def _problem(
     where: str,
-    stacks: Any,
-    z: Any,
+    stacks: ArrayLike,
+    z: ArrayLike,
     model: BeadModel,
     scaled: np.ndarray,
-    weight: Any,
+    weight: ArrayLike | None,
     model_error: float,
     known: ArrayLike | None,
     camera: Camera | None,

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.beads.find import Bead, measure_spot, ring_profile, window_of
@@ -60,7 +61,7 @@ def bead_window(stack: Any, *, na: float, n: float, wavelength: float) -> int:
     return min(max(width, _LEAST), most)
 
 
-def _light_radius(stack: Any, volume: np.ndarray, most: int) -> float:
+def _light_radius(stack: ArrayLike | None, volume: np.ndarray, most: int) -> float:
     """Radius where the projection around the brightest spot has fallen to a hundredth [pixels]."""
     projection = smooth(volume).max(axis=0)
     level = getattr(stack, "saturation", math.inf)

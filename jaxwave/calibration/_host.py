@@ -98,7 +98,7 @@ def share_out(job: Job, model: Any, marked: Any, settings: Mapping[str, Any]) ->
         job.spread = spread(job.loss, model, marked)
 
 
-def require_concrete(*numbers: Any) -> None:
+def require_concrete(*numbers: object) -> None:
     """Requires numbers that Python can look at."""
     if not _check.is_concrete(*numbers):
         raise TypeError(
@@ -198,7 +198,7 @@ def _lead(best: Best) -> int:
     return int(np.argmin(np.where(np.isfinite(merit), merit, np.inf)))
 
 
-def with_values(model: Any, values: Mapping[str, Any]) -> Any:
+def with_values(model: object, values: Mapping[str, Any]) -> Any:
     """The model with the values that a stage begins with."""
     if not values:
         return model

@@ -48,7 +48,7 @@ def cached(function: Callable[..., Made]) -> Callable[..., Made]:
         return value.item()
 
     @functools.wraps(function)
-    def make(*values: Any, **named: Any) -> Made:
+    def make(*values: object, **named: object) -> Made:
         return made(*map(plain, values), **{name: plain(v) for name, v in named.items()})
 
     return make

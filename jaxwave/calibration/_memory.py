@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from jaxwave._files import size_text
@@ -14,7 +15,7 @@ def exhausted(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def halved(loss: Any) -> Any:
+def halved(loss: Callable[..., Any]) -> Any:
     """A loss with half as many stacks at once, also inside another one; None if it has one."""
     if not dataclasses.is_dataclass(loss) or isinstance(loss, type):
         return None

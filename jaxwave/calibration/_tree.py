@@ -32,7 +32,7 @@ class Structure:
         return tree if self.graph is None else nnx.merge(self.graph, tree)
 
 
-def split(where: str, model: Any) -> tuple[Structure, Leaves]:
+def split(where: str, model: object) -> tuple[Structure, Leaves]:
     """Takes a model apart into its structure and its arrays by dotted name."""
     module = isinstance(model, nnx.Module)
     graph, tree = nnx.split(model) if module else (None, model)
@@ -53,7 +53,7 @@ def split(where: str, model: Any) -> tuple[Structure, Leaves]:
     return Structure(graph, definition, names, tuple(known), tuple(marked)), leaves
 
 
-def real_vector(tree: Any) -> Array:
+def real_vector(tree: object) -> Array:
     """All numbers of a pytree in one real vector, complex ones as real and imaginary parts."""
     flat = [jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)]
     parts = [p for r in flat for p in ((r.real, r.imag) if jnp.iscomplexobj(r) else (r,))]
@@ -65,7 +65,7 @@ def is_inexact(array: Array) -> bool:
     return jnp.issubdtype(array.dtype, jnp.inexact)
 
 
-def _is_variable(leaf: Any) -> bool:
+def _is_variable(leaf: object) -> bool:
     return isinstance(leaf, nnx.Variable)
 
 
@@ -73,7 +73,7 @@ def _name(path: tuple) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".") or "parameter"
 
 
-def _array(where: str, name: str, leaf: Any) -> Array:
+def _array(where: str, name: str, leaf: object) -> Array:
     if isinstance(leaf, Array):
         return leaf if not leaf.aval.weak_type else leaf.astype(leaf.dtype)
     try:
@@ -92,7 +92,7 @@ class _Alone:
 
     function: Callable[[Any], Any]
 
-    def __call__(self, model: Any, data: Any) -> Any:
+    def __call__(self, model: Any, data: object) -> Any:
         return self.function(model)
 
 

@@ -68,12 +68,12 @@ class least_squares:
 
     residuals: Callable[[Any, Any], Any]
 
-    def __call__(self, model: Any, data: Any) -> Array:
+    def __call__(self, model: Any, data: object) -> Array:
         """Half the sum of the squared residuals."""
         r = self.rows(model, data)
         return 0.5 * jnp.vdot(r, r, precision="highest")
 
-    def rows(self, model: Any, data: Any) -> Array:
+    def rows(self, model: object, data: object) -> Array:
         """The residuals as one real vector."""
         residuals = self.residuals(model, data)
         if not jax.tree.leaves(residuals):
@@ -83,9 +83,7 @@ class least_squares:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    r"""One stage of a calibration: what is learned, how, and for how long.
-
-    .. math:: p^{(k)} = \arg\min_{p_\text{learn}} L,\qquad p^{(k)}_\text{start} = p^{(k-1)}
+    """One stage of a calibration: what is learned, how, and for how long.
 
     Each stage starts where the one before ended, as from Zernike modes to a free pupil. What is
     None is as in the call of :func:`calibrate`. Valid in any order.
@@ -127,9 +125,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    r"""What a calibration has found.
-
-    .. math:: p^* \approx \arg\min_p L(p)
+    """What a calibration has found.
 
     A local minimum, valid for the data that made it.
 
@@ -150,9 +146,6 @@ class Calibration:
         ...                    jnp.float32(2.0), steps=20, optimizer=optax.sgd(0.4))
         >>> round(result.parameters()["a"].item(), 4), result.learned
         (2.0, ('a',))
-
-    References:
-        J. Nocedal and S. Wright, *Numerical Optimization*, 2nd ed., Ch. 2.
     """
 
     model: Any
@@ -212,16 +205,16 @@ class Calibration:
 
 
 def calibrate(
-    model: Any,
+    model: object,
     loss: Loss,
-    data: Any = (),
+    data: object = (),
     *,
     learn: str | Iterable[str] | None = None,
-    optimizer: Any = None,
+    optimizer: object = None,
     steps: int = 200,
     stages: Sequence[Stage] = (),
     starts: Sequence[Any] = (),
-    heldout: Any = None,
+    heldout: object = None,
     heldout_loss: Loss | None = None,
     batch_size: int | None = None,
     key: Array | None = None,
@@ -352,7 +345,7 @@ def _plan(
     report_every: int | None,
     shared: Mapping[str, Any],
     loss: Loss,
-    data: Any,
+    data: object,
 ) -> Plan:
     if not isinstance(stage, Stage):
         raise TypeError(f"{_WHERE}: every stage must be a Stage, got {type(stage).__name__}.")
@@ -401,7 +394,7 @@ def _length(steps: int, usual: int, wanted: int | None) -> int:
     return min(exact, key=lambda k: abs(k - usual)) if exact else usual
 
 
-def _batch(method: Any, size: int | None, data: Any) -> int:
+def _batch(method: Any, size: int | None, data: object) -> int:
     if not size:
         return 0
     _check.integer(_WHERE, "batch_size", size, 1)

@@ -326,9 +326,6 @@ def chain(*constraints: Constraint) -> Constraint:
         >>> weights = chain(positive(), unit_sum())
         >>> weights.forward(jnp.zeros(4)).tolist()
         [0.25, 0.25, 0.25, 0.25]
-
-    References:
-        The Optax documentation, *chain*.
     """
     for part in constraints:
         if not isinstance(part, Constraint):

@@ -68,7 +68,7 @@ class Problem:
     score: Callable | None  # of the held-out data
     starts: int  # 0 for one model, without an axis
 
-    def objective(self, inputs: Inputs, fixed: Leaves, data: Any) -> Objective:
+    def objective(self, inputs: Inputs, fixed: Leaves, data: object) -> Objective:
         """The loss with its priors, as a function of the vector."""
         of_squares = hasattr(self.loss, "rows")
 
@@ -100,7 +100,7 @@ class Problem:
         return scalar(self.score(model, inputs.heldout))
 
 
-def scalar(value: Any) -> Array:
+def scalar(value: object) -> Array:
     """Requires what can be minimized."""
     try:
         value = jnp.asarray(value)

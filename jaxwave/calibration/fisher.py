@@ -16,8 +16,8 @@ from jaxwave import _check, numerics
 
 def fisher_information(
     expected: Callable[..., Array],
-    parameters: Any,
-    *data: Any,
+    parameters: object,
+    *data: object,
     variance: ArrayLike | None = None,
     read_noise: ArrayLike = 0.0,
 ) -> Array:
@@ -82,9 +82,9 @@ def fisher_information(
 
 def cramer_rao(
     expected: Callable[..., Array],
-    parameters: Any,
-    *data: Any,
-    prior: Any = None,
+    parameters: object,
+    *data: object,
+    prior: object = None,
     variance: ArrayLike | None = None,
     read_noise: ArrayLike = 0.0,
 ) -> Any:

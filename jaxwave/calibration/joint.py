@@ -69,7 +69,7 @@ class Joint(nnx.Module):
         """The model of the stack number k."""
         return self._merged({name: v[...][k] for name, v in self.own.items()})
 
-    def map(self, function: Callable[[Any, Any], Any], data: Any, *, batch_size: int = 4) -> Any:
+    def map(self, function: Callable[[Any, Any], Any], data: object, *, batch_size: int = 4) -> Any:
         """Applies ``function(model, data)`` to every stack; few at a time, to spare memory.
 
         Where memory does not suffice, half as many are tried.
@@ -134,7 +134,7 @@ class _Each:
     function: Callable[[Any, Any], Any]
     batch_size: int
 
-    def __call__(self, joint: Joint, data: Any) -> Any:
+    def __call__(self, joint: Joint, data: object) -> Any:
         counts = {jnp.shape(leaf)[0] for leaf in jax.tree.leaves(data) if jnp.ndim(leaf)}
         if counts - {joint.count}:
             raise ValueError(
@@ -148,5 +148,5 @@ class _Each:
 class _Sum:
     each: _Each
 
-    def __call__(self, joint: Joint, data: Any) -> Array:
+    def __call__(self, joint: Joint, data: object) -> Array:
         return jnp.sum(self.each(joint, data))

@@ -25,9 +25,7 @@ Progress = Callable[[int, float, float | None], None]  # step, loss, heldout_los
 
 @dataclasses.dataclass(frozen=True)
 class Minimum:
-    r"""Where a minimization ended.
-
-    .. math:: p^* \approx \arg\min_p L(p)
+    """Where a minimization ended.
 
     Valid for the data and the loss that made it; a local minimum.
 
@@ -42,9 +40,6 @@ class Minimum:
     Example:
         >>> Minimum({}, np.zeros(3), np.zeros(0), 1, 0.1, "all steps done").reason
         'all steps done'
-
-    References:
-        J. Nocedal and S. Wright, *Numerical Optimization*, 2nd ed., Ch. 7.
     """
 
     parameters: Any
@@ -57,14 +52,14 @@ class Minimum:
 
 def minimize(
     loss: Loss,
-    start: Any,
-    *data: Any,
+    start: object,
+    *data: object,
     steps: int = 200,
     report_every: int = 10,
     heldout_loss: Loss | None = None,
     tolerance: float | None = None,
     memory: int = 20,
-    optimizer: Any = None,
+    optimizer: object = None,
     learn: str | Iterable[str] | None = None,
     learning_rates: Mapping[str, float] | None = None,
     scales: Mapping[str, Any] | None = None,

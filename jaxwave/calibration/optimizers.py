@@ -74,7 +74,7 @@ class FirstOrder:
         """The state at the start."""
         return self.transformation.init(flat)
 
-    def step(self, objective: Objective, flat: Array, state: Any, rates: Array | None) -> Step:
+    def step(self, objective: Objective, flat: Array, state: object, rates: Array | None) -> Step:
         """One step."""
         value, gradient = jax.value_and_grad(objective.value)(flat)
         update, new = optax.with_extra_args_support(self.transformation).update(
@@ -84,11 +84,11 @@ class FirstOrder:
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
         return Step(moved, new, value, finite, flat)
 
-    def restart(self, flat: Array, state: Any) -> Any:
+    def restart(self, flat: Array, state: object) -> Any:
         """The state after a rejected step."""
         return state
 
-    def value(self, state: Any) -> Array | None:
+    def value(self, state: object) -> Array | None:
         """The loss at the newest place, where the state knows it."""
         return None
 

@@ -80,9 +80,9 @@ class Posterior:
 
 def sample_posterior(
     key: Array,
-    model: Any,
+    model: object,
     residuals: Callable[..., Any],
-    data: Any,
+    data: object,
     *,
     learn: str | list[str] | None = None,
     priors: Mapping[str, Prior] | None = None,
@@ -201,7 +201,7 @@ def _sample(
         (state, options), _ = adapt.run(second, start, num_steps=warmup)
         kernel = blackjax.nuts(logdensity, **options)
 
-        def step(state: Any, key: Array) -> tuple[Any, Array]:
+        def step(state: object, key: Array) -> tuple[Any, Array]:
             state, _ = kernel.step(key, state)
             return state, state.position
 

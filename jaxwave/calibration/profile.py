@@ -87,9 +87,9 @@ def _crossing(root: np.ndarray, values: np.ndarray, level: float) -> float | Non
 
 
 def profile_likelihood(
-    model: Any,
+    model: object,
     residuals: Callable[..., Any],
-    data: Any,
+    data: object,
     *,
     name: str,
     values: ArrayLike | None = None,

@@ -17,6 +17,7 @@ from typing import IO, Any, BinaryIO, Self
 
 import jax
 import numpy as np
+from jax import Array
 
 from jaxwave import _check, _files, _npy
 from jaxwave._version import __version__
@@ -273,7 +274,7 @@ def _versions() -> dict[str, str]:
     return {"jaxwave": __version__, "jax": jax.__version__}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, complex | np.complexfloating):
@@ -365,7 +366,7 @@ def _agree(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
         _check.warn("RunFolder", text)
 
 
-def _flat(tree: Any, name: str = "") -> dict[str, Any]:
+def _flat(tree: object, name: str = "") -> dict[str, Any]:
     """Leaves by dotted name; the word 'settings' is left out."""
     if not isinstance(tree, dict) or (not tree and name):
         return {name.removeprefix("settings."): tree}
@@ -376,5 +377,5 @@ def _flat(tree: Any, name: str = "") -> dict[str, Any]:
     }
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: Array, b: Array) -> bool:
     return json.dumps(a) == json.dumps(b)  # NaN is the same as NaN

@@ -17,7 +17,7 @@ from jaxwave.elements.names import matching_names
 
 
 def random_starts(
-    key: Array, model: Any, count: int, *, spread: Mapping[str, ArrayLike]
+    key: Array, model: object, count: int, *, spread: Mapping[str, ArrayLike]
 ) -> list[Any]:
     r"""Scatters parameters of a model, for a calibration from several starts.
 

@@ -169,9 +169,9 @@ def plus_minus(value: float, error: float) -> str:
 
 
 def uncertainty(
-    model: Any,
+    model: object,
     residuals: Callable[..., Any],
-    data: Any,
+    data: object,
     *,
     learn: str | list[str] | None = None,
     priors: Mapping[str, Prior] | None = None,
@@ -248,9 +248,9 @@ def uncertainty(
 
 def standard_errors(
     residuals: Callable[..., Array],
-    parameters: Any,
-    *data: Any,
-    prior: Any = None,
+    parameters: object,
+    *data: object,
+    prior: object = None,
     scale: float | None = None,
     groups: ArrayLike | None = None,
 ) -> tuple[Any, np.ndarray]:
@@ -318,9 +318,9 @@ class GroupedErrors(NamedTuple):
 
 def grouped_errors(
     residuals: Callable[..., Array],
-    parameters: Any,
-    *data: Any,
-    prior: Any,
+    parameters: object,
+    *data: object,
+    prior: object,
     groups: ArrayLike,
     draws: int = 200,
 ) -> GroupedErrors:
@@ -361,7 +361,7 @@ def grouped_errors(
 
 
 def information(
-    residuals: Callable[..., Array], parameters: Any, *data: Any
+    residuals: Callable[..., Array], parameters: object, *data: object
 ) -> tuple[np.ndarray, np.ndarray, float, int]:
     """The information J J^T of one set of data, its pull J r, its chi-squared, and how many count.
 
@@ -398,7 +398,7 @@ class PriorRows:
     layout: Any
     priors: tuple[tuple[str, Prior], ...]
 
-    def __call__(self, flat: Array, scales: Any) -> Any:
+    def __call__(self, flat: Array, scales: object) -> Any:
         """Residuals of all priors; ``scales`` are those of the vector."""
         values = self.layout.values(flat, scales)
         return [prior(values[name]) for name, prior in self.priors]
@@ -419,7 +419,7 @@ def rows_of(residuals: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _linearize(
-    residuals: Callable[..., Any], flat: Array, numbers: Any, columns: int = 4
+    residuals: Callable[..., Any], flat: Array, numbers: object, columns: int = 4
 ) -> tuple[Array, Array]:
     """The Jacobian, ``(count, residuals)``, and the residuals; few columns at a time."""
     try:
@@ -435,7 +435,7 @@ def _linearize(
 
 @partial(jax.jit, static_argnums=(0, 1))  # the same residuals again compile nothing
 def _jacobian(
-    residuals: Callable[..., Any], columns: int, flat: Array, numbers: Any
+    residuals: Callable[..., Any], columns: int, flat: Array, numbers: object
 ) -> tuple[Array, Array]:
     r, push = jax.linearize(lambda p: real_vector(residuals(p, numbers)), flat)
     # Columns in a loop: a wide jacfwd would hold every plane of every column at once.
@@ -450,7 +450,7 @@ def _scatter(jacobian: Array, r: Array, information: np.ndarray, groups: np.ndar
     return pull_variance(by_group(jacobian, r, groups)[1], information)
 
 
-def _require_resolved(information: np.ndarray, parameters: Any) -> None:
+def _require_resolved(information: np.ndarray, parameters: object) -> None:
     names = _tree_names(parameters)
     unit, size = scaled(information)
     if np.any(size == 0) or not np.all(np.isfinite(size)):
@@ -472,7 +472,7 @@ def _require_resolved(information: np.ndarray, parameters: Any) -> None:
 # -- names ---------------------------------------------------------------------------------
 
 
-def _tree_names(parameters: Any) -> list[str]:
+def _tree_names(parameters: object) -> list[str]:
     names = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
         key = jax.tree_util.keystr(path)

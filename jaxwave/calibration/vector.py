@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from jaxwave import _check
 from jaxwave.calibration._tree import Leaves, Structure, split
@@ -145,7 +146,7 @@ class Vector:
         """The static part, which a compiled program may depend on."""
         return self._layout
 
-    def pack(self, model: Any) -> Array:
+    def pack(self, model: object) -> Array:
         """Reads the vector ``(size,)`` out of a model of the same structure."""
         structure, leaves = split(_WHERE, model)
         if structure != self._layout.structure:
@@ -215,7 +216,7 @@ def _arrange(structure: Structure, leaves: Leaves, free: Leaves, limits: dict) -
     return Layout(structure, tuple(parts), np.dtype(dtype))
 
 
-def _real(dtype: Any) -> np.dtype:
+def _real(dtype: DTypeLike | None) -> np.dtype:
     return np.zeros(0, dtype).real.dtype
 
 

@@ -16,6 +16,7 @@ diagonal of the field need a few of them (:func:`_kernels`).
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, numerics, sampling
 from jaxwave._noun import Number, noun, number, settle, static
+from jaxwave.field import AnyField
 from jaxwave.fourier import contract
 from jaxwave.heights.shapes import largest
 from jaxwave.numerics import cis
@@ -97,7 +99,7 @@ class Lens:
 
     def psfs(
         self,
-        opd: Any,
+        opd: ArrayLike,
         distances: ArrayLike,
         wavelengths: ArrayLike,
         *,
@@ -139,7 +141,7 @@ class Lens:
             result = (1 - share) * result + share * _psfs(plan, None, leaves)
         return result if many else result[0]
 
-    def _points(self, where: str, distances: Any, wavelengths: Any) -> tuple[Any, Any]:
+    def _points(self, where: str, distances: ArrayLike, wavelengths: ArrayLike) -> tuple[Any, Any]:
         """Distances and wavelengths, each a row."""
         distances = _check.length(where, "distances", distances)
         if np.ndim(distances) != 1:
@@ -167,7 +169,7 @@ class Lens:
         known = [number(where, "", v) for v in (distances, wavelengths)]
         return known[0], numerics.number(known[1], real)
 
-    def _path(self, where: str, opd: Any, wavelengths: Any) -> Array | None:
+    def _path(self, where: str, opd: ArrayLike, wavelengths: ArrayLike) -> Array | None:
         if opd is None:
             return None
         if hasattr(opd, "opd"):
@@ -188,7 +190,7 @@ class Lens:
         corner = np.hypot(*(pair * self.shape)) / 2
         return float(min(largest(radius, self.shape, pair, np), corner))
 
-    def _count(self, where: str, wavelengths: Any) -> int:
+    def _count(self, where: str, wavelengths: ArrayLike) -> int:
         """Gauss points in a pixel: the finest fringe is D / (wavelength z) cycles."""
         if not _check.is_concrete(self.spacing, self.z, self.pitch, self.radius, wavelengths):
             raise TypeError(f"{where}: pass Lens `points` where the lens's numbers are traced.")
@@ -197,7 +199,7 @@ class Lens:
         cycles *= float(np.max(np.asarray(self.pitch)))
         return min(16, math.ceil(2 * cycles - 1e-6) + 1)
 
-    def _nodes(self, field: Any, wavelengths: Any) -> int:
+    def _nodes(self, field: ArrayLike, wavelengths: ArrayLike) -> int:
         """Nodes for the term that mixes y and x: its phase changes by a along a window."""
         if not _check.is_concrete(self.spacing, self.z, self.pitch, self.radius, field,
                                   wavelengths):  # fmt: skip
@@ -212,10 +214,12 @@ class Lens:
         errors = (2 * (a / 2) ** k / math.factorial(k) for k in range(1, 12))
         return 0 if a < 1e-4 else 1 + sum(1 for e in errors if e > 1e-4)
 
-    def _numbers(self, distances: Any, wavelengths: Any, field: Any) -> dict[str, Array]:
+    def _numbers(
+        self, distances: ArrayLike, wavelengths: ArrayLike, field: ArrayLike
+    ) -> dict[str, Array]:
         """Everything that is traced; the sum of the parabolas in float64 where it is known."""
         real = jnp.result_type(float)
-        xp: Any = np
+        xp: ModuleType = np
         if not _check.is_concrete(self.z, self.f, distances, field):
             xp = jnp
         tangent = xp.tan(xp.asarray(field))
@@ -243,7 +247,9 @@ class Lens:
         numbers["pitch"] = grid.pair("Lens", "pitch", self.pitch, real)
         return {k: numerics.number(v, real) for k, v in numbers.items()}
 
-    def _look(self, where: str, path: Array | None, distances: Any, wavelengths: Any) -> None:
+    def _look(
+        self, where: str, path: Array | None, distances: ArrayLike, wavelengths: ArrayLike
+    ) -> None:
         """Warns of a window with replicas and of a path that is too steep for the samples."""
         if not _check.is_concrete(self.spacing, self.z, self.pitch, wavelengths):
             return
@@ -264,7 +270,7 @@ class Lens:
 _SHAPES = ("shape", "window")
 
 
-def _angles(where: str, angles: Any) -> tuple[Any, bool]:
+def _angles(where: str, angles: object) -> tuple[Any, bool]:
     """Field angles as (fields, 2), and whether there are several."""
     if angles is None:
         return np.zeros((1, 2)), False

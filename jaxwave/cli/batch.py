@@ -86,7 +86,7 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     write_table(folder / TABLE, rows)
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: object) -> str:
     if isinstance(value, float):
         return format(value, _FORMS.get(name, ".1f"))
     return str(value)

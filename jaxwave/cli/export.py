@@ -125,7 +125,7 @@ def _psf(settings: Settings, saved: Any) -> tuple[np.ndarray, tuple[float, float
     return psf, (step, pixel, pixel), sign > 0
 
 
-def _given(value: Any, usual: Any) -> Any:
+def _given(value: object, usual: object) -> Any:
     return usual if value is None else value
 
 

@@ -94,7 +94,7 @@ def _size(settings: Settings, stack: io.Stack) -> int:
     return min(max(int(wide or 0), 8), most)
 
 
-def objective(settings: Settings, **options: Any) -> psf.Objective:
+def objective(settings: Settings, **options: object) -> psf.Objective:
     """The objective, with the layers that it looks through if the sample's index is another."""
     options = {"wavelength": settings["wavelength"]} | options
     given = {k: settings[k] for k in checks.LAYERS if settings[k] is not None}

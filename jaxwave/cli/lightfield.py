@@ -6,9 +6,9 @@ import argparse
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave import io
 from jaxwave import lightfield as lf
@@ -257,7 +257,7 @@ def _deconvolved(
     scope: lf.LightFieldMicroscope,
     z: np.ndarray,
     images: np.ndarray,
-    background: Any,
+    background: ArrayLike,
 ) -> tuple[np.ndarray, float]:
     """Volumes ``(frames, planes, y, x)`` and the error of the prediction."""
     shape = images.shape[-2:]

@@ -312,7 +312,7 @@ def _guarded(arguments: argparse.Namespace, load: Callable[[], None]) -> int:
     table = _COMMANDS[arguments.command][2] if arguments.command else ()
     table = table or options.CALIBRATE
 
-    def show_warning(message: Any, *_: Any, **__: Any) -> None:
+    def show_warning(message: object, *_: object, **__: object) -> None:
         terminal.warn(f"warning: {terminal.in_flags(str(message), table)}")
 
     try:

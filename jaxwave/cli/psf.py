@@ -21,6 +21,7 @@ from jaxwave import io
 from jaxwave.cli import checks, finding, formats, options, scan_checks, scanning
 from jaxwave.cli.settings import Settings, UsageError, write_toml
 from jaxwave.cli.terminal import say, warn
+from jaxwave.psf.objective import Pupil
 
 _WAVELENGTHS = 7  # of a band, by Gauss and Legendre
 _MARGIN = 8  # pixels around the picture
@@ -174,7 +175,7 @@ def _open(y: Array, x: Array) -> Array:
     return jnp.ones_like(x * y)
 
 
-def _jones(whole: Callable[..., Array], pupil: Any) -> optics.JonesPupil | optics.ZernikePupil:
+def _jones(whole: Callable[..., Array], pupil: Pupil) -> optics.JonesPupil | optics.ZernikePupil:
     """A pupil of radial or azimuthal light behind a mask."""
     modes: Any = None
     if isinstance(pupil, optics.ZernikePupil):
@@ -227,7 +228,7 @@ def _named_mask(name: str, value: float | None) -> Callable[..., Array]:
     return lambda y, x: optics.top_hat(y, x, radius=radius)
 
 
-def _times(mask: Any, filling: float) -> Any:
+def _times(mask: object, filling: float) -> Any:
     """A mask times a Gaussian beam."""
     if mask is None:
         return optics.RadialPupil(filling=filling)

@@ -57,7 +57,7 @@ class Option:
         """The flag on the command line."""
         return "--" + self.name.replace("_", "-")
 
-    def read(self, value: Any, place: str) -> Any:
+    def read(self, value: object, place: str) -> Any:
         """Turns what was given into a value, or says what is wrong with it."""
         try:
             return _READERS[self.kind](self, value)
@@ -66,7 +66,7 @@ class Option:
             raise UsageError(f"{place}: {text}") from None
 
 
-def _length(option: Option, value: Any) -> float:
+def _length(option: Option, value: object) -> float:
     """A length [µm]; a bare number is micrometers."""
     if isinstance(value, str):
         try:
@@ -76,7 +76,7 @@ def _length(option: Option, value: Any) -> float:
     return _number(option, value)
 
 
-def _number(option: Option, value: Any) -> float:
+def _number(option: Option, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"must be a number, got {value!r}.")
     try:
@@ -85,34 +85,34 @@ def _number(option: Option, value: Any) -> float:
         raise ValueError(f"must be a number, got {value!r}.") from None
 
 
-def _integer(option: Option, value: Any) -> int:
+def _integer(option: Option, value: object) -> int:
     number = _number(option, value)
     if not number.is_integer():
         raise ValueError(f"must be a whole number, got {value!r}.")
     return int(number)
 
 
-def _text(option: Option, value: Any) -> str:
+def _text(option: Option, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"must be text, got {value!r}.")
     return value
 
 
-def _amount(option: Option, value: Any) -> str:
+def _amount(option: Option, value: object) -> str:
     """A number, or a text that says more: a unit, or a file of numbers."""
     if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         raise TypeError(f"must be a number or text, got {value!r}.")
     return repr(value) if isinstance(value, int | float) else _text(option, value)
 
 
-def _path(option: Option, value: Any) -> str:
+def _path(option: Option, value: object) -> str:
     text = _text(option, value)
     if text.startswith(_URI):
         text = os.fsdecode(urllib.parse.unquote_to_bytes(text.removeprefix(_URI)))
     return os.path.abspath(os.path.expanduser(text))
 
 
-def _choice(option: Option, value: Any) -> str:
+def _choice(option: Option, value: object) -> str:
     if value not in option.choices:
         near = difflib.get_close_matches(str(value), option.choices, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -121,19 +121,19 @@ def _choice(option: Option, value: Any) -> str:
     return str(value)
 
 
-def _map(option: Option, value: Any) -> str:
+def _map(option: Option, value: object) -> str:
     """A number, or a file that holds one for every pixel."""
     text = _amount(option, value)
     return _path(option, text) if _names_file(option, text) else text
 
 
-def _term(option: Option, value: Any) -> str:
+def _term(option: Option, value: object) -> str:
     """A mode with its length, or a file of many."""
     text = _text(option, value)
     return _path(option, text) if _names_file(option, text) else text
 
 
-def _mask(option: Option, value: Any) -> str:
+def _mask(option: Option, value: object) -> str:
     """The name of a mask, or a file that holds one."""
     text = _text(option, value)
     return _path(option, text) if _names_file(option, text) else text
@@ -144,7 +144,7 @@ def is_table(text: str) -> bool:
     return "=" not in text or text.lower().endswith(".csv")
 
 
-def _names_file(option: Option, value: Any) -> bool:
+def _names_file(option: Option, value: object) -> bool:
     """Tells whether a value, or one of a list, is the name of a file."""
     if not isinstance(value, str):
         return False
@@ -314,7 +314,7 @@ def toml_text(
     return "\n".join([*lines, "", f"[{_ORIGINS}]", *origins]) + "\n"
 
 
-def _toml(value: Any, option: Option) -> str:
+def _toml(value: object, option: Option) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml(part, option) for part in value)}]"
     if isinstance(value, str):

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave.cli import terminal
 from jaxwave.cli.settings import UsageError
@@ -117,7 +118,7 @@ def _tell(job: Job, result: Sweep) -> int:
     return _ALL_FAILED if len(result.failures) == result.points.count else _SOME_FAILED
 
 
-def _small(values: Any) -> dict[str, Any]:
+def _small(values: ArrayLike) -> dict[str, Any]:
     """Single numbers among the results."""
     from jaxwave.sweeps.result import named
 

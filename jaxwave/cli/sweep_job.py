@@ -82,7 +82,7 @@ def read(path: str) -> Job:
     return Job(place, module, name, table)
 
 
-def _values(path: str, name: str, value: Any) -> Any:
+def _values(path: str, name: str, value: object) -> Any:
     """Numbers as they are; a table is a range of evenly spaced ones."""
     if not isinstance(value, dict):
         return value

@@ -44,9 +44,6 @@ class Fixed(nnx.Variable):
         value: The number, an array of any shape ``(...)`` [its element's unit].
         metadata: Whatever flax keeps beside a value.
 
-    Raises:
-        TypeError: If ``value`` is missing.
-
     Example:
         >>> from jaxwave.elements import ThinLens
         >>> type(ThinLens(200.0).f).__name__
@@ -63,7 +60,7 @@ class _NumberKind:
     def __init__(self, text: bool = False) -> None:
         self.text = text
 
-    def __or__(self, other: Any) -> _NumberKind:
+    def __or__(self, other: object) -> _NumberKind:
         return _NumberKind(self.text or other is str)
 
     __ror__ = __or__
@@ -89,7 +86,7 @@ class _Field(NamedTuple):
     annotation: Any
 
 
-def strong_array(where: str, name: str, value: Any) -> Array:
+def strong_array(where: str, name: str, value: object) -> Array:
     """A floating-point or complex array of a definite type, so that it never causes a retrace."""
     if isinstance(value, str):
         value = _check.length(where, name, value)
@@ -99,7 +96,7 @@ def strong_array(where: str, name: str, value: Any) -> Array:
     return _strong(where, name, value)
 
 
-def _strong(where: str, name: str, value: Any) -> Array:
+def _strong(where: str, name: str, value: object) -> Array:
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError):
@@ -114,7 +111,7 @@ def _strong(where: str, name: str, value: Any) -> Array:
     return jnp.asarray(array, array.dtype)  # a dtype that is named is not weak
 
 
-def _variable(where: str, name: str, value: Any) -> nnx.Variable:
+def _variable(where: str, name: str, value: object) -> nnx.Variable:
     if not isinstance(value, nnx.Variable):
         return Fixed(strong_array(where, name, value))
     raw = value.get_value()
@@ -124,11 +121,11 @@ def _variable(where: str, name: str, value: Any) -> nnx.Variable:
     return value
 
 
-def _is_function(value: Any) -> bool:
+def _is_function(value: object) -> bool:
     return callable(value) and not isinstance(value, nnx.Variable)
 
 
-def _static(value: Any) -> Any:
+def _static(value: object) -> Any:
     """Lists as tuples: what is static is compared and hashed."""
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
         return tuple(_static(v) for v in value)
@@ -139,9 +136,7 @@ def _static(value: Any) -> Any:
 
 @typing.dataclass_transform()
 class Element(nnx.Module):
-    r"""The base of every optical element: a function whose numbers can be swept and learned.
-
-    .. math:: u' = E_\theta(u)
+    """The base of every optical element: a function whose numbers can be swept and learned.
 
     Subclass it, name the numbers, say what it does: that is an element of your own. A field that
     is annotated ``Number`` holds a variable, read with ``self.name[...]``: a number, an array or a
@@ -189,7 +184,7 @@ class Element(nnx.Module):
         if cls.__init__ is Element.__init__:
             cls.__signature__ = _signature(cls)  # type: ignore[attr-defined]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         where = type(self).__name__
         values = self._prepare(_bind(type(self), args, kwargs))
         for field in self._fields:
@@ -228,7 +223,7 @@ class Element(nnx.Module):
             found[field.name] = value[...] if isinstance(value, nnx.Variable) else value
         return found
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         """A number that is assigned goes into a variable of the kind that was there, checked."""
         old = vars(self).get(name)
         if not isinstance(old, nnx.Variable) or value is None:
@@ -253,7 +248,7 @@ class Element(nnx.Module):
     __str__ = __repr__
 
 
-def _is_default(value: Any, default: Any) -> bool:
+def _is_default(value: object, default: object) -> bool:
     """Whether the field is fixed and equals its default."""
     if default is _MISSING or isinstance(value, nnx.Param):
         return False

@@ -166,7 +166,7 @@ class ZernikePupil(_Noun, function=psf.ZernikePupil):
         return psf.ZernikePupil(**(values | {"pupil": made(values["pupil"])}))
 
 
-def made(value: Any) -> Any:
+def made(value: object) -> Any:
     """What an element of a noun makes; anything else as it is."""
     return value() if isinstance(value, _Noun) else value
 

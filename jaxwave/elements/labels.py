@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ def unit_of(name: str) -> str:
     return _UNITS.get(name.rpartition(".")[2], "")
 
 
-def number_text(value: Any) -> str:
+def number_text(value: object) -> str:
     """A number with the digits that its type holds: 0.532, not 0.5320000052452087."""
     value = np.asarray(value)[()]
     if np.iscomplexobj(value):
@@ -41,7 +40,7 @@ def number_text(value: Any) -> str:
     return f"{value:.6g}"
 
 
-def array_text(value: Any, unit: str = "") -> str:
+def array_text(value: object, unit: str = "") -> str:
     """A scalar by its value, an array by shape, type and range."""
     tail = f" {unit}" if unit else ""
     shape, dtype = tuple(getattr(value, "shape", ())), getattr(value, "dtype", None)
@@ -63,7 +62,7 @@ def array_text(value: Any, unit: str = "") -> str:
     return f"{shape} {dtype}, {name}{span}{tail}"
 
 
-def static_text(value: Any) -> str:
+def static_text(value: object) -> str:
     """What is not a number: names, shapes, switches, functions."""
     if callable(value) and hasattr(value, "__name__"):
         return str(value.__name__)

@@ -38,7 +38,7 @@ def _is_parameter(variable: nnx.Variable) -> bool:
     return dtype is not None and bool(jnp.issubdtype(dtype, jnp.inexact))
 
 
-def children(node: Any) -> list[tuple[str, Any]]:
+def children(node: object) -> list[tuple[str, Any]]:
     """Parts of a module or container, in the order in which they were defined where that is known.
 
     (Splitting and merging sorts attributes by name.)
@@ -55,7 +55,7 @@ def children(node: Any) -> list[tuple[str, Any]]:
     return []
 
 
-def _walk(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, nnx.Variable]]:
+def _walk(node: object, path: tuple[str, ...]) -> Iterator[tuple[str, nnx.Variable]]:
     if isinstance(node, nnx.Variable):
         yield ".".join(path), node
         return
@@ -63,12 +63,12 @@ def _walk(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, nnx.Variable]
         yield from _walk(child, (*path, key))
 
 
-def holds_variables(node: Any) -> bool:
+def holds_variables(node: object) -> bool:
     """Whether a container has variables in it."""
     return not isinstance(node, nnx.Variable) and any(True for _ in _walk(node, ()))
 
 
-def require_module(where: str, model: Any) -> None:
+def require_module(where: str, model: object) -> None:
     """Requires a flax module."""
     if not isinstance(model, nnx.Module):
         raise TypeError(
@@ -77,7 +77,7 @@ def require_module(where: str, model: Any) -> None:
         )
 
 
-def _matching(where: str, names: list[str], pattern: Any) -> list[str]:
+def _matching(where: str, names: list[str], pattern: object) -> list[str]:
     if not isinstance(pattern, str):
         raise TypeError(f"{where}: a parameter's name must be a text, got {pattern!r}.")
     hits = [n for n in names if fnmatch.fnmatchcase(n, pattern) or n.startswith(pattern + ".")]

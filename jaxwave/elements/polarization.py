@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from jax import Array
 
@@ -41,7 +40,7 @@ class Unpolarized(Element, function=polarization.unpolarized):
         return polarization.unpolarized(field)
 
 
-def _leakage(where: str, name: str, value: Any, unit: str = "") -> None:
+def _leakage(where: str, name: str, value: object, unit: str = "") -> None:
     _check.between(where, name, value, 0, 1)
 
 

@@ -28,7 +28,7 @@ _MOST_NUMBERS = 16  # in the text; longer arrays go beside it
 
 
 def save_model(path: str | os.PathLike, model: Element | System) -> Path:
-    r"""Saves a model as readable JSON, with its large arrays in an npz file beside it.
+    """Saves a model as readable JSON, with its large arrays in an npz file beside it.
 
     Valid for elements and systems, your own ones too: names of classes, static fields, numbers,
     what is learned. Numbers are written exactly. Arrays of more than 16 numbers go to
@@ -53,9 +53,6 @@ def save_model(path: str | os.PathLike, model: Element | System) -> Path:
         ...     path = save_model(f"{folder}/lens.json", ThinLens("200 mm"))
         ...     load_model(path)
         ThinLens(f=200000 µm)
-
-    References:
-        IETF, RFC 8259 (JSON); numpy documentation, *numpy.lib.format*.
     """
     where, path = "save_model", Path(path)
     _require_model(where, model)
@@ -83,7 +80,7 @@ def save_model(path: str | os.PathLike, model: Element | System) -> Path:
     return path
 
 
-def _require_model(where: str, model: Any) -> None:
+def _require_model(where: str, model: object) -> None:
     if not isinstance(model, Element | System):
         raise TypeError(
             f"{where}: `model` must be an Element or a System, got a {type(model).__name__}."
@@ -99,7 +96,7 @@ def _beside(path: Path) -> str | None:
     return name if isinstance(name, str) and name == Path(name).name else None
 
 
-def _text(entry: Any, indent: str = "\n") -> str:
+def _text(entry: object, indent: str = "\n") -> str:
     """JSON with one line for each field: what holds numbers or shapes is not broken up."""
     if not isinstance(entry, dict) or not entry or not _is_tree(entry):
         return json.dumps(entry, ensure_ascii=False, allow_nan=False)
@@ -137,7 +134,7 @@ class _Writer:
             fields[field.name] = self.value(getattr(module, field.name), (*path, field.name))
         return {"class": cls.__name__, "module": cls.__module__, "fields": fields}
 
-    def value(self, value: Any, path: tuple[str, ...]) -> Any:
+    def value(self, value: object, path: tuple[str, ...]) -> Any:
         if isinstance(value, nnx.Module):
             return self.module(value, path)
         if isinstance(value, nnx.Variable):
@@ -168,7 +165,7 @@ class _Writer:
         entry |= {"unit": unit} if unit else {}
         return entry | {"dtype": str(array.dtype), "learned": isinstance(variable, nnx.Param)}
 
-    def static(self, value: Any, path: tuple[str, ...]) -> Any:
+    def static(self, value: object, path: tuple[str, ...]) -> Any:
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if isinstance(value, psf.PolarNodes):
@@ -182,14 +179,14 @@ class _Writer:
             return {"function": f"psf.{name}"}
         return self._refuse(path, value)
 
-    def _refuse(self, path: tuple[str, ...], value: Any) -> Any:
+    def _refuse(self, path: tuple[str, ...], value: object) -> Any:
         raise TypeError(
             f"{self.where}: {'.'.join(path)!r} is {_kind(value)}, which a file cannot keep. "
             "Write an Element for it."
         )
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if callable(value) and hasattr(value, "__name__"):
         return f"the function {value.__name__}"
     return f"a {type(value).__name__}"
@@ -206,7 +203,7 @@ def _plain(array: np.ndarray) -> Any:
 
 
 def load_model(path: str | os.PathLike) -> Any:
-    r"""Loads a model that :func:`save_model` wrote.
+    """Loads a model that :func:`save_model` wrote.
 
     Valid for elements of jaxwave, and for your own ones if they are defined (import the file that
     defines them first): classes are looked up by name, never imported, and nothing is executed.
@@ -229,9 +226,6 @@ def load_model(path: str | os.PathLike) -> Any:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     load_model(save_model(f"{folder}/system.json", system)).lens
         ThinLens(f=learned 200000 µm)
-
-    References:
-        IETF, RFC 8259 (JSON); numpy documentation, *numpy.lib.format*.
     """
     where = "load_model"
     path = _files.existing(where, path)
@@ -292,7 +286,7 @@ class _Reader:
                 )
         return cls(**{n: self.value(v, (*path, n)) for n, v in entry["fields"].items()})
 
-    def value(self, entry: Any, path: tuple[str, ...]) -> Any:
+    def value(self, entry: object, path: tuple[str, ...]) -> Any:
         if isinstance(entry, list):
             return tuple(self.value(v, path) for v in entry)
         if not isinstance(entry, dict):
@@ -394,7 +388,7 @@ def describe(model: nnx.Module) -> str:
     return "\n".join(_lines(model, ()))
 
 
-def _lines(node: Any, path: tuple[str, ...]) -> list[str]:
+def _lines(node: object, path: tuple[str, ...]) -> list[str]:
     name = ".".join(path)
     if isinstance(node, nnx.Variable):
         unit = labels.unit_of(name)
@@ -409,7 +403,7 @@ def _lines(node: Any, path: tuple[str, ...]) -> list[str]:
     return [f"{name} = {labels.static_text(node)}"]
 
 
-def _exact(value: Any, unit: str) -> str:
+def _exact(value: object, unit: str) -> str:
     if not _check.is_concrete(value) or getattr(value, "dtype", None) is None:
         return labels.array_text(value, unit)
     array = np.asarray(value)

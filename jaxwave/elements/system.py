@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax import Array
+from jax.typing import ArrayLike
 
 from jaxwave import _check, _notebook
 from jaxwave.elements import labels, names
@@ -60,9 +62,6 @@ class System(nnx.Module):
         Field((64, 64) complex64, spacing=1 µm, wavelength=0.5 µm)
         >>> system.lens, system["gap"].z[...].item(), len(system[:2])
         (ThinLens(f=200 µm), 200.0, 2)
-
-    References:
-        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 6.2 (systems of lenses).
     """
 
     def __init__(self, *elements: Callable[..., Any], **named: Callable[..., Any]) -> None:
@@ -110,7 +109,7 @@ class System(nnx.Module):
 
     # -- light ----------------------------------------------------------------------------
 
-    def planes(self, *inputs: Any, key: Any = None) -> Iterator[tuple[str, Any]]:
+    def planes(self, *inputs: object, key: Array | None = None) -> Iterator[tuple[str, Any]]:
         """What leaves each element, with its name; arguments are those of a call."""
         self._check_inputs(inputs)
         for number, (name, element) in enumerate(self.items()):
@@ -124,7 +123,7 @@ class System(nnx.Module):
                 raise
             yield name, inputs[0]
 
-    def __call__(self, *inputs: Any, key: Any = None) -> Any:
+    def __call__(self, *inputs: object, key: Array | None = None) -> Any:
         result = None
         for _, result in self.planes(*inputs, key=key):  # noqa: B007, the last one counts
             pass
@@ -147,7 +146,7 @@ class System(nnx.Module):
                 "the system without a field, or leave the source out: system[1:](field)."
             )
 
-    def _key(self, name: str, key: Any, number: int) -> Any:
+    def _key(self, name: str, key: Array | None, number: int) -> Any:
         if key is None:
             raise TypeError(
                 f"System: {name!r} draws random numbers; pass key=jax.random.key(0), for example."
@@ -161,7 +160,7 @@ class System(nnx.Module):
             total = total + _distance(element)
         return total
 
-    def opd(self, wavelength: Any) -> Any:
+    def opd(self, wavelength: ArrayLike | str) -> Any:
         """Path of thin plates one behind the other, the sum of theirs, ``(..., y, x)`` [µm]."""
         for name, element in self.items():
             if not hasattr(element, "opd"):
@@ -201,7 +200,7 @@ class System(nnx.Module):
     __str__ = __repr__
 
 
-def bench(system: System, *inputs: Any, key: Any = None) -> str:
+def bench(system: System, *inputs: object, key: Array | None = None) -> str:
     r"""Tells plane by plane what the light does in a system.
 
     .. math:: P_k = \sum |u_k|^2\,\Delta y\,\Delta x
@@ -212,7 +211,7 @@ def bench(system: System, *inputs: Any, key: Any = None) -> str:
     Args:
         system: The system.
         inputs: What the system is called with, such as a field; nothing if a source comes first.
-        key: Random key, if an element draws random numbers.
+        key: Random key, shape ``()`` [none], if an element draws random numbers.
 
     Returns:
         A table: position, name, number of samples, spacing, size of the window and power behind
@@ -228,9 +227,6 @@ def bench(system: System, *inputs: Any, key: Any = None) -> str:
         z [µm]  behind  samples   spacing [µm]  window [µm]  power  learned
         0       source  (64, 64)  50            3200         1
         360000  lens    (64, 64)  28.12         1800         1
-
-    References:
-        J. W. Goodman, *Introduction to Fourier Optics*, Sec. 2.1 (Parseval's theorem).
     """
     if not isinstance(system, System):
         raise TypeError(f"bench: `system` must be a System, got a {type(system).__name__}.")
@@ -259,7 +255,7 @@ def _plane_text(value: Any) -> tuple[str, str, str, str]:
     return str(tuple(shape)), "", "", f"sum {_range_text(value.sum())}"
 
 
-def _range_text(value: Any) -> str:
+def _range_text(value: object) -> str:
     """One number, or the smallest and the largest of several."""
     if not _check.is_concrete(value):
         return "<traced>"
@@ -268,11 +264,11 @@ def _range_text(value: Any) -> str:
     return low if low == high else f"{low} ... {high}"
 
 
-def _z_text(z: Any) -> str:
+def _z_text(z: ArrayLike) -> str:
     return "<traced>" if not _check.is_concrete(z) else f"{np.max(np.asarray(z)):.7g}"
 
 
-def _distance(element: Any) -> Any:
+def _distance(element: object) -> Any:
     return element.distance() if isinstance(element, Element | System) else 0.0
 
 
@@ -302,14 +298,14 @@ def _inputs(element: Any) -> list[str]:
     return [name for name in needed if name != "key"] or (["..."] if variadic else [])
 
 
-def _takes(element: Any, name: str) -> bool:
+def _takes(element: object, name: str) -> bool:
     """Whether the first thing that a call of an element takes is ``name``."""
     if not isinstance(element, Element):
         return False
     return next(iter(inspect.signature(element.__call__).parameters), "") == name
 
 
-def _class_name(element: Any) -> str:
+def _class_name(element: object) -> str:
     """``thin_lens`` for a ThinLens, ``ff_lens`` for an FFLens."""
     name = getattr(element, "__name__", None) or type(element).__name__
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
@@ -321,7 +317,7 @@ def _free_name(name: str, taken: set[str]) -> str:
     return next(option for option in options if option not in taken)
 
 
-def _require_element(name: str, element: Any) -> None:
+def _require_element(name: str, element: object) -> None:
     if isinstance(element, type):
         raise TypeError(
             f"System: {name!r} is the class {element.__name__}; make an element of it first."

@@ -15,7 +15,9 @@ from jaxwave.heights.shapes import azimuth, known_radius, largest
 from jaxwave.materials import Material
 
 
-def _checked(where: str, shape: Any, spacing: Any, f: Any, order: Any) -> tuple[Any, Array, Array]:
+def _checked(
+    where: str, shape: object, spacing: ArrayLike | str, f: ArrayLike | str, order: object
+) -> tuple[Any, Array, Array]:
     shape = _check.grid_shape(where, shape)
     f = _check.length(where, "f", f)
     _check.nonzero(where, "f", f, unit="µm", fix="A flat plate needs no lens.")
@@ -26,7 +28,12 @@ def _checked(where: str, shape: Any, spacing: Any, f: Any, order: Any) -> tuple[
 
 
 def _made_of(
-    where: str, shape: Any, spacing: Any, f: Any, order: Any, *optics: Any
+    where: str,
+    shape: tuple[int, int],
+    spacing: ArrayLike | str,
+    f: ArrayLike | str,
+    order: object,
+    *optics: Any,
 ) -> tuple[tuple[int, int], Array, Array, Array, Array]:
     """Shape, spacing, focal length, wavelength and step of the index, checked."""
     shape, pair, f = _checked(where, shape, spacing, f, order)
@@ -36,7 +43,9 @@ def _made_of(
     return shape, pair, f, wave, rise
 
 
-def _warn(where: str, shape: tuple[int, int], pair: Array, f: Any, wavelength: Any) -> None:
+def _warn(
+    where: str, shape: tuple[int, int], pair: Array, f: ArrayLike, wavelength: ArrayLike | str
+) -> None:
     """Warns of a rim whose fringes are finer than two samples."""
     wavelength = _check.length(where, "wavelength", wavelength)
     if not _check.is_concrete(pair, f, wavelength):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid, numerics
 from jaxwave import fourier as transforms
@@ -16,7 +17,9 @@ from jaxwave.numerics import TAU
 from jaxwave.zernike import Mode, zernike_opd
 
 
-def known_radius(where: str, radius: Any, dtype: Any) -> Array | None:
+def known_radius(
+    where: str, radius: ArrayLike | str | None, dtype: DTypeLike | None
+) -> Array | None:
     """The radius that is given, checked."""
     if radius is None:
         return None
@@ -25,7 +28,9 @@ def known_radius(where: str, radius: Any, dtype: Any) -> Array | None:
     return numerics.number(radius, dtype)
 
 
-def largest(radius: Array | None, shape: tuple[int, int], pair: Array, xp: Any = jnp) -> Array:
+def largest(
+    radius: Array | None, shape: tuple[int, int], pair: Array, xp: ModuleType = jnp
+) -> Array:
     """The radius that is given, or that of the largest disk around the axis on the samples."""
     if radius is not None:
         return radius
@@ -41,7 +46,7 @@ def azimuth(shape: tuple[int, int], pair: Array) -> Array:
 
 
 def _prepare(
-    where: str, shape: Any, name: str, values: Any, rank: int, layout: str
+    where: str, shape: object, name: str, values: ArrayLike, rank: int, layout: str
 ) -> tuple[tuple[int, int], Array]:
     shape = _check.grid_shape(where, shape)
     _check.at_least(where, name, values, rank, layout)
@@ -51,7 +56,9 @@ def _prepare(
     return shape, values
 
 
-def _disk(where: str, spacing: Any, radius: Any) -> tuple[Array, Array | None]:
+def _disk(
+    where: str, spacing: ArrayLike | str, radius: ArrayLike | str | None
+) -> tuple[Array, Array | None]:
     pair = grid.checked_spacing(where, spacing, jnp.result_type(float))
     return pair, known_radius(where, radius, pair.dtype)
 
@@ -194,7 +201,9 @@ def zernike(
 
 
 @numerics.program("shape", "modes")
-def _modes(c: Array, pair: Array, radius: Array | None, shape: Any, modes: Any) -> Array:
+def _modes(
+    c: Array, pair: Array, radius: Array | None, shape: tuple[int, int], modes: Any
+) -> Array:
     # Behind the barrier the compiler cannot fold the whole basis into a constant.
     pair, c = lax.optimization_barrier((pair, c))
     y, x = grid.sample_coordinates(shape, pair / largest(radius, shape, pair))
@@ -258,7 +267,7 @@ def _place(shape: tuple[int, int], pair: Array, radius: Array | None, count: int
     return jnp.minimum(r, count - 1)
 
 
-def _cubic_weights(t: Array, xp: Any = jnp) -> list[Array]:
+def _cubic_weights(t: Array, xp: ModuleType = jnp) -> list[Array]:
     """Weights of four neighbors of a uniform cubic B-spline at the fraction t."""
     s = 1 - t
     inner = (3 * t**3 - 6 * t**2 + 4) / 6
@@ -420,7 +429,9 @@ def cubic(
 
 
 @numerics.program("shape")
-def _cubes(pair: Array, radius: Array | None, height: Array, angle: Array, shape: Any) -> Array:
+def _cubes(
+    pair: Array, radius: Array | None, height: Array, angle: Array, shape: tuple[int, int]
+) -> Array:
     y, x = grid.sample_coordinates(shape, pair / largest(radius, shape, pair))
     c, s = jnp.cos(angle), jnp.sin(angle)
     return height[..., None, None] * ((c * x + s * y) ** 3 + (c * y - s * x) ** 3)

@@ -143,7 +143,7 @@ def _tags(attributes: dict[str, Any], count: int) -> tuple[str | None, dict[str,
     return axes, lengths
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """An attribute of text: one string, or its letters one by one, as Imaris writes them."""
     parts = np.asarray(value).ravel().tolist()
     return "".join(p.decode("latin-1") if isinstance(p, bytes) else str(p) for p in parts)

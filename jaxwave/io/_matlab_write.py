@@ -30,7 +30,7 @@ def _matrix(name: str, flags: int, shape: tuple[int, ...], body: bytes) -> bytes
     return _element(_MATRIX, head + _element(_INT8, name.encode("ascii")) + body)
 
 
-def encode(name: str, value: Any) -> bytes:
+def encode(name: str, value: object) -> bytes:
     """A variable: a dict is a structure of one entry, a number an array (1, 1)."""
     if isinstance(value, Mapping):
         fields = b"".join(key.encode("ascii").ljust(_NAME, b"\0") for key in value)
@@ -46,7 +46,7 @@ def encode(name: str, value: Any) -> bytes:
     return _matrix(name, kind | flags, shape, _element(stored, data))
 
 
-def size(value: Any) -> float:
+def size(value: object) -> float:
     """Bytes that the numbers of a variable take."""
     if isinstance(value, Mapping):
         return sum(size(part) for part in value.values())

@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,7 @@ def _ome_stack(
     path: Path,
     images: list[_ome.Image],
     files: dict[str, tuple[Any, _pages.Pages]],
-    tifffile: Any,
+    tifffile: ModuleType,
 ) -> Raw:
     """Assembles one image, page by page; what is not there is an error, never zeros."""
     image = ask.position(path.name, images, lambda i: i.count > 1, str)
@@ -280,7 +281,7 @@ def _page(
     path: Path,
     place: _ome.Place,
     files: dict[str, tuple[Any, _pages.Pages]],
-    tifffile: Any,
+    tifffile: ModuleType,
     stack: contextlib.ExitStack,
 ) -> np.ndarray:
     name, uuid, page = place
@@ -296,7 +297,12 @@ def _page(
 
 
 def _open_part(
-    ask: Request, path: Path, name: str, uuid: str, tifffile: Any, stack: contextlib.ExitStack
+    ask: Request,
+    path: Path,
+    name: str,
+    uuid: str,
+    tifffile: ModuleType,
+    stack: contextlib.ExitStack,
 ) -> tuple[Any, _pages.Pages]:
     """Opens another file of an OME set, if it lies beside the first and says who it is."""
     where, part = ask.where, path.parent / name

@@ -137,7 +137,7 @@ def _prefix(archive: zipfile.ZipFile | None) -> str | None:
     return min(found, key=lambda name: (name.count("/") if name else -1, name), default=None)
 
 
-def _read(ask: Request, path: Path, node: Any, archive: zipfile.ZipFile | None) -> Raw:
+def _read(ask: Request, path: Path, node: object, archive: zipfile.ZipFile | None) -> Raw:
     image: dict[str, Any] = {}
     dataset: dict[str, Any] = {}
     if not hasattr(node, "shape"):
@@ -162,7 +162,7 @@ def _ome(node: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _multiscales(node: Any) -> list[dict[str, Any]]:
+def _multiscales(node: object) -> list[dict[str, Any]]:
     found = _ome(node).get("multiscales") or []
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
@@ -276,7 +276,7 @@ def _chunks(array: Any) -> Iterator[tuple[tuple[int, ...], str]]:
         yield place, "/".join(part for part in (array.path, key) if part)
 
 
-def _stored(path: Path, array: Any, archive: zipfile.ZipFile | None) -> dict[str, int]:
+def _stored(path: Path, array: object, archive: zipfile.ZipFile | None) -> dict[str, int]:
     """Names and sizes of the chunks that are there."""
     if archive is not None:
         sizes = {part.filename: part.file_size for part in archive.infolist()}
@@ -288,7 +288,7 @@ def _stored(path: Path, array: Any, archive: zipfile.ZipFile | None) -> dict[str
     return found
 
 
-def _lost(array: Any, stored: dict[str, int]) -> list[tuple[int, ...]]:
+def _lost(array: object, stored: dict[str, int]) -> list[tuple[int, ...]]:
     """Places of the chunks that are not there."""
     return [place for place, name in _chunks(array) if name not in stored]
 
@@ -301,7 +301,7 @@ def _axis_names(image: dict[str, Any], array: Any) -> str | None:
     return _axes.letters(names, array.ndim)
 
 
-def _scale(steps: Any, count: int) -> list[float]:
+def _scale(steps: object, count: int) -> list[float]:
     """What the transformations multiply by, all of them one after the other."""
     total = [1.0] * count
     for step in steps if isinstance(steps, list) else []:

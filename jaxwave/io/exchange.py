@@ -203,7 +203,7 @@ def write_uipsf(
         "option": {"imaging": imaging, "model": {"zernike_nl": []}},
     }
 
-    def write(stream: Any) -> None:
+    def write(stream: object) -> None:
         with h5py.File(stream, "w", track_order=False) as file:
             file.attrs["params"] = json.dumps(params)
             for name, stack in (("", h), ("_reverse", h[::-1])):

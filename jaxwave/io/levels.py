@@ -28,9 +28,7 @@ _UNITS = "rad, pi, turns, deg, or a length such as nm"
 
 
 def read_levels(path: str | os.PathLike, *, shape: tuple[int, int] | None = None) -> np.ndarray:
-    r"""Reads the image of levels that a phase device shows.
-
-    .. math:: l(y, x)\in\{0, 1, \dots, 2^{b}-1\},\qquad b = 8\ \text{or}\ 16\ \text{bits}
+    """Reads the image of levels that a phase device shows.
 
     Valid for PNG, BMP, TIFF and npy files of one gray channel, or of colors that are equal, as
     vendors' programs write them; no palette, no gamma and no scaling is applied.
@@ -54,9 +52,6 @@ def read_levels(path: str | os.PathLike, *, shape: tuple[int, int] | None = None
         >>> path = write_levels(path, np.arange(12).reshape(3, 4) * 23)
         >>> read_levels(path, shape=(3, 4))[2].tolist()
         [184, 207, 230, 253]
-
-    References:
-        ISO/IEC 15948:2004, *Portable Network Graphics*, Sec. 11.2.2 (depth and color).
     """
     where, path = "read_levels", _files.existing("read_levels", path)
     with path.open("rb") as stream:
@@ -127,9 +122,7 @@ def _picture(where: str, path: Path) -> np.ndarray:
 
 
 def write_levels(path: str | os.PathLike, levels: ArrayLike, *, bits: int = 8) -> Path:
-    r"""Writes the image of levels that a phase device is to show, atomically.
-
-    .. math:: l(y, x)\in\{0, 1, \dots, 2^{b}-1\}
+    """Writes the image of levels that a phase device is to show, atomically.
 
     Valid for one image. Up to 8 bits the file has 8 (``.png``, ``.bmp``, ``.tif``), above that 16
     (``.png``, ``.tif``), in which the numbers stay what they are: 10 bits end at 1023.
@@ -158,9 +151,6 @@ def write_levels(path: str | os.PathLike, levels: ArrayLike, *, bits: int = 8) -
         Traceback (most recent call last):
         ...
         ValueError: write_levels: `levels` must lie between 0 and 1023 (10 bits), got 1024 to ...
-
-    References:
-        ISO/IEC 15948:2004, *Portable Network Graphics*, Sec. 11.2.2 (depth and color).
     """
     where, place = "write_levels", Path(path)
     _check.integer(where, "bits", bits, 1)
@@ -200,7 +190,7 @@ def write_levels(path: str | os.PathLike, levels: ArrayLike, *, bits: int = 8) -
 
 
 def read_phase_table(
-    path: str | os.PathLike, *, unit: str | None = None, wavelength: Any = None
+    path: str | os.PathLike, *, unit: str | None = None, wavelength: float | str | None = None
 ) -> np.ndarray:
     r"""Reads which phase a device gives at each of its levels.
 
@@ -273,7 +263,7 @@ def _rows(where: str, path: Path) -> tuple[str, list[tuple[float, float]]]:
     return heading, rows
 
 
-def _radians(where: str, name: str, heading: str, wavelength: Any) -> float:
+def _radians(where: str, name: str, heading: str, wavelength: float | str | None) -> float:
     """Radians in the unit of a heading such as ``phase [rad]``."""
     found = re.findall(r"[\[(]([^\])]+)[\])]", heading)
     unit = found[-1].strip() if found else ""
@@ -297,9 +287,7 @@ def _radians(where: str, name: str, heading: str, wavelength: Any) -> float:
 
 
 def write_phase_table(path: str | os.PathLike, table: ArrayLike) -> Path:
-    r"""Writes which phase a device gives at each of its levels, atomically.
-
-    .. math:: l \;\to\; \varphi_l\ \text{[rad]}
+    """Writes which phase a device gives at each of its levels, atomically.
 
     Valid for any table of :func:`jaxwave.slm`; :func:`read_phase_table` reads it back without loss.
 
@@ -320,9 +308,6 @@ def write_phase_table(path: str | os.PathLike, table: ArrayLike) -> Path:
         >>> path = write_phase_table(Path(tempfile.mkdtemp()) / "lut.csv", [0.0, 1.5, 3.25])
         >>> path.read_text().splitlines()
         ['level,phase [rad]', '0,0.0', '1,1.5', '2,3.25']
-
-    References:
-        RFC 4180, *Common Format and MIME Type for CSV Files*.
     """
     where, phases = "write_phase_table", np.asarray(table)
     if phases.dtype.kind not in "uif":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -18,7 +17,7 @@ _INVALID = 2147483640
 
 
 def write_opd(
-    path: str | os.PathLike, opd: ArrayLike, *, spacing: Any, wavelength: float | str
+    path: str | os.PathLike, opd: ArrayLike, *, spacing: float | str, wavelength: float | str
 ) -> Path:
     r"""Writes a map of optical path differences as Zygo MetroPro file (``.dat``), atomically.
 

@@ -25,9 +25,7 @@ def read_psf(
     name: str | None = None,
     max_bytes: float = 2**32,
 ) -> np.ndarray:
-    r"""Reads a PSF of any program: intensities, or a complex field in any of its usual layouts.
-
-    .. math:: h(z, y, x) \in \mathbb{R}\ \text{or}\ \mathbb{C}
+    """Reads a PSF of any program: intensities, or a complex field in any of its usual layouts.
 
     Valid for npy, npz, TIFF, Zarr, HDF5 and MATLAB files (each with its extra) that hold one PSF.
     Complex numbers come as such, as structures of two fields (``r, i`` or ``real, imag``), or as

@@ -7,9 +7,8 @@ import hashlib
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from jaxwave.io import _axes, _hdf5, _lengths, _tiff, _values, _zarr
 from jaxwave.io._raw import Raw, Request
 from jaxwave.io.stack import Stack
 
+PixelSize = float | str | Sequence[float | str]  # one length, or (dy, dx)
 _LIMITS = {"pixel": (0.005, 50.0), "dz": (0.001, 1000.0)}
 _TOLERANCE = 0.01
 _HEAD = 2000  # bytes that tell a format; XML may begin with a long comment
@@ -103,7 +103,7 @@ def _from_npz(ask: Request, path: Path) -> Raw:
     return Raw(stacks[name], _axes.guess(stacks[name].shape), lengths)
 
 
-def _user_length(where: str, name: str, value: Any) -> float:
+def _user_length(where: str, name: str, value: object) -> float:
     """One length from the user [µm], checked against what microscopes have."""
     value = _check.length(where, name, value)
     _check.positive(where, name, value, unit="µm")
@@ -119,7 +119,7 @@ def _user_length(where: str, name: str, value: Any) -> float:
     return value
 
 
-def _user_lengths(where: str, pixel: Any, dz: Any) -> dict[str, float]:
+def _user_lengths(where: str, pixel: PixelSize | None, dz: float | str | None) -> dict[str, float]:
     """The user's lengths by axis."""
     given: dict[str, float] = {}
     if dz is not None:
@@ -209,8 +209,8 @@ def _checksum(path: Path) -> str:
 def read_stack(
     path: str | os.PathLike,
     *,
-    pixel: Any = None,
-    dz: Any = None,
+    pixel: PixelSize | None = None,
+    dz: float | str | None = None,
     axes: str | None = None,
     select: Mapping[str, int] | None = None,
     name: str | None = None,
@@ -218,9 +218,7 @@ def read_stack(
     nan: str = "error",
     missing: str = "error",
 ) -> Stack:
-    r"""Reads a measured z stack and says where every number came from.
-
-    .. math:: d(z, y, x)\in\mathbb{R}^{N_z\times N_y\times N_x}\ \text{(float32)}
+    """Reads a measured z stack and says where every number came from.
 
     Valid for TIFF (OME, ImageJ, BoundingBox or plain), npy and npz files of one channel, and with
     the extras ``zarr``, ``hdf5``, ``matlab`` and ``nd2`` for those formats (MATLAB's arrays are
@@ -267,9 +265,6 @@ def read_stack(
         Stack((5, 16, 16) float32, spacing=(0.3, 0.13, 0.13) µm)
         >>> stack.provenance["dz"]
         '0.3 µm, user'
-
-    References:
-        TIFF Revision 6.0, Adobe (1992); Open Microscopy Environment, *OME-TIFF specification*.
     """
     where = "read_stack"
     _check.choice(where, "nan", nan, ("error", "mask"))

@@ -20,7 +20,7 @@ from jaxwave._version import __version__
 _CHECKSUM = "sha256"
 
 
-def _plain(where: str, value: Any, place: str) -> Any:
+def _plain(where: str, value: object, place: str) -> Any:
     """Turns a value into what JSON knows; ``place`` is its name for the error."""
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -46,10 +46,8 @@ def _plain(where: str, value: Any, place: str) -> Any:
     )
 
 
-def write_json(path: str | os.PathLike, value: Any) -> Path:
+def write_json(path: str | os.PathLike, value: object) -> Path:
     r"""Writes a JSON file atomically.
-
-    .. math:: \text{NaN}, \pm\infty \;\to\; \text{null}
 
     Valid for numbers, text, lists, dicts, numpy and jax arrays, nested at will; complex numbers
     become ``{"real": ..., "imag": ...}``. A reader sees the old file or the whole new one, even
@@ -71,9 +69,6 @@ def write_json(path: str | os.PathLike, value: Any) -> Path:
         >>> folder = Path(tempfile.mkdtemp())
         >>> write_json(folder / "a.json", {"z": np.float32(0.5), "bad": np.nan}).read_text()
         '{\n  "z": 0.5,\n  "bad": null\n}\n'
-
-    References:
-        RFC 8259, *The JavaScript Object Notation Data Interchange Format*, Sec. 6 (numbers).
     """
     plain = _plain("write_json", value, "value")
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -93,9 +88,7 @@ def versions() -> dict[str, str]:
 
 
 def write_result(path: str | os.PathLike, result: Mapping[str, Any]) -> Path:
-    r"""Writes the result of a run, with the versions it was made with.
-
-    .. math:: \text{file} = \text{result} \cup \{\text{versions}\}
+    """Writes the result of a run, with the versions it was made with.
 
     Valid for whatever :func:`write_json` can write; an entry ``versions`` of the caller is kept.
 
@@ -115,9 +108,6 @@ def write_result(path: str | os.PathLike, result: Mapping[str, Any]) -> Path:
         >>> path = write_result(Path(tempfile.mkdtemp()) / "result.json", {"heldout_nmse": 0.007})
         >>> sorted(json.loads(path.read_text()))
         ['heldout_nmse', 'versions']
-
-    References:
-        RFC 8259, *The JavaScript Object Notation Data Interchange Format*.
     """
     if not isinstance(result, Mapping):
         raise TypeError(
@@ -137,9 +127,7 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def save_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> Path:
-    r"""Saves named arrays in an npz file, atomically and with a checksum.
-
-    .. math:: \text{file} = \{a_1, a_2, \ldots, \operatorname{SHA256}(a_1, a_2, \ldots)\}
+    """Saves named arrays in an npz file, atomically and with a checksum.
 
     Valid for numbers, booleans and text of any shape; never for Python objects. The same arrays
     give the same file, byte for byte. ``numpy.load`` reads it too.
@@ -161,9 +149,6 @@ def save_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> Path:
         >>> path = save_arrays(Path(tempfile.mkdtemp()) / "fit.npz", {"phase": np.zeros((2, 3))})
         >>> load_arrays(path)["phase"].shape
         (2, 3)
-
-    References:
-        NIST FIPS 180-4, *Secure Hash Standard*.
     """
     plain = {str(name): np.asarray(array) for name, array in arrays.items()}
     if _CHECKSUM in plain:
@@ -179,9 +164,7 @@ def save_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> Path:
 
 
 def load_arrays(path: str | os.PathLike, *, max_bytes: float = 2**34) -> dict[str, np.ndarray]:
-    r"""Loads what :func:`save_arrays` saved and verifies its checksum.
-
-    .. math:: \operatorname{SHA256}(a_1, a_2, \ldots) = \text{stored}
+    """Loads what :func:`save_arrays` saved and verifies its checksum.
 
     Valid for any npz file of plain arrays; one without a checksum is guarded by the CRC of the
     zip format only. Nothing is unpickled.
@@ -202,9 +185,6 @@ def load_arrays(path: str | os.PathLike, *, max_bytes: float = 2**34) -> dict[st
         >>> path = save_arrays(Path(tempfile.mkdtemp()) / "fit.npz", {"gain": 2.5})
         >>> {name: float(a) for name, a in load_arrays(path).items()}
         {'gain': 2.5}
-
-    References:
-        NIST FIPS 180-4, *Secure Hash Standard*.
     """
     path = _files.existing("load_arrays", path)
     arrays = _npy.read_npz("load_arrays", path, max_bytes)

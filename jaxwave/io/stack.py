@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from jax.typing import DTypeLike
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Stack:
-    r"""A measured z stack, :math:`d(z, y, x)`, with its voxel size and its provenance.
-
-    .. math:: z_j = j\,\Delta z,\qquad y_k = k\,\Delta y,\qquad x_l = l\,\Delta x
+    """A measured z stack, :math:`d(z, y, x)`, with its voxel size and its provenance.
 
     Valid for one channel and one time. :func:`read_stack` makes one from a file and checks
     everything; the constructor checks nothing. Numpy functions take it as the array ``data``, and
@@ -38,9 +37,6 @@ class Stack:
         Stack((5, 8, 8) float32, spacing=(0.3, 0.13, 0.13) µm)
         >>> stack[:, 2:6, 2:6].shape
         (5, 4, 4)
-
-    References:
-        M. Linkert et al., *Metadata matters*, J. Cell Biol. 189, 777 (2010).
     """
 
     data: np.ndarray
@@ -72,10 +68,10 @@ class Stack:
         """True where a pixel has reached the saturation level, ``(z, y, x)``."""
         return self.data >= self.saturation
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.data, dtype, copy=copy)
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: object) -> Self:
         parts = index if isinstance(index, tuple) else (index,)
         if len(parts) > 3 or not all(isinstance(part, slice) for part in parts):
             raise TypeError(

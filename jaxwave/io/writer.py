@@ -16,10 +16,8 @@ from jaxwave.io import _tiff, _zarr, results
 _ENDINGS = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".npz")
 
 
-def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> Path:
-    r"""Writes a stack as float32 with its voxel size, atomically.
-
-    .. math:: d(z, y, x) \;\to\; \text{file},\qquad (\Delta z, \Delta y, \Delta x)\ \text{[µm]}
+def write_stack(path: str | os.PathLike, stack: object, *, spacing: Any = None) -> Path:
+    """Writes a stack as float32 with its voxel size, atomically.
 
     Valid for one channel. The name chooses the format: ``.ome.tif`` is an OME-TIFF, ``.zarr`` an
     OME-NGFF 0.5 group (Zarr 3, one chunk), ``.npz`` holds ``data`` and ``spacing``, and ``.tif``
@@ -47,9 +45,6 @@ def write_stack(path: str | os.PathLike, stack: Any, *, spacing: Any = None) -> 
         >>> path = write_stack(path, np.ones((5, 8, 8)), spacing=(0.3, 0.13, 0.13))
         >>> read_stack(path)
         Stack((5, 8, 8) float32, spacing=(0.3, 0.13, 0.13) µm)
-
-    References:
-        I. G. Goldberg et al., *The Open Microscopy Environment Data Model*, Genome Biol. 6, R47.
     """
     where = "write_stack"
     spacing = getattr(stack, "spacing", None) if spacing is None else spacing

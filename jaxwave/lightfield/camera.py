@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from jaxwave import _check, numerics
 from jaxwave.propagation import exact_transfer
@@ -31,7 +32,7 @@ class Sheet(NamedTuple):
         return self.window[0] * self.samples, self.window[1] * self.samples
 
 
-def sheet(kernel: tuple[int, int], margin: float, pitch: Any, samples: int) -> Sheet:
+def sheet(kernel: tuple[int, int], margin: float, pitch: ArrayLike, samples: int) -> Sheet:
     """A window with a margin [µm] around the pixels that are kept."""
     widths = np.broadcast_to(np.asarray(pitch, float), (2,))
     wide = [k + 2 * math.ceil(margin / w) for k, w in zip(kernel, widths, strict=True)]
@@ -41,7 +42,7 @@ def sheet(kernel: tuple[int, int], margin: float, pitch: Any, samples: int) -> S
 
 
 def samples_per_pixel(
-    where: str, samples: int | None, pitch: Any, steepest: float | None, spacing: float | None
+    where: str, samples: int | None, pitch: ArrayLike, steepest: float | None, spacing: float | None
 ) -> int:
     """Odd number of samples in a pixel that hold light of the steepest frequency [1/µm]."""
     need = None

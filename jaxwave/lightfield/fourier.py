@@ -21,7 +21,7 @@ from jaxwave.lightfield.microscope import check_microscope, clear_power
 from jaxwave.lightfield.projector import LightFieldPSF, depths
 from jaxwave.numerics import cis, program
 from jaxwave.psf import Objective, dipole_pupil
-from jaxwave.psf.objective import ZernikePupil
+from jaxwave.psf.objective import Pupil, ZernikePupil
 from jaxwave.zernike import zernike_opd
 
 
@@ -94,7 +94,9 @@ class FourierMicroscope:
         """Radius of the pupil at the lenses [µm]."""
         return self.objective.na * self.f / self.magnification
 
-    def psf(self, z: ArrayLike, *, pupil: Any = None, samples: int | None = None) -> LightFieldPSF:
+    def psf(
+        self, z: ArrayLike | str, *, pupil: Pupil = None, samples: int | None = None
+    ) -> LightFieldPSF:
         """PSF of an emitter on the axis, which is that of all emitters.
 
         Args:
@@ -133,7 +135,7 @@ class FourierMicroscope:
     def _distance(self) -> Any:
         return self.array.f if self.camera_distance is None else self.camera_distance
 
-    def _light(self, shape: tuple[int, int], spacing: Array, z: Any) -> tuple[Array, Array]:
+    def _light(self, shape: tuple[int, int], spacing: Array, z: Array) -> tuple[Array, Array]:
         """Incoherent parts in the pupil, ``(1, parts, y, x)``, and their weights."""
         f = jnp.asarray(self.f) / self.magnification
         o = self.objective
@@ -159,7 +161,7 @@ class FourierMicroscope:
         power = math.pi * radius**2 * clear_power(o)
         return (inside * amplitude * waves)[None, None], 1 / power[None]
 
-    def _filter(self, where: str, shape: tuple[int, int], spacing: Any, pupil: Any) -> Any:
+    def _filter(self, where: str, shape: tuple[int, int], spacing: Array, pupil: Any) -> Any:
         """What stands in the pupil, seen with the camera's picture upright."""
         if pupil is None:
             return 1.0
@@ -170,7 +172,7 @@ class FourierMicroscope:
             )
         return pupil(*_places(self, shape, spacing))
 
-    def _samples(self, where: str, samples: int | None, z: Any) -> int:
+    def _samples(self, where: str, samples: int | None, z: ArrayLike) -> int:
         o, reach = self.objective, self.array.reach()
         steepest = None
         known = (o.na, o.wavelength, self.magnification, self.f, self.array.f, z, o.n_s)

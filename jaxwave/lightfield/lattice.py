@@ -108,7 +108,7 @@ class Lattice:
         )
 
 
-def _above_two(where: str, pitch: Any) -> None:
+def _above_two(where: str, pitch: object) -> None:
     if _check.is_concrete(pitch) and np.any(np.asarray(pitch) < 2):
         raise ValueError(
             f"{where}: `pitch` must be two pixels or more, got {np.asarray(pitch).tolist()}: a "
@@ -191,7 +191,7 @@ def _blackman_harris(n: int) -> np.ndarray:
     return sum(a * np.cos(k * t) for k, a in enumerate(terms))  # type: ignore[return-value]
 
 
-def _first_vectors(where: str, windowed: np.ndarray, pitch: Any, layout: str) -> np.ndarray:
+def _first_vectors(where: str, windowed: np.ndarray, pitch: object, layout: str) -> np.ndarray:
     """Two reciprocal vectors (y, x) [1/pixel] to within a bin: rows of the result."""
     ny, nx = windowed.shape
     size = [numerics.fast_len(2 * n) for n in (ny, nx)]

@@ -18,7 +18,7 @@ from jaxwave.lightfield.camera import record, samples_per_pixel, sheet
 from jaxwave.lightfield.projector import LightFieldPSF, depths, pixels
 from jaxwave.numerics import program
 from jaxwave.psf import Objective, Window, emitter_field, scalar_focus
-from jaxwave.psf.objective import JonesPupil, ZernikePupil
+from jaxwave.psf.objective import JonesPupil, Pupil, ZernikePupil
 
 EMITTERS = ("rotating", "scalar")
 _MOST = 2**27  # bytes of fields at once
@@ -83,7 +83,7 @@ class LightFieldMicroscope:
         z: ArrayLike,
         *,
         shape: tuple[int, int] | None = None,
-        pupil: Any = None,
+        pupil: Pupil = None,
         samples: int | None = None,
     ) -> LightFieldPSF:
         """PSFs of all places in one period of the array.
@@ -130,7 +130,7 @@ class LightFieldMicroscope:
         z: ArrayLike = 0.0,
         y: ArrayLike = 0.0,
         x: ArrayLike = 0.0,
-        pupil: Any = None,
+        pupil: Pupil = None,
         samples: int | None = None,
     ) -> Array:
         """Light field of one emitter, for arrays of any pitch and turn.
@@ -178,7 +178,7 @@ class LightFieldMicroscope:
             return np.broadcast_to(np.asarray(self.camera_pitch, float), (2,))
         return jnp.broadcast_to(jnp.asarray(self.camera_pitch, float), (2,))
 
-    def _numbers(self, spacing: Any, weights: Array) -> tuple[Any, ...]:
+    def _numbers(self, spacing: ArrayLike, weights: Array) -> tuple[Any, ...]:
         """What the camera needs to know."""
         wavelength = self.objective.wavelength
         return self._distance(), wavelength, spacing, weights, self.magnification
@@ -211,7 +211,7 @@ class LightFieldMicroscope:
             )
         return whole  # type: ignore[return-value]
 
-    def _kernel(self, where: str, z: Any) -> tuple[int, int]:
+    def _kernel(self, where: str, z: ArrayLike) -> tuple[int, int]:
         """Pixels of the geometric image of an emitter and of one lenslet around it."""
         o = self.objective
         if not _check.is_concrete(z, o.na, o.n_s, self.magnification):
@@ -277,7 +277,7 @@ def _mask(
     return u[first[0] : first[0] + wide[0], first[1] : first[1] + wide[1]]
 
 
-def emitted(objective: Objective, window: Window, pupil: Any, kind: str) -> tuple[Array, Array]:
+def emitted(objective: Objective, window: Window, pupil: Pupil, kind: str) -> tuple[Array, Array]:
     """Incoherent parts of an emitter's light ``(planes, parts, y, x)`` and their weights."""
     if kind == "scalar":
         return _parts(False, objective, (scalar_focus(objective, window, pupil),))

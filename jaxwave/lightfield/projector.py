@@ -93,7 +93,7 @@ class LightFieldPSF:
         return f"LightFieldPSF({planes} depths, period {self.period}, shape {self.shape})"
 
 
-def pixels(where: str, name: str, value: Any) -> Any:
+def pixels(where: str, name: str, value: object) -> Any:
     """Width of a camera's pixels [µm], one number or (dy, dx), checked."""
     value = _check.length(where, name, value)
     _check.positive(where, name, value, unit="µm")
@@ -105,7 +105,7 @@ def pixels(where: str, name: str, value: Any) -> Any:
     return number(where, name, value)
 
 
-def depths(where: str, z: Any) -> Any:
+def depths(where: str, z: ArrayLike | str) -> Any:
     """Requires a rising list of depths [µm], not empty."""
     z = _check.length(where, "z", z)
     _check.finite(where, "z", z, unit="µm")

@@ -39,7 +39,7 @@ def image(
     name: str,
     *,
     centered: bool = False,
-    **metadata: Any,
+    **metadata: object,
 ) -> Layer:
     """A layer with its voxel size [µm]; a centered one has N // 2 at the origin."""
     options: dict[str, Any] = {"name": name, "scale": scale, "units": ("um",) * stack.ndim}

@@ -36,7 +36,7 @@ class DeconvolveWidget(Panel):
         napari_viewer.layers.events.inserted.connect(self._guess)
         self._guess()
 
-    def _guess(self, event: Any = None) -> None:
+    def _guess(self, event: object = None) -> None:
         """The PSF is the layer that is called so, the image another one."""
         try:
             names = [self.psf.itemText(k) for k in range(self.psf.count())]

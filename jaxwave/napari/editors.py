@@ -58,7 +58,7 @@ class _Line(QtWidgets.QLineEdit):
     def value(self) -> str | None:
         return self.text().strip() or None
 
-    def show_value(self, value: Any) -> None:
+    def show_value(self, value: object) -> None:
         self.setText("" if value is None else str(value))
         self._last = self.text()
 
@@ -103,7 +103,7 @@ class _Number(QtWidgets.QAbstractSpinBox):
     def value(self) -> str | None:
         return self.lineEdit().text().strip() or None
 
-    def show_value(self, value: Any) -> None:
+    def show_value(self, value: object) -> None:
         self.lineEdit().setText("" if value is None else str(value))
         self._last = self.lineEdit().text()
 
@@ -128,7 +128,7 @@ class _Choice(QtWidgets.QComboBox):
         text = self.currentText()
         return None if text in ("", self._default) else text
 
-    def show_value(self, value: Any) -> None:
+    def show_value(self, value: object) -> None:
         blocked = self.blockSignals(True)
         self.setCurrentText(str(value if value is not None else self._default or ""))
         self.blockSignals(blocked)
@@ -289,7 +289,7 @@ class Form(QtWidgets.QWidget):
 
     changed = QtCore.Signal()
 
-    def __init__(self, table: Sequence[Option], *, parent: Any = None) -> None:
+    def __init__(self, table: Sequence[Option], *, parent: object = None) -> None:
         super().__init__(parent)
         self._fields: dict[str, Any] = {}
         self._help: dict[str, str] = {}

@@ -48,7 +48,7 @@ class Panel(QtWidgets.QWidget):
         self.work.busy.connect(self._wait)
         self.work.progress.connect(self._advance)
 
-    def _lay_out(self, *rows: Any) -> None:
+    def _lay_out(self, *rows: object) -> None:
         """The fields, which scroll, and the rows below them: widgets, or lists of buttons."""
         area = QtWidgets.QScrollArea(widgetResizable=True)
         area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)

@@ -44,7 +44,7 @@ class Work(QtCore.QObject):
         """Whether something is computed, or about to be."""
         return self._running or bool(self._waiting)
 
-    def ask(self, request: Any, *, delay: int = _DELAY) -> None:
+    def ask(self, request: object, *, delay: int = _DELAY) -> None:
         """Computes this request when the last change is a moment ago, instead of earlier ones."""
         self._waiting = [request]
         self._timer.start(delay)
@@ -68,10 +68,10 @@ class Work(QtCore.QObject):
         worker.returned.connect(self._finish)
         worker.start()
 
-    def _guarded(self, request: Any, stop: threading.Event) -> tuple[threading.Event, str, Any]:
+    def _guarded(self, request: object, stop: threading.Event) -> tuple[threading.Event, str, Any]:
         """In the other thread: errors are results, too."""
 
-        def report(*parts: Any) -> None:
+        def report(*parts: object) -> None:
             if stop.is_set():
                 raise Canceled
             try:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 import dataclasses
 import io
 import math
@@ -48,7 +53,7 @@ class Drawing:
     draw: Callable[[Board], None]
 
 
-def _thin(ax: Any) -> None:
+def _thin(ax: Axes) -> None:
     ax.tick_params(labelsize=SMALL, length=2.5, width=0.6, color=INK, labelcolor=INK)
     for side in ax.spines.values():
         side.set_linewidth(0.6)
@@ -96,7 +101,7 @@ def image(ax: Any, data: np.ndarray, spacing: tuple[float, float], **options: An
     return shown
 
 
-def bare(ax: Any) -> None:
+def bare(ax: Axes) -> None:
     """Removes ticks and frame, for images with a scale bar."""
     ax.set_xticks([])
     ax.set_yticks([])
@@ -154,7 +159,7 @@ def scale_bar(ax: Any, color: str = "white") -> None:
     ax.text(x + length / 2, y + 1.7 * thick, length_text(length), **text)
 
 
-def title(ax: Any, text: str) -> None:
+def title(ax: Axes, text: str) -> None:
     """A small title."""
     ax.set_title(text, fontsize=TEXT, color=INK, pad=3)
 

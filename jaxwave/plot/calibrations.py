@@ -6,52 +6,52 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from jax.typing import ArrayLike
+
 from jaxwave.plot import _canvas, fields, fits, stacks
 
 _PAGE = 10.0  # inches
 
 
 def plot_calibration(
-    data: Any,
-    model: Any,
-    spacing: Any,
+    data: ArrayLike,
+    model: ArrayLike,
+    spacing: Sequence[float],
     *,
-    pupil: Any,
-    coefficients: Any,
+    pupil: ArrayLike,
+    coefficients: ArrayLike,
     modes: Sequence[tuple[int, int]],
-    errors: Any = None,
-    loss: Any,
-    heldout_loss: Any = None,
-    heldout_steps: Any = None,
+    errors: ArrayLike | None = None,
+    loss: ArrayLike,
+    heldout_loss: ArrayLike | None = None,
+    heldout_steps: ArrayLike | None = None,
     wavelength: float | str | None = None,
-    mask: Any = None,
+    mask: ArrayLike | None = None,
     pupil_spacing: float | None = None,
     rms: float | None = None,
     sqrt: bool = True,
     label: str = "counts",
     path: str | os.PathLike | None = None,
 ) -> Any:
-    r"""Plots a calibration on one page: images, pupil, loss and aberrations.
-
-    .. math:: d,\ m,\ d - m;\qquad A e^{i\phi};\qquad L_k;\qquad c_j \pm \sigma_j
+    """Plots a calibration on one page: images, pupil, loss and aberrations.
 
     Valid for one stack and one pupil; the parts are those of :func:`plot_comparison`,
     :func:`plot_pupil`, :func:`plot_history` and :func:`plot_zernikes`.
 
     Args:
-        data: Measured values, ``(z, y, x)``.
-        model: Fitted values, ``(z, y, x)``.
+        data: Measured values, ``(z, y, x)`` [counts].
+        model: Fitted values, ``(z, y, x)`` [counts].
         spacing: Voxel size (dz, dy, dx) [µm].
-        pupil: Complex pupil function, ``(y, x)``.
+        pupil: Complex pupil function, ``(y, x)`` [none].
         coefficients: Optical path differences, ``(modes,)`` [µm].
         modes: The modes as pairs (n, m).
         errors: Standard errors of the coefficients, ``(modes,)`` [µm].
-        loss: Loss at every step, ``(steps,)``.
-        heldout_loss: Held-out NMSE, ``(steps,)``, or ``(reports,)`` with their steps; it has an
-            axis of its own.
-        heldout_steps: Steps of the held-out values, ``(reports,)``.
+        loss: Loss at every step, ``(steps,)`` [any unit].
+        heldout_loss: Held-out NMSE [none], ``(steps,)``, or ``(reports,)`` with their steps; it has
+            an axis of its own.
+        heldout_steps: Steps of the held-out values, ``(reports,)`` [none].
         wavelength: Vacuum wavelength [µm]; if given, the phase is shown as optical path [nm].
-        mask: True inside the pupil's aperture, ``(y, x)``.
+        mask: True inside the pupil's aperture, ``(y, x)`` [none].
         pupil_spacing: Sample spacing of the pupil [pupil radii].
         rms: Rms wavefront error [µm], the only one on the page; by default that of the pupil
             inside the mask, weighted by the amplitude. It needs a wavelength.
@@ -74,9 +74,6 @@ def plot_calibration(
         >>> figure = plot_calibration(stack, stack, (0.3, 0.1, 0.1), loss=[1.0, 0.1], **parts)
         >>> len(figure.axes)
         20
-
-    References:
-        B. M. Hanser et al., *Phase-retrieved pupil functions*, J. Microsc. 216, 32 (2004).
     """
     where = "plot_calibration"
     comparison = stacks.draw_comparison(

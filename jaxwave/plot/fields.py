@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.field import Field, VectorField
@@ -47,9 +48,7 @@ def _pair(
 
 
 def plot_field(field: Field, *, dark: float = 1e-4, path: str | os.PathLike | None = None) -> Any:
-    r"""Plots the intensity and the phase of a field.
-
-    .. math:: |u(y, x)|^2, \qquad \arg u(y, x) \in (-\pi, \pi]
+    """Plots the intensity and the phase of a field.
 
     Valid for one field; select from a batch first. The phase is left gray where the intensity is
     below ``dark`` of its maximum, because it means nothing there. A vector field gets one row for
@@ -74,9 +73,6 @@ def plot_field(field: Field, *, dark: float = 1e-4, path: str | os.PathLike | No
         >>> figure = plot_field(scalar_field(jnp.ones((8, 8)), spacing=0.5, wavelength=0.5))
         >>> len(figure.axes)
         4
-
-    References:
-        P. Kovesi, *Good colour maps: how to design them*, arXiv:1509.03700.
     """
     where = "plot_field"
     _check.is_field(where, field, Field)
@@ -117,16 +113,14 @@ def plot_field(field: Field, *, dark: float = 1e-4, path: str | os.PathLike | No
 
 
 def plot_pupil(
-    pupil: Any,
+    pupil: ArrayLike,
     *,
     spacing: float | None = None,
-    mask: Any = None,
+    mask: ArrayLike | None = None,
     wavelength: float | str | None = None,
     path: str | os.PathLike | None = None,
 ) -> Any:
-    r"""Plots the amplitude and the phase of a pupil function inside its aperture.
-
-    .. math:: P(\rho) = A(\rho)\, e^{i\phi(\rho)}
+    """Plots the amplitude and the phase of a pupil function inside its aperture.
 
     Valid for one scalar pupil. The mean phase is subtracted, because it has no meaning; the rms is
     weighted by the amplitude, as everywhere: phase without light does not matter. A phase
@@ -150,9 +144,6 @@ def plot_pupil(
         >>> figure = plot_pupil(np.ones((9, 9), complex))
         >>> [ax.get_title() for ax in figure.axes[::2]]
         ['amplitude', 'phase, rms 0.000 rad']
-
-    References:
-        M. Born and E. Wolf, *Principles of Optics*, Sec. 9.1.
     """
     where = "plot_pupil"
     drawing = draw_pupil(where, pupil, spacing=spacing, mask=mask, wavelength=wavelength)
@@ -161,11 +152,11 @@ def plot_pupil(
 
 def draw_pupil(
     where: str,
-    pupil: Any,
+    pupil: ArrayLike,
     *,
     spacing: Any = None,
-    mask: Any = None,
-    wavelength: Any = None,
+    mask: ArrayLike | None = None,
+    wavelength: ArrayLike | str | None = None,
     panel: float = _PANEL,
     rms: float | None = None,
 ) -> _canvas.Drawing:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from jax.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +19,7 @@ from jaxwave.plot import _canvas
 from jaxwave.zernike import zernike_name
 
 
-def _vector(where: str, name: str, values: Any) -> np.ndarray:
+def _vector(where: str, name: str, values: object) -> np.ndarray:
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(
@@ -22,10 +29,10 @@ def _vector(where: str, name: str, values: Any) -> np.ndarray:
 
 
 def plot_zernikes(
-    coefficients: Any,
+    coefficients: ArrayLike,
     modes: Sequence[tuple[int, int]],
     *,
-    errors: Any = None,
+    errors: ArrayLike | None = None,
     path: str | os.PathLike | None = None,
 ) -> Any:
     r"""Plots Zernike coefficients as bars, with names and error bars.
@@ -62,9 +69,9 @@ def plot_zernikes(
 
 def draw_zernikes(
     where: str,
-    coefficients: Any,
+    coefficients: ArrayLike,
     modes: Sequence[tuple[int, int]],
-    errors: Any = None,
+    errors: ArrayLike | None = None,
     *,
     pitch: float = 0.19,
     title: str | None = None,
@@ -113,24 +120,23 @@ def _label(n: int, m: int) -> str:
 
 
 def plot_history(
-    loss: Any,
+    loss: ArrayLike,
     *,
-    heldout_loss: Any = None,
-    heldout_steps: Any = None,
+    heldout_loss: ArrayLike | None = None,
+    heldout_steps: ArrayLike | None = None,
     path: str | os.PathLike | None = None,
 ) -> Any:
-    r"""Plots the loss of a fit against its steps, with the held-out loss.
-
-    .. math:: L_k,\qquad k = 1, 2, \ldots
+    """Plots the loss of a fit against its steps, with the held-out loss.
 
     Valid for any loss; the axis is logarithmic if all values are positive. A ring marks the lowest
     held-out loss, and the last values stand beside the curves. Values that are not finite are
     left out.
 
     Args:
-        loss: Loss at every step, ``(steps,)``.
-        heldout_loss: Loss of the held-out data, ``(steps,)``, or ``(reports,)`` with their steps.
-        heldout_steps: Steps of the held-out values, counted from 1, ``(reports,)``.
+        loss: Loss at every step, ``(steps,)`` [any unit].
+        heldout_loss: Loss of the held-out data [any unit], ``(steps,)``, or ``(reports,)`` with
+            their steps.
+        heldout_steps: Steps of the held-out values, counted from 1, ``(reports,)`` [none].
         path: File to save to (png, pdf or svg).
 
     Returns:
@@ -144,9 +150,6 @@ def plot_history(
         >>> figure = plot_history([1.0, 0.1, 0.01], heldout_loss=[1.1, 0.2, 0.05])
         >>> figure.axes[0].get_yscale()
         'log'
-
-    References:
-        T. Hastie et al., *The Elements of Statistical Learning*, Sec. 7.2.
     """
     where = "plot_history"
     drawing = draw_history(where, loss, heldout_loss, heldout_steps)
@@ -155,9 +158,9 @@ def plot_history(
 
 def draw_history(
     where: str,
-    loss: Any,
-    heldout_loss: Any = None,
-    heldout_steps: Any = None,
+    loss: ArrayLike,
+    heldout_loss: ArrayLike | None = None,
+    heldout_steps: ArrayLike | None = None,
     *,
     size: tuple[float, float] = (2.6, 1.95),
     apart: bool = False,
@@ -220,7 +223,7 @@ def _two_axes(left: Any, right: Any, curves: list[Any]) -> None:
     right.set_ylabel("held-out NMSE", fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
 
 
-def _end_labels(ax: Any, ends: list[tuple[str, float, str]]) -> None:
+def _end_labels(ax: Axes, ends: list[tuple[str, float, str]]) -> None:
     """Writes the names at the right ends of the curves, apart from each other."""
     to_axes = ax.transData + ax.transAxes.inverted()
     heights = [float(to_axes.transform((1.0, y))[1]) for _, y, _ in ends]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.plot import _canvas
@@ -15,7 +16,7 @@ _GAP, _MARGIN = 0.08, 0.3
 _WIDEST, _LONGEST = 5.0, 7.2
 
 
-def _volume(where: str, name: str, value: Any) -> np.ndarray:
+def _volume(where: str, name: str, value: object) -> np.ndarray:
     array = np.asarray(value)
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"{where}: `{name}` must be (z, y, x), got the shape {array.shape}.")
@@ -38,22 +39,20 @@ def _root(values: np.ndarray) -> np.ndarray:
 
 
 def plot_orthoslices(
-    psf: Any,
-    spacing: Any,
+    psf: ArrayLike | None,
+    spacing: Sequence[float],
     *,
     center: Sequence[int] | None = None,
     sqrt: bool = False,
     label: str = "intensity",
     path: str | os.PathLike | None = None,
 ) -> Any:
-    r"""Plots three sections through a stack, in true proportions and on one color scale.
-
-    .. math:: d(z_0, y, x),\qquad d(z, y_0, x),\qquad d(z, y, x_0)
+    """Plots three sections through a stack, in true proportions and on one color scale.
 
     Valid for one stack. White ticks on the xy section show where the other two are cut.
 
     Args:
-        psf: Values, ``(z, y, x)``.
+        psf: Values, ``(z, y, x)`` [any unit].
         spacing: Voxel size (dz, dy, dx) [µm].
         center: Where to cut, (z, y, x) [pixels]; the brightest voxel by default.
         sqrt: Shows the square root, which brings out faint rings.
@@ -71,9 +70,6 @@ def plot_orthoslices(
         >>> figure = plot_orthoslices(np.ones((5, 8, 8)), (0.3, 0.13, 0.13))
         >>> [ax.get_title() for ax in figure.axes[:3]]
         ['xy', 'yz', 'xz']
-
-    References:
-        P. Kovesi, *Good colour maps: how to design them*, arXiv:1509.03700.
     """
     where = "plot_orthoslices"
     data, (dz, dy, dx) = _volume(where, "psf", psf), _voxel(where, spacing)
@@ -132,9 +128,9 @@ def _cut_marks(ax: Any, x: float, y: float) -> None:
 
 
 def plot_comparison(
-    data: Any,
-    model: Any,
-    spacing: Any,
+    data: ArrayLike,
+    model: ArrayLike,
+    spacing: Sequence[float],
     *,
     planes: Sequence[int] | None = None,
     row: int | None = None,
@@ -142,16 +138,14 @@ def plot_comparison(
     label: str = "counts",
     path: str | os.PathLike | None = None,
 ) -> Any:
-    r"""Plots measured, fitted and residual planes in xy and xz.
-
-    .. math:: d,\qquad m,\qquad r = d - m \quad\text{or}\quad \sqrt d - \sqrt m
+    """Plots measured, fitted and residual planes in xy and xz.
 
     Valid for stacks on one grid. Measurement and model share one color scale; the residual has
     its own, symmetric about zero, and says how large it is in comparison.
 
     Args:
-        data: Measured values, ``(z, y, x)``.
-        model: Fitted values, ``(z, y, x)``.
+        data: Measured values, ``(z, y, x)`` [counts].
+        model: Fitted values, ``(z, y, x)`` [counts].
         spacing: Voxel size (dz, dy, dx) [µm].
         planes: Planes to show; by default the brightest one and two on either side.
         row: Row of the xz section; that of the brightest voxel by default.
@@ -184,9 +178,9 @@ def plot_comparison(
 
 def draw_comparison(
     where: str,
-    data: Any,
-    model: Any,
-    spacing: Any,
+    data: ArrayLike,
+    model: ArrayLike,
+    spacing: Sequence[float],
     *,
     planes: Sequence[int] | None = None,
     row: int | None = None,

@@ -23,13 +23,13 @@ from jaxwave.psf.objective import Objective, Window
 FAR = 10.0  # wavelengths from the focus that traced planes are taken to be at most
 
 
-def known(value: Any) -> np.ndarray | None:
+def known(value: object) -> np.ndarray | None:
     """A number as numpy where it can be looked at, also inside an eager ``jax.grad``."""
     found = seen(value)
     return None if found is None else found.astype(float, copy=False)
 
 
-def seen(value: Any) -> np.ndarray | None:
+def seen(value: object) -> np.ndarray | None:
     """The same of its own kind, which may be complex."""
     while isinstance(value, jax.core.Tracer):
         value = getattr(value, "primal", None)
@@ -38,17 +38,17 @@ def seen(value: Any) -> np.ndarray | None:
     return np.asarray(value)
 
 
-def are_known(tree: Any) -> bool:
+def are_known(tree: object) -> bool:
     """Tells whether every number of a pytree can be looked at."""
     return all(known(leaf) is not None for leaf in jax.tree.leaves(tree))
 
 
-def look(tree: Any) -> Any:
+def look(tree: object) -> Any:
     """The pytree in numpy; every number must be known."""
     return jax.tree.map(known, tree)
 
 
-def is_zero(*values: Any) -> bool:
+def is_zero(*values: object) -> bool:
     """Tells whether all of these numbers are known to be zero."""
     found = [known(value) for value in values]
     return all(value is not None and not np.any(value) for value in found)
@@ -59,13 +59,13 @@ def digits() -> int:
     return 6 if jnp.result_type(float) == jnp.float32 else 9
 
 
-def most(value: Any, default: float) -> float:
+def most(value: object, default: float) -> float:
     """Largest entry, or a default if it is not known."""
     found = known(value)
     return default if found is None else float(np.max(np.abs(found), initial=0.0))
 
 
-def least(value: Any, default: float) -> float:
+def least(value: object, default: float) -> float:
     """Smallest entry, or a default if it is not known."""
     found = known(value)
     return default if found is None else float(np.min(found))
@@ -122,12 +122,12 @@ def paths(objective: Objective, s: np.ndarray, z: float) -> np.ndarray:
     o: Objective = look(objective)
     batch = np.broadcast_shapes(*(np.shape(leaf) for leaf in jax.tree.leaves(o)))
 
-    def column(value: Any) -> np.ndarray:
+    def column(value: object) -> np.ndarray:
         return np.broadcast_to(np.asarray(value, float), batch).reshape(-1, 1)
 
     ray = s * column(o.na)
 
-    def root(index: Any) -> np.ndarray:
+    def root(index: object) -> np.ndarray:
         index = column(index)
         return np.sqrt(index * index - ray * ray + 0j) - index
 

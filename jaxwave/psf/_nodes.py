@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check
 from jaxwave.numerics import TAU
@@ -91,7 +92,7 @@ def _slopes(modes: tuple[Mode, ...]) -> tuple[np.ndarray, np.ndarray]:
     return along.reshape(len(modes), -1), across.reshape(len(modes), -1)
 
 
-def extra(modes: tuple[Mode, ...], coefficients: Any, wavelength: Any) -> int:
+def extra(modes: tuple[Mode, ...], coefficients: ArrayLike, wavelength: ArrayLike) -> int:
     """Nodes for an aberration, or for two waves rms of the worst mode if it is traced."""
     along, across = _slopes(modes)
     c = known(coefficients)
@@ -110,7 +111,7 @@ Count = tuple[int | PolarNodes, ...]  # one set of nodes, or a smaller and a lar
 Kept = TypeVar("Kept")
 
 
-def kept(store: OrderedDict[Any, Kept], key: Any, make: Callable[[], Kept]) -> Kept:
+def kept(store: OrderedDict[Any, Kept], key: object, make: Callable[[], Kept]) -> Kept:
     """What is stored under a key, made where it is missing; the latest 256 stay."""
     if key not in store:
         store[key] = make()
@@ -120,7 +121,7 @@ def kept(store: OrderedDict[Any, Kept], key: Any, make: Callable[[], Kept]) -> K
 
 
 def planar(
-    objective: Objective, window: Window, modes: tuple[Mode, ...], coefficients: Any
+    objective: Objective, window: Window, modes: tuple[Mode, ...], coefficients: ArrayLike
 ) -> Count:
     """Sets of nodes for a clear pupil or one with Zernike modes."""
     base = rule(objective, window)
@@ -131,7 +132,7 @@ def planar(
     return (base + FLAT, base + more) if traced and more > FLAT else (base + more,)
 
 
-def asked(where: str, objective: Objective, window: Window, nodes: Any) -> Count:
+def asked(where: str, objective: Objective, window: Window, nodes: object) -> Count:
     """Nodes that the caller chose, with a warning if a known picture needs more."""
     if isinstance(nodes, PolarNodes):
         return (_polar(where, nodes),)
@@ -173,7 +174,7 @@ def evaluate(
     where: str,
     pupil: PupilFunction,
     nodes: Nodes,
-    dtype: Any,
+    dtype: DTypeLike | None,
     jones: int,
     room: int | None = None,
 ) -> Array:
@@ -218,7 +219,7 @@ def _refuse(where: str, jones: int, got: tuple[int, ...], points: tuple[int, ...
 # -- planar solver: sampled pupils ---------------------------------------------------------
 
 
-def between(where: str, objective: Objective, window: Window, nodes: Any) -> _parity.Between:
+def between(where: str, objective: Objective, window: Window, nodes: object) -> _parity.Between:
     """Places across half the image at which a sampled pupil is summed, if fewer than samples.
 
     A wave of w turns across half the image is a polynomial of 2 pi w degrees and some.
@@ -386,7 +387,7 @@ def _aberration(pupil: RadialPupil, wavelength: float, t: np.ndarray, rho: np.nd
 
 
 def asked_radial(
-    where: str, objective: Objective, window: Window, need: RadialCount, nodes: Any
+    where: str, objective: Objective, window: Window, need: RadialCount, nodes: object
 ) -> RadialCount:
     """Nodes that the caller chose, with a warning if a known picture needs more."""
     given = tuple(nodes) if isinstance(nodes, tuple | list) else ()

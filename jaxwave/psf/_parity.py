@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from jaxwave import numerics
 from jaxwave._noun import spelled
@@ -110,7 +111,7 @@ def smooth_nodes(kind: int | PolarNodes) -> Nodes:
     return polar_nodes(kind) if isinstance(kind, PolarNodes) else chord_nodes(kind)
 
 
-def grid_nodes(samples: tuple[int, int], step: tuple[Any, Any], share: Any) -> Nodes:
+def grid_nodes(samples: tuple[int, int], step: tuple[Any, Any], share: Array) -> Nodes:
     """Samples (ny, nx) of a grid around its axis; ``share`` is what the disk covers, (y, x)."""
     (h, k), (dy, dx) = share.shape, step
     weight = _corrected(share, samples) * (dy * dx)
@@ -120,7 +121,7 @@ def grid_nodes(samples: tuple[int, int], step: tuple[Any, Any], share: Any) -> N
     return Nodes(False, max(samples), y, x, weight * half, step)
 
 
-def _corrected(share: Any, samples: tuple[int, int]) -> Array:
+def _corrected(share: Array, samples: tuple[int, int]) -> Array:
     """Weights whose error is of higher order than that of the covered areas.
 
     A sum of samples times covered areas integrates the function blurred by one sample, f + h^2/24
@@ -247,7 +248,7 @@ def places(count: int, between: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=32)
-def _interpolation(count: int, between: int, odd: bool, dtype: Any) -> np.ndarray:
+def _interpolation(count: int, between: int, odd: bool, dtype: DTypeLike | None) -> np.ndarray:
     """Values of an even or odd polynomial at the nodes to the samples, ``(nodes, samples)``."""
     half = half_indices(count)
     order = 2 * np.arange(between) + odd

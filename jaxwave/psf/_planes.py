@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from jaxwave import _check, grid, numerics
 from jaxwave.numerics import TAU, cis, word
@@ -371,7 +372,7 @@ class Pupil(NamedTuple):
     coefficients: Any
 
 
-def taken_apart(where: str, pupil: Any) -> Pupil:
+def taken_apart(where: str, pupil: object) -> Pupil:
     """The parts of any pupil of this solver."""
     modes: tuple[Mode, ...] = ()
     coefficients = None
@@ -425,7 +426,7 @@ def plan_of(
     window: Window,
     parts: Pupil,
     zeros: tuple[bool, ...],
-    nodes: Any,
+    nodes: object,
 ) -> Plan:
     """Everything static: how many nodes, which terms vanish, whether the window is off the axis."""
     if kind == "scalar" and parts.jones == 2:
@@ -465,7 +466,7 @@ def _added(count: _nodes.Count, parts: Pupil, objective: Objective) -> _nodes.Co
     return (last + more,)
 
 
-def values_at(where: str, plan: Plan, parts: Pupil, dtype: Any) -> tuple[Array, ...]:
+def values_at(where: str, plan: Plan, parts: Pupil, dtype: DTypeLike | None) -> tuple[Array, ...]:
     """The pupil at each set of nodes, complex."""
     kind = jnp.result_type(dtype, jnp.complex64)
     if parts.samples is not None:

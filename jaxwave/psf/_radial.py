@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis
@@ -67,7 +68,7 @@ class Nodes(NamedTuple):
     weight: Array
 
 
-def _gauss(count: int, dtype: Any) -> tuple[Any, Any]:
+def _gauss(count: int, dtype: DTypeLike | None) -> tuple[Any, Any]:
     """Gauss-Legendre nodes and weights on [0, 1]."""
     t, w = np.polynomial.legendre.leggauss(count)
     return ((t + 1) / 2).astype(dtype), (w / 2).astype(dtype)
@@ -97,7 +98,7 @@ def pupil_nodes(objective: Objective, counts: tuple[int, int]) -> Nodes:
     return Nodes(s, weight)
 
 
-def _seam(dtype: Any) -> float:
+def _seam(dtype: DTypeLike | None) -> float:
     return 1e-5 if dtype == jnp.float32 else 1e-10
 
 
@@ -254,7 +255,7 @@ def _plain(values: Array) -> list[Component]:
     return [[(values, False, False)]]
 
 
-def _intensity(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Component]:
+def _intensity(plan: Plan, c: list[Array], y: Array, x: Array, e: Array) -> list[Component]:
     if len(c) == 1 and plan.kind != "focus":
         return _plain(c[0])
     difference, twice = x * x - y * y, 2 * x * y
@@ -279,7 +280,7 @@ def _intensity(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Com
     ]
 
 
-def _field(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Component]:
+def _field(plan: Plan, c: list[Array], y: Array, x: Array, e: Array) -> list[Component]:
     parts = [lax.complex(re, im) for re, im in zip(c[::2], c[1::2], strict=True)]
     if plan.kind == "scalar":
         return _plain(parts[0])
@@ -314,7 +315,7 @@ def _field(plan: Plan, c: list[Array], y: Any, x: Any, e: Array) -> list[Compone
     return [e_x, e_y]
 
 
-def _components(plan: Plan, values: Array, y: Any, x: Any, e: Array) -> list[Component]:
+def _components(plan: Plan, values: Array, y: Array, x: Array, e: Array) -> list[Component]:
     """``values`` is ``(columns, planes, ...)``."""
     columns = [part[0] for part in lax.split(values, (1,) * values.shape[0], axis=0)]
     make = _intensity if plan.intensity else _field
@@ -337,7 +338,7 @@ def _unfold(part: tuple[Array, bool, bool], shape: tuple[int, int]) -> Array:
     return values
 
 
-def _sum(parts: list[Array], shape: tuple[int, ...], dtype: Any) -> Array:
+def _sum(parts: list[Array], shape: tuple[int, ...], dtype: DTypeLike | None) -> Array:
     return sum(parts[1:], parts[0]) if parts else jnp.zeros(shape, dtype)
 
 
@@ -348,7 +349,9 @@ def _reach(shape: tuple[int, int], pixel: int) -> float:
 
 
 @lru_cache(maxsize=16)
-def _pixel_matrix(shape: tuple[int, int], count: int, dtype: Any, pixel: int = 0) -> np.ndarray:
+def _pixel_matrix(
+    shape: tuple[int, int], count: int, dtype: DTypeLike | None, pixel: int = 0
+) -> np.ndarray:
     """From the nodes of r**2 to the pixels of a quadrant, ``(nodes, pixels)``.
 
     With ``pixel`` every polynomial is integrated over the pixel (in units of its area): the

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid
 from jaxwave._noun import changed
 from jaxwave.psf import _bounds, _nodes, _planes, _radial
 from jaxwave.psf.camera import Camera, expose
-from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil
+from jaxwave.psf.objective import JonesPupil, Objective, Pupil, RadialPupil, Window, ZernikePupil
 
 NONE = (False, False, False)
 
@@ -28,11 +29,11 @@ def solve(
     intensity: bool,
     objective: Objective,
     window: Window,
-    pupil: Any,
-    e: Any,
-    nodes: Any,
+    pupil: Pupil,
+    e: ArrayLike,
+    nodes: object,
     camera: Camera | None = None,
-    sigma: Any = 0.0,
+    sigma: ArrayLike = 0.0,
 ) -> Array:
     """Field ``(..., [planes,] c, y, x)`` or intensity ``(..., [planes,] y, x)`` by its solver.
 
@@ -50,7 +51,7 @@ def solve(
     return _round(where, kind, intensity, objective, window, radial, e, nodes, camera, sigma)
 
 
-def check_nouns(where: str, objective: Any, window: Any) -> None:
+def check_nouns(where: str, objective: object, window: object) -> None:
     """Requires the two nouns in their order."""
     for name, value, kind in (("objective", objective, Objective), ("window", window, Window)):
         if not isinstance(value, kind):
@@ -61,7 +62,7 @@ def check_nouns(where: str, objective: Any, window: Any) -> None:
     _batch(where, objective, _ranks(objective), {})
 
 
-def as_radial(pupil: Any) -> RadialPupil | None:
+def as_radial(pupil: Pupil) -> RadialPupil | None:
     """The circularly symmetric pupil that a pupil is, or None."""
     if pupil is None:
         return RadialPupil()
@@ -77,7 +78,7 @@ def as_radial(pupil: Any) -> RadialPupil | None:
 # -- batch axes ----------------------------------------------------------------------------
 
 
-def _batch(where: str, v: Any, ranks: Any, names: dict[str, str]) -> tuple[int, ...]:
+def _batch(where: str, v: object, ranks: object, names: dict[str, str]) -> tuple[int, ...]:
     """The common batch axes of all leaves, named as the user names them."""
     shapes: dict[str, tuple[int, ...]] = {}
     leaves = jax.tree_util.tree_leaves_with_path(v)
@@ -92,7 +93,7 @@ def _batch(where: str, v: Any, ranks: Any, names: dict[str, str]) -> tuple[int, 
 
 
 def mapped(
-    one: Callable[[Any], Array], v: Any, ranks: Any, batch: tuple[int, ...], *, loop: bool
+    one: Callable[[Any], Array], v: object, ranks: object, batch: tuple[int, ...], *, loop: bool
 ) -> Array:
     """A function of unbatched leaves over the leaves that have batch axes; others stay shared."""
     if not batch:
@@ -117,12 +118,12 @@ def mapped(
     return result.reshape(*batch, *result.shape[1:])
 
 
-def _ranks(tree: Any, rank: int = 0) -> Any:
+def _ranks(tree: object, rank: int = 0) -> Any:
     return jax.tree.map(lambda _: rank, tree)
 
 
-def _cast(v: Any, real: Any) -> Any:
-    def one(a: Any) -> Array:
+def _cast(v: object, real: DTypeLike | None) -> Any:
+    def one(a: Array) -> Array:
         a = jnp.asarray(a)
         if jnp.issubdtype(a.dtype, jnp.complexfloating):
             return a.astype(jnp.result_type(real, jnp.complex64))
@@ -140,11 +141,11 @@ def _planar(
     intensity: bool,
     objective: Objective,
     window: Window,
-    pupil: Any,
-    e: Any,
-    nodes: Any,
+    pupil: Pupil,
+    e: ArrayLike,
+    nodes: object,
     camera: Camera | None,
-    sigma: Any,
+    sigma: ArrayLike,
 ) -> Array:
     parts = _planes.taken_apart(where, pupil)
     zeros = NONE
@@ -177,7 +178,7 @@ def _planar_ranks(v: _planes.Numbers, plan: _planes.Plan) -> _planes.Numbers:
     )
 
 
-def blur_of(sigma: Any) -> Any | None:
+def blur_of(sigma: ArrayLike) -> Any | None:
     """The width of a blur, or None if it is known to be zero."""
     known = _check.is_concrete(sigma) and bool(np.all(np.asarray(sigma) == 0))
     return None if known else sigma
@@ -187,10 +188,10 @@ def blur_of(sigma: Any) -> Any | None:
 def _planar_program(
     plan: _planes.Plan,
     batch: tuple[int, ...],
-    real: Any,
+    real: DTypeLike | None,
     camera: Camera | None,
     v: _planes.Numbers,
-    sigma: Any,
+    sigma: ArrayLike,
 ) -> Array:
     v = _cast(v, real)
     v = v._replace(spacing=grid.spacing_pair(v.spacing))
@@ -215,9 +216,9 @@ def _round(
     window: Window,
     pupil: RadialPupil,
     e: Any,
-    nodes: Any,
+    nodes: object,
     camera: Camera | None,
-    sigma: Any,
+    sigma: ArrayLike,
 ) -> Array:
     folded, pixel = _is_folded(window), 0
     if camera is not None and folded and kind == "rotating" and blur_of(sigma) is None:
@@ -266,10 +267,10 @@ def _radial_ranks(v: _radial.Numbers) -> _radial.Numbers:
 def _radial_program(
     plan: _radial.Plan,
     batch: tuple[int, ...],
-    real: Any,
+    real: DTypeLike | None,
     camera: Camera | None,
     v: _radial.Numbers,
-    sigma: Any,
+    sigma: ArrayLike,
 ) -> Array:
     v = _cast(v, real)
     planes = v.z.ndim
@@ -290,7 +291,7 @@ def _radial_program(
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _directions(plan: _radial.Plan, real: Any, objective: Objective) -> Array:
+def _directions(plan: _radial.Plan, real: DTypeLike | None, objective: Objective) -> Array:
     o = _cast(objective, real)
     ranks = _ranks(o)
     batch = np.broadcast_shapes(*(leaf.shape for leaf in jax.tree.leaves(o)))
@@ -307,7 +308,7 @@ def _is_folded(window: Window) -> bool:
     return pair is not None and bool(np.all(pair[..., :1] == pair))
 
 
-def _zeros(kind: str, e: Any) -> tuple[bool, ...]:
+def _zeros(kind: str, e: ArrayLike) -> tuple[bool, ...]:
     """Which terms vanish: Stokes S1, S2, then every component."""
     count = {"focus": 2, "dipole": 3}.get(kind, 0)
     if not count:
@@ -325,7 +326,7 @@ def _zeros(kind: str, e: Any) -> tuple[bool, ...]:
 # -- what the user asks for ----------------------------------------------------------------
 
 
-def polarized(where: str, polarization: Any, pupil: Any = None) -> tuple[str, Any]:
+def polarized(where: str, polarization: object, pupil: Pupil = None) -> tuple[str, Any]:
     """Kind of pupil and Jones vector ``(..., 2)``; a JonesPupil makes the polarization itself."""
     if polarization is None:
         inner = pupil.pupil if isinstance(pupil, ZernikePupil) else pupil
@@ -340,7 +341,7 @@ def polarized(where: str, polarization: Any, pupil: Any = None) -> tuple[str, An
     return "focus", _vector(where, "polarization", polarization, 2, "(ex, ey)")
 
 
-def oriented(where: str, dipole: Any) -> tuple[str, Any]:
+def oriented(where: str, dipole: object) -> tuple[str, Any]:
     """Kind of emitter and its moment ``(..., 3)``; its length is taken off in the program."""
     if dipole is None:
         return "rotating", np.ones(3)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid
 from jaxwave.special import j1_over_x
@@ -39,7 +39,7 @@ def _filter(intensity: Array, pair: Array, transfer: Callable[[Array, Array], Ar
     return back[..., top : top + ny, left : left + nx]
 
 
-def _image(where: str, intensity: ArrayLike, spacing: Any) -> tuple[Array, Array]:
+def _image(where: str, intensity: ArrayLike, spacing: ArrayLike | str) -> tuple[Array, Array]:
     fix = "Pass an intensity, not a field."
     intensity = _check.real_array(where, "intensity", intensity, fix=fix)
     _check.at_least(where, "intensity", intensity, 2, "(..., y, x)")
@@ -79,7 +79,7 @@ def _pixel_matrix(pixels: int, samples: int, ratio: Array, sigma: Array) -> Arra
 
 @lru_cache(maxsize=32)
 def _constant_matrix(
-    pixels: int, samples: int, ratio: float, band: float, dtype: Any
+    pixels: int, samples: int, ratio: float, band: float, dtype: DTypeLike | None
 ) -> np.ndarray:
     """As _pixel_matrix, without a blur, for every wave up to a frequency, ``(pixels, samples)``.
 

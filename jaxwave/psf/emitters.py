@@ -16,14 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, numerics
 from jaxwave.psf import _bounds, focusing
 from jaxwave.psf._solve import blur_of, solve
 from jaxwave.psf.camera import cosine_series
 from jaxwave.psf.microscope import MARGIN, Microscope, aberrated
-from jaxwave.psf.objective import Window
+from jaxwave.psf.objective import Pupil, Window
 from jaxwave.zernike import Modes
 
 BATCH = 64  # emitters at once
@@ -135,7 +135,7 @@ def emitters_image(
     return _program(plan, nodes, stack, numbers, blur_of(sigma))
 
 
-def _size(microscope: Microscope, positions: Any) -> int:
+def _size(microscope: Microscope, positions: ArrayLike) -> int:
     """Pixels that hold the geometric blur of the farthest emitter and its diffraction rings."""
     found, pixel = _bounds.known(positions), _bounds.known(microscope.pixel_in_sample)
     wavelength = _bounds.known(microscope.wavelength)
@@ -157,7 +157,7 @@ def _orders(microscope: Microscope, samples: int, ratio: float) -> int:
     return samples if need is None else min(samples, math.ceil(samples * need / ratio) + RIM)
 
 
-def _range(positions: Any) -> tuple[Any, Any]:
+def _range(positions: ArrayLike) -> tuple[Any, Any]:
     """Least and largest depth; known numbers stay known."""
     found = _bounds.known(positions)
     if found is not None:
@@ -183,7 +183,7 @@ def _depths(microscope: Microscope, low: Any, high: Any) -> tuple[Any, int]:
 
 
 def _stack(
-    where: str, microscope: Microscope, window: Window, pupil: Any, fixed: bool
+    where: str, microscope: Microscope, window: Window, pupil: Pupil, fixed: bool
 ) -> list[Array]:
     """Intensities ``(depths, y, x)`` of one rotating dipole, or of six fixed ones."""
     o = microscope.objective
@@ -194,7 +194,7 @@ def _stack(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _program(
-    plan: _Plan, nodes: int, stack: list[Array], numbers: tuple[Any, ...], sigma: Any
+    plan: _Plan, nodes: int, stack: list[Array], numbers: tuple[Any, ...], sigma: ArrayLike
 ) -> Array:
     real = stack[0].dtype
     *others, dipoles = numbers
@@ -250,7 +250,7 @@ def _program(
     return _placed(plan, windows, corners + middle) + background
 
 
-def _orientations(dipoles: Array | None, count: int, real: Any) -> Array:
+def _orientations(dipoles: Array | None, count: int, real: DTypeLike | None) -> Array:
     """Weights of the six images (one, if molecules rotate), ``(emitters, images)``.
 
     An image is quadratic in the moment; the mixed terms are those of the diagonal dipoles minus

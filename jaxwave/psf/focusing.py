@@ -8,29 +8,22 @@ masks take away what they absorb.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from jaxwave.psf import _nodes, _planes
 from jaxwave.psf._parity import PolarNodes
 from jaxwave.psf._solve import as_radial, check_nouns, oriented, polarized, solve
 from jaxwave.psf.objective import (
     Dipole,
-    JonesPupil,
     Objective,
     Polarization,
-    RadialPupil,
+    Pupil,
     Window,
-    ZernikePupil,
 )
 
-Pupil: TypeAlias = (
-    Callable[[Array, Array], Array] | ArrayLike | RadialPupil | ZernikePupil | JonesPupil | None
-)
 Nodes: TypeAlias = int | PolarNodes | tuple[int, int, int] | None
 
 _SCALAR = np.ones(1)

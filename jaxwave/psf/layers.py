@@ -37,7 +37,7 @@ def roots(s: Any, n: Any) -> tuple[Array, Array]:
     return numerics.safe_sqrt(square), numerics.safe_sqrt(-square)
 
 
-def complex_root(s: Any, n: Any) -> Array:
+def complex_root(s: ArrayLike, n: ArrayLike) -> Array:
     """The root r = sqrt(n**2 - s**2) as a complex number, with +i beyond the critical angle."""
     return lax.complex(*roots(s, n))
 
@@ -75,9 +75,6 @@ class Layers:
         n_i_design: Index of the immersion that the objective is made for, ``(...)`` [none].
         t_i_design: Its thickness, ``(...)`` [µm].
 
-    Raises:
-        TypeError: If a part is missing.
-
     Example:
         >>> coverslip_layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s=2.0).t_s.item()
         2.0
@@ -103,7 +100,7 @@ class Layers:
         return (self.n_i, *reversed(self.n_g), self.n_s)
 
 
-def layer_tuple(value: Any) -> tuple:
+def layer_tuple(value: object) -> tuple:
     """One layer, or a tuple of several."""
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid
 from jaxwave.field import Field, VectorField
@@ -38,7 +38,7 @@ class _Lens(NamedTuple):
 
 
 def _focus(
-    where: str, kind: str, field: Field, vector: Any, f: Any, options: dict[str, Any]
+    where: str, kind: str, field: Field, vector: object, f: ArrayLike | str, options: dict[str, Any]
 ) -> tuple[Array, Array, Array]:
     """Samples at the focus, their spacing and the wavelength, with batch axes."""
     f, z = _check.length(where, "f", f), _check.length(where, "z", options["z"])
@@ -75,7 +75,12 @@ def _focus(
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _program(
-    plan: Plan, batch: tuple[int, ...], real: Any, apodization: str, v: _Lens, vector: Array
+    plan: Plan,
+    batch: tuple[int, ...],
+    real: DTypeLike | None,
+    apodization: str,
+    v: _Lens,
+    vector: Array,
 ) -> Array:
     """The focus of one pupil after the other; many planes of one pupil share its nodes."""
     v = _Lens(v.u, *(jnp.asarray(a, real) for a in v[1:]))
@@ -121,7 +126,9 @@ def _check_window(where: str, field: Field, numbers: dict[str, Any]) -> None:
         )
 
 
-def _check_samples(where: str, field: Field, objective: Objective, window: Window, f: Any) -> None:
+def _check_samples(
+    where: str, field: Field, objective: Objective, window: Window, f: ArrayLike
+) -> None:
     """Warns where the samples in the aperture are too few for the output window and z."""
     if not _check.is_concrete(field.spacing, field.wavelength, objective, window, f):
         return
@@ -375,7 +382,11 @@ def _check_back_focal_plane(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _far_field(
-    shape: tuple[int, int], real: Any, objective: Objective, p: Array, v: dict[str, Any]
+    shape: tuple[int, int],
+    real: DTypeLike | None,
+    objective: Objective,
+    p: Array,
+    v: dict[str, Any],
 ) -> tuple[Array, Array]:
     o: Objective = jax.tree.map(lambda a: jnp.asarray(a, real), objective)
     v = {name: jnp.asarray(a, real) for name, a in v.items()}

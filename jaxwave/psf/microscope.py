@@ -19,7 +19,7 @@ from jaxwave.psf import _bounds, _nodes, _planes, focusing
 from jaxwave.psf._solve import NONE, as_radial, blur_of, oriented, solve
 from jaxwave.psf.camera import Camera
 from jaxwave.psf.layers import Layers
-from jaxwave.psf.objective import Dipole, Objective, Window, ZernikePupil, checked_modes
+from jaxwave.psf.objective import Dipole, Objective, Pupil, Window, ZernikePupil, checked_modes
 from jaxwave.zernike import Modes
 
 MARGIN = 4  # pixels beyond the picture, in which the intensity is known
@@ -286,7 +286,7 @@ class _Numbers(NamedTuple):
     sigma: Any | None
 
 
-def _counted(where: str, kind: str, objective: Objective, window: Window, pupil: Any) -> Any:
+def _counted(where: str, kind: str, objective: Objective, window: Window, pupil: Pupil) -> Any:
     """Nodes that suffice for all planes, while their depths are known; None for samples."""
     radial = as_radial(pupil)
     if radial is not None:
@@ -312,7 +312,7 @@ _volume_program = partial(jax.jit, static_argnums=3)(_volume_image)
 
 
 def aberrated(
-    where: str, pupil: Any, coefficients: Any, modes: Modes, convention: str | None
+    where: str, pupil: Pupil, coefficients: ArrayLike | None, modes: Modes, convention: str | None
 ) -> Any:
     """A pupil with an aberration in front of it."""
     coefficients, pairs = checked_modes(where, coefficients, modes, convention)

@@ -174,7 +174,7 @@ class Window:
         return f"Window({', '.join(parts)})"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if not _check.is_concrete(value):
         return "traced"
     array = np.asarray(value)
@@ -185,7 +185,7 @@ def _short(value: Any) -> str:
 
 
 def checked_modes(
-    where: str, coefficients: Any, modes: Modes, convention: str | None
+    where: str, coefficients: ArrayLike | None, modes: Modes, convention: str | None
 ) -> tuple[Any, tuple[Mode, ...]]:
     """Coefficients ``(..., modes)`` and pairs (n, m); None and () together."""
     if isinstance(coefficients, Mapping):
@@ -372,3 +372,7 @@ class ZernikePupil:
             raise TypeError(f"{where}: `pupil` is a ZernikePupil already; pass all modes at once.")
         c, modes = checked_modes(where, self.coefficients, self.modes, self.convention)
         settle(self, coefficients=c, modes=modes, convention=None)
+
+
+# What stands in a pupil; a function takes (y, x), in pupil radii.
+Pupil = Callable[[Array, Array], Array] | ArrayLike | RadialPupil | ZernikePupil | JonesPupil | None

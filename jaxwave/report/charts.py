@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 import base64
 import io
-from typing import Any
 
 import numpy as np
 
@@ -36,14 +40,14 @@ def picture(drawing: _canvas.Drawing, alt: str, *, vector: bool = True) -> str:
     return embedded(buffer.getvalue(), kind, alt, round(96 * drawing.width))
 
 
-def _plain(ax: Any, x: str, y: str) -> None:
+def _plain(ax: Axes, x: str, y: str) -> None:
     ax.set_xlabel(x, fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
     ax.set_ylabel(y, fontsize=_canvas.TEXT, color=_canvas.INK, labelpad=2)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
 
 
-def _legend(ax: Any) -> None:
+def _legend(ax: Axes) -> None:
     ax.legend(fontsize=_canvas.SMALL, frameon=False, handlelength=1.4, labelcolor=_canvas.INK)
 
 

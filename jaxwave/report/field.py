@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from jaxwave.beads.find import window_of
 _GOOD, _BAD = "#1a7f37", "#c4432b"
 
 
-def draw_field(stack: Any, beads: list[Bead], size: int, path: Path) -> Path:
+def draw_field(stack: object, beads: list[Bead], size: int, path: Path) -> Path:
     """Draws the projection of a stack with the windows of its beads, numbered as in the table.
 
     Args:

@@ -28,9 +28,7 @@ from jaxwave.report.result import bead_summary, prepare, wavefront_quality
 
 @dataclasses.dataclass(frozen=True)
 class SavedBead:
-    r"""A calibrated bead as it was read back from its result folder.
-
-    .. math:: \text{folder} \to (\text{fit}, d(z, y, x), z)
+    """A calibrated bead as it was read back from its result folder.
 
     Valid for folders of :func:`save_bead_fit`.
 
@@ -40,15 +38,9 @@ class SavedBead:
         z: Nominal positions of the planes, ``(z,)`` [µm].
         result: What stands in ``result.json``.
 
-    Raises:
-        AttributeError: When it is changed; it is frozen.
-
     Example:
         >>> SavedBead.__dataclass_params__.frozen
         True
-
-    References:
-        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
     """
 
     fit: BeadFit
@@ -68,9 +60,7 @@ def save_bead_fit(
     name: str = "",
     page: bool = True,
 ) -> dict[str, Any]:
-    r"""Writes the result folder of a bead's fit.
-
-    .. math:: \text{fit} \to \text{numbers} + \text{arrays} + \text{PSF} + \text{page}
+    """Writes the result folder of a bead's fit.
 
     ``calibration.npz`` (pupil, data, model, parameters), ``psf.ome.tif`` (calibrated PSF,
     centered, unit sum), ``zernikes.csv``, ``calibration.png``, ``report.html`` and, last,
@@ -98,9 +88,6 @@ def save_bead_fit(
     Example:
         >>> save_bead_fit.__name__
         'save_bead_fit'
-
-    References:
-        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
     """
     folder, data, z = prepare(folder), np.asarray(stack), np.asarray(z)
     quality = psf_quality(fit, z)
@@ -156,7 +143,7 @@ def write_table(path: str | os.PathLike, rows: list[dict[str, Any]]) -> Path:
 _FORMULA = ("=", "+", "-", "@", "\t")
 
 
-def _guarded(value: Any) -> Any:
+def _guarded(value: object) -> Any:
     """A cell; text that a spreadsheet would take for a formula gets a quote in front."""
     if not isinstance(value, str):
         return value
@@ -170,9 +157,7 @@ def is_guarded(text: str) -> bool:
 
 
 def load_bead_fit(folder: str | os.PathLike) -> SavedBead:
-    r"""Reads a result folder back, with everything that the report and the exports need.
-
-    .. math:: \text{folder} \to (\text{fit}, d, z)
+    """Reads a result folder back, with everything that the report and the exports need.
 
     Valid for folders of :func:`save_bead_fit`; arrays are checked against their checksum and
     nothing is unpickled.
@@ -192,9 +177,6 @@ def load_bead_fit(folder: str | os.PathLike) -> SavedBead:
         Traceback (most recent call last):
         ...
         FileNotFoundError: load_bead_fit: 'nowhere' holds no finished result (no result.json). ...
-
-    References:
-        M. Linkert et al., "Metadata matters", J. Cell Biol. 189, 777 (2010).
     """
     where, folder = "load_bead_fit", Path(folder)
     path = folder / "result.json"
@@ -232,7 +214,7 @@ _NUMBERS = (
 def _with_nan(result: dict[str, Any]) -> dict[str, Any]:
     """The result with NaN where JSON has null for a number that is not finite."""
 
-    def filled(value: Any) -> Any:
+    def filled(value: object) -> Any:
         if isinstance(value, dict):
             return {k: filled(v) for k, v in value.items()}
         if isinstance(value, list):

@@ -28,7 +28,7 @@ class Html(str):
     __slots__ = ()
 
 
-def escape(value: Any) -> str:
+def escape(value: object) -> str:
     """Text that HTML takes as text."""
     return html.escape(str(value))
 
@@ -46,7 +46,7 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
-def fixed(value: Any, places: int) -> str:
+def fixed(value: object, places: int) -> str:
     """A number with a fixed count of decimals; a dash if there is none."""
     if value is None or not np.isfinite(value):
         return "–"
@@ -63,7 +63,7 @@ def table(
     """An HTML table; cells are escaped unless they are :class:`Html`."""
     right = set(numbers)
 
-    def cell(tag: str, k: int, value: Any) -> str:
+    def cell(tag: str, k: int, value: object) -> str:
         kind = ' class="number"' if k in right else ""
         text = value if isinstance(value, Html) else escape(value)
         return f"<{tag}{kind}>{text}</{tag}>"
@@ -105,10 +105,7 @@ def write_report(
     z: ArrayLike,
     result: Mapping[str, Any],
 ) -> Path:
-    r"""Writes the page of a calibrated bead: one HTML file, pictures inside, no network.
-
-    .. math:: \sqrt{d},\ \sqrt{m},\ \sqrt d - \sqrt m;\quad A, \mathrm{OPD};\quad c_j \pm \sigma_j;
-        \quad \mathrm{FWHM},\ \mathrm{MTF},\ \mathrm{CRLB}
+    """Writes the page of a calibrated bead: one HTML file, pictures inside, no network.
 
     Valid for what :func:`save_bead_fit` wrote; the same input gives the same page.
 
@@ -129,9 +126,6 @@ def write_report(
     Example:
         >>> write_report.__name__
         'write_report'
-
-    References:
-        WHATWG, *HTML Living Standard*.
     """
     data, z = np.asarray(stack), np.asarray(z)
     title = result.get("name") or "Bead"
@@ -366,7 +360,7 @@ def _label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _pairs(values: Any, errors: Any) -> str:
+def _pairs(values: ArrayLike, errors: ArrayLike) -> str:
     columns = zip(np.atleast_1d(values), np.atleast_1d(errors), strict=True)
     return ",  ".join(f"{number(v, 4)} ± {number(e, 2)}" for v, e in columns)
 

@@ -48,9 +48,6 @@ class PsfQuality:
         photons: Photons N of the bounds.
         background: Background b of the bounds, photons in a pixel.
 
-    Raises:
-        AttributeError: When it is changed; it is frozen.
-
     Example:
         >>> PsfQuality.__dataclass_params__.frozen
         True

@@ -16,9 +16,7 @@ from jaxwave.zernike import zernike_name, zernike_number
 
 
 def prepare(folder: str | os.PathLike) -> Path:
-    r"""Makes a result folder and looks whether everything can be written, before a long fit.
-
-    .. math:: \text{fit} \Rightarrow \text{files}
+    """Makes a result folder and looks whether everything can be written, before a long fit.
 
     Valid for local and mounted folders.
 
@@ -36,9 +34,6 @@ def prepare(folder: str | os.PathLike) -> Path:
         >>> import tempfile
         >>> prepare(Path(tempfile.mkdtemp()) / "bead").name
         'bead'
-
-    References:
-        Python documentation, *os.makedirs*.
     """
     for module, extra in (("tifffile", "files"), ("matplotlib", "plot")):
         if find_spec(module) is None:
@@ -72,9 +67,6 @@ def wavefront_quality(fit: BeadFit) -> tuple[float, float]:
     Returns:
         The rms wavefront error [µm] and the Strehl ratio [1], scalars.
 
-    Raises:
-        AttributeError: If ``fit`` is not a BeadFit.
-
     Example:
         >>> from types import SimpleNamespace
         >>> opd = np.array([[0.01, -0.01]])
@@ -104,9 +96,7 @@ def bootstrap_ratio(fit: BeadFit) -> float:
 
 
 def bead_summary(fit: BeadFit) -> dict[str, Any]:
-    r"""Everything worth knowing about a bead's fit, with the units in the names.
-
-    .. math:: \text{value} \pm \text{error}
+    """Everything worth knowing about a bead's fit, with the units in the names.
 
     The Zernike modes carry their OSA/ANSI, Noll and Fringe numbers side by side. Valid for any
     fit of :func:`~jaxwave.beads.fit_bead`.
@@ -118,15 +108,9 @@ def bead_summary(fit: BeadFit) -> dict[str, Any]:
         A dictionary for ``result.json``: ``heldout_nmse`` (per-plane gain), further scores,
         parameters and errors [µm unless the name says otherwise], modes [nm], wavefront.
 
-    Raises:
-        AttributeError: If ``fit`` is not a BeadFit.
-
     Example:
         >>> bead_summary.__name__
         'bead_summary'
-
-    References:
-        ANSI Z80.28-2017 (single indices of the modes).
     """
     columns = zip(fit.model.modes, fit.values["zernike_um"], fit.errors["zernike_um"], strict=True)
     modes = [

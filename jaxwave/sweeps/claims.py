@@ -15,9 +15,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from jaxwave import _files
 
@@ -50,7 +50,7 @@ class Worker:
         has: Whether the file of a chunk is there.
     """
 
-    def __init__(self, folder: Path, chunks: int, has: Any) -> None:
+    def __init__(self, folder: Path, chunks: int, has: Callable[[int], bool]) -> None:
         self._folder, self._chunks, self._has = folder, chunks, has
         host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())
         self.name = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"

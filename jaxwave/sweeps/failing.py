@@ -8,7 +8,6 @@ setting tried that way.
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import jax
 import numpy as np
@@ -48,7 +47,7 @@ def has_refusals(target: Target, points: Points) -> bool:
     return any(_try(target, row) for row in rows)
 
 
-def not_finite(row: Any) -> str:
+def not_finite(row: object) -> str:
     """Says which results of a setting are not finite."""
     texts = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(row):

@@ -183,7 +183,7 @@ _FIX = "The library must reach as far as the object; choose `center`, or compute
 
 
 def psf_library(
-    function: Any,
+    function: object,
     settings: Mapping[str, Any],
     *arguments: Any,
     pixel: Any,
@@ -240,7 +240,7 @@ def psf_library(
 # -- interpolation ---------------------------------------------------------------------------
 
 
-def _nodes(where: str, name: str, value: Any) -> tuple[float, ...]:
+def _nodes(where: str, name: str, value: object) -> tuple[float, ...]:
     _check.length(where, name, np.asarray(value, float))
     nodes = tuple(np.atleast_1d(np.asarray(value, float)).tolist())
     if not nodes or not np.all(np.isfinite(nodes)) or np.any(np.diff(nodes) <= 0):

@@ -54,7 +54,7 @@ class Memory:
         return f"Memory: {size_text(self.bytes)} ({parts}), about {self.seconds:.2g} s a call"
 
 
-def memory(function: Callable[..., Any], *arguments: Any, **named: Any) -> Memory:
+def memory(function: Callable[..., Any], *arguments: object, **named: object) -> Memory:
     """Tells bytes and time of a call without making it.
 
     The function is compiled for the shapes of its arguments, as ``jax.jit`` would, and the compiler
@@ -94,7 +94,7 @@ def memory(function: Callable[..., Any], *arguments: Any, **named: Any) -> Memor
     return of_compiled(traced.jaxpr.jaxpr, traced.lower().compile(), seconds)
 
 
-def of_compiled(jaxpr: Any, compiled: Any, seconds: float) -> Memory:
+def of_compiled(jaxpr: object, compiled: Any, seconds: float) -> Memory:
     """Memory of a compiled program."""
     stats = compiled.memory_analysis()
     given, made = stats.argument_size_in_bytes, stats.output_size_in_bytes
@@ -103,7 +103,7 @@ def of_compiled(jaxpr: Any, compiled: Any, seconds: float) -> Memory:
     return Memory(given + made + scratch, given, made, scratch, seconds)
 
 
-def _uncounted(jaxpr: Any) -> int:
+def _uncounted(jaxpr: object) -> int:
     """Scratch of the libraries for transforms and matrix products, which the compiler ignores."""
     count = operations(jaxpr)
     return _LIBRARY if count["fft"] + count["matmul"] else 0

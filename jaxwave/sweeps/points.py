@@ -26,7 +26,7 @@ class Table(Protocol):
     def columns(self) -> Iterable[Any]:
         """The names."""
 
-    def __getitem__(self, name: Any, /) -> Any:
+    def __getitem__(self, name: object, /) -> Any:
         """A column, which has ``to_numpy``."""
 
 
@@ -159,7 +159,7 @@ def _table(settings: Settings, kind: str) -> tuple[dict[str, Any], str]:
     )
 
 
-def _array(name: str, value: Any) -> np.ndarray:
+def _array(name: str, value: object) -> np.ndarray:
     """Numbers, texts of lengths among them, as an array."""
     if isinstance(value, str):
         return np.asarray(_length(name, value))

@@ -92,13 +92,13 @@ def _study(target: Target, row: Mapping[str, Any]) -> tuple[int, int, float, Any
     return max(working_set(jaxpr.jaxpr), 1), max(_size(result), 1), seconds, result
 
 
-def _require_arrays(target: Target, result: Any) -> None:
+def _require_arrays(target: Target, result: object) -> None:
     leaves = jax.tree_util.tree_leaves(result)
     if not leaves:
         raise TypeError(f"{WHERE}: {target.name}() returns no arrays, so there is nothing to keep.")
 
 
-def _size(tree: Any) -> int:
+def _size(tree: object) -> int:
     leaves = jax.tree_util.tree_leaves(tree)
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
 
@@ -110,7 +110,7 @@ _PROGRAMS: _Memory = collections.OrderedDict()
 _MOST_REMEMBERED = 16
 
 
-def _remembered(memory: _Memory, key: Any, make: Callable[[], Any]) -> Any:
+def _remembered(memory: _Memory, key: object, make: Callable[[], Any]) -> Any:
     try:
         found = memory.pop(key) if key in memory else make()
     except TypeError as error:
@@ -123,7 +123,7 @@ def _remembered(memory: _Memory, key: Any, make: Callable[[], Any]) -> Any:
     return found
 
 
-def _shapes(tree: Any) -> Any:
+def _shapes(tree: object) -> Any:
     """What decides, of the arguments of a program, about the program."""
     leaves, structure = jax.tree.flatten(tree)
     shapes = ((np.shape(leaf), str(jax.dtypes.result_type(leaf))) for leaf in leaves)
@@ -181,7 +181,7 @@ def _chunk(target: Target, batch: int) -> Callable[..., Any]:
     )
 
 
-def finite_rows(values: Any) -> np.ndarray:
+def finite_rows(values: object) -> np.ndarray:
     """Tells which rows hold finite numbers only.
 
     A processor's compiler makes a slow loop of this, which took a sixth of a sweep; numpy adds up

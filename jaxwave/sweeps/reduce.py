@@ -32,7 +32,7 @@ class Reduction:
     host: Callable[[State], State] = lambda state: state
 
 
-def reductions(reduce: Any, chosen: np.ndarray | None) -> dict[str, Reduction]:
+def reductions(reduce: object, chosen: np.ndarray | None) -> dict[str, Reduction]:
     """Reads what a user wants: a name, a function of two results, or several by name."""
     found: dict[str, Any] = {}
     if isinstance(reduce, str):
@@ -61,7 +61,7 @@ def reductions(reduce: Any, chosen: np.ndarray | None) -> dict[str, Reduction]:
     return result
 
 
-def _each(function: Callable[..., Any], *trees: Any) -> Any:
+def _each(function: Callable[..., Any], *trees: object) -> Any:
     return jax.tree.map(function, *trees)
 
 
@@ -72,14 +72,14 @@ def _where(valid: jax.Array, values: jax.Array, other: Any) -> jax.Array:
 # -- mean and deviation ------------------------------------------------------------------------
 
 
-def _moments(values: Any, valid: jax.Array, first: jax.Array) -> State:
+def _moments(values: object, valid: jax.Array, first: jax.Array) -> State:
     count = jnp.sum(valid)
     mean = _each(lambda v: jnp.sum(_where(valid, v, 0), 0) / jnp.maximum(count, 1), values)
     square = _each(lambda v, m: jnp.sum(_where(valid, jnp.abs(v - m) ** 2, 0), 0), values, mean)
     return {"count": count, "mean": mean, "square": square}
 
 
-def _wide(value: Any) -> np.ndarray:
+def _wide(value: object) -> np.ndarray:
     value = np.asarray(value)
     return value.astype(np.result_type(value.dtype, np.float64))
 
@@ -111,7 +111,7 @@ def _deviation(state: State) -> Any:
 
 
 def _extreme(sign: int) -> tuple[Callable[..., State], Callable[[State, State], State]]:
-    def part(values: Any, valid: jax.Array, first: jax.Array) -> State:
+    def part(values: object, valid: jax.Array, first: jax.Array) -> State:
         def score(v: jax.Array) -> jax.Array:
             if jnp.issubdtype(v.dtype, jnp.complexfloating):
                 raise TypeError(f"{WHERE}: complex results have no smallest one.")
@@ -141,13 +141,13 @@ _NAMED = {
 # -- quantiles and functions -------------------------------------------------------------------
 
 
-def _quantiles(levels: Any, chosen: np.ndarray | None) -> Reduction:
+def _quantiles(levels: object, chosen: np.ndarray | None) -> Reduction:
     """Exact over the chosen settings, which are all of them where memory allows."""
     levels = np.asarray((0.05, 0.5, 0.95) if levels is None else levels, float)
     if levels.ndim > 1 or np.any((levels < 0) | (levels > 1)):
         raise ValueError(f"{WHERE}: quantiles are numbers between 0 and 1, got {levels.tolist()}.")
 
-    def part(values: Any, valid: jax.Array, first: jax.Array) -> State:
+    def part(values: object, valid: jax.Array, first: jax.Array) -> State:
         return {"values": values, "valid": valid, "first": first}
 
     def host(state: State) -> State:
@@ -176,7 +176,7 @@ def _quantiles(levels: Any, chosen: np.ndarray | None) -> Reduction:
 def _folded(merge: Callable[[Any, Any], Any]) -> Reduction:
     """Joins results one after the other by a function of two of them."""
 
-    def part(values: Any, valid: jax.Array, first: jax.Array) -> State:
+    def part(values: object, valid: jax.Array, first: jax.Array) -> State:
         def step(carry: tuple[Any, jax.Array], item: tuple[Any, jax.Array]) -> tuple[Any, None]:
             (so_far, begun), (value, good) = carry, item
             joined = merge(so_far, value)

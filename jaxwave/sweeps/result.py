@@ -163,7 +163,7 @@ def _import(package: str) -> Any:
         ) from None
 
 
-def named(values: Any) -> dict[str, np.ndarray]:
+def named(values: object) -> dict[str, np.ndarray]:
     """Arrays of a result by their names."""
     pairs = jax.tree_util.tree_leaves_with_path(values)
     return {
@@ -172,7 +172,7 @@ def named(values: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _array(leaf: Any) -> Any:
+def _array(leaf: object) -> Any:
     """An array; shapes and arrays on the disk stay what they are."""
     return leaf if hasattr(leaf, "shape") else np.asarray(leaf)
 

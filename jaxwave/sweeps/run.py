@@ -33,13 +33,13 @@ _UNKNOWN = 8e9  # bytes of a machine that does not tell
 
 
 def sweep(
-    function: Any,
+    function: object,
     settings: Settings,
-    *arguments: Any,
+    *arguments: object,
     kind: str = "grid",
     points: int | None = None,
     key: jax.Array | None = None,
-    reduce: Any = None,
+    reduce: object = None,
     folder: str | os.PathLike | None = None,
     format: str = "npz",
     max_bytes: float | None = None,
@@ -208,7 +208,7 @@ class Job:
             lambda a: jax.ShapeDtypeStruct((1, *a.shape), a.dtype), self.sizes.result
         )
 
-    def _reduced(self, values: Any, valid: Any, first: Any) -> dict[str, Any]:
+    def _reduced(self, values: object, valid: Any, first: Any) -> dict[str, Any]:
         assert self.sums is not None
         return {name: s.part(values, valid, first) for name, s in self.sums.items()}
 
@@ -374,7 +374,9 @@ def _joined(sums: dict[str, Reduction], a: Any, b: Any) -> Any:
 FORMATS = ("npz", "zarr")
 
 
-def _folder(path: Any, goal: Target, spots: Points, sizes: Plan, reduce: Any, form: str) -> Folder:
+def _folder(
+    path: str | os.PathLike, goal: Target, spots: Points, sizes: Plan, reduce: Any, form: str
+) -> Folder:
     options = (*reduce, form, str(jnp.result_type(float)))
     content = (goal.identity, dataclasses.astuple(spots), options)
     shapes = jax.tree.map(lambda a: f"{a.dtype}{a.shape}", sizes.result)

@@ -105,7 +105,7 @@ class Folder:
         return sum(name.endswith(".npz") for name in os.listdir(self.path / CHUNKS))
 
     def save(
-        self, chunk: int, tree: Any, failures: Mapping[int, str], settings: Mapping[str, Any]
+        self, chunk: int, tree: object, failures: Mapping[int, str], settings: Mapping[str, Any]
     ) -> None:
         """Writes a chunk; its npz file comes last, and makes it count."""
         leaves = [np.asarray(v) for v in jax.tree.leaves(tree)]
@@ -126,7 +126,7 @@ class Folder:
                 "make room, and run the same line again to go on",
             ) from None
 
-    def lazy(self, structure: Any) -> Any:
+    def lazy(self, structure: object) -> Any:
         """Results that are read where they are looked at."""
         assert self._rows is not None
         names = [*self._rows][len(self._settings) :]
@@ -137,7 +137,7 @@ class Folder:
         arrays = _npy.read_npz(WHERE, self.file(chunk), np.inf)
         return {int(k): v for k, v in json.loads(arrays[_FAILURES].tobytes() or b"{}").items()}
 
-    def load(self, chunk: int, structure: Any) -> tuple[Any, dict[int, str]]:
+    def load(self, chunk: int, structure: object) -> tuple[Any, dict[int, str]]:
         """Reads a chunk; a damaged one is an error that names its file."""
         arrays = _npy.read_npz(WHERE, self.file(chunk), np.inf)
         failures = json.loads(arrays.pop(_FAILURES).tobytes() or b"{}")

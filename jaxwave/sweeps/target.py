@@ -24,7 +24,7 @@ class Target(NamedTuple):
     key: Any  # equal for what compiles to the same program, given equal shapes
 
 
-def split_arguments(arguments: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+def split_arguments(arguments: object) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """Numbers that a program may trace, and what puts them back; other arguments are choices.
 
     Arrays and floating-point numbers are traced; integers, booleans, texts and functions decide
@@ -41,7 +41,7 @@ def split_arguments(arguments: Any) -> tuple[list[Any], Callable[[list[Any]], An
     return [leaf for t, leaf in zip(traced, leaves, strict=True) if t], join
 
 
-def _is_traced(leaf: Any) -> bool:
+def _is_traced(leaf: object) -> bool:
     arrays = jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct
     return isinstance(leaf, arrays) or (isinstance(leaf, float | complex))
 
@@ -66,7 +66,9 @@ def target(function: Any, arguments: tuple, names: Iterable[str]) -> Target:
     return Target(name, numbers, call, (function, arguments), key)
 
 
-def _check_names(function: Any, label: str, arguments: tuple, names: list[str]) -> None:
+def _check_names(
+    function: Callable[..., Any], label: str, arguments: tuple, names: list[str]
+) -> None:
     """Refuses unknown names, and tells which are missing."""
     try:
         signature = inspect.signature(function)
@@ -85,7 +87,7 @@ def _check_names(function: Any, label: str, arguments: tuple, names: list[str]) 
         ) from None
 
 
-def is_model(function: Any) -> bool:
+def is_model(function: object) -> bool:
     """Tells whether a function is a flax module."""
     kinds = type(function).__mro__
     return any(kind.__module__.startswith("flax.nnx") for kind in kinds)
