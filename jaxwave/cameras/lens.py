@@ -26,7 +26,6 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, numerics, sampling
 from jaxwave._noun import Number, noun, number, settle, static
-from jaxwave.field import AnyField
 from jaxwave.fourier import contract
 from jaxwave.heights.shapes import largest
 from jaxwave.numerics import cis

@@ -18,7 +18,7 @@ def report() -> str:
     rows |= {name: _version(name) for name in _PACKAGES}
     rows["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
     rows["devices"] = _devices()
-    rows["double precision"] = "on" if jax.config.jax_enable_x64 else "off"
+    rows["double precision"] = "on" if jax.numpy.result_type(float) == "float64" else "off"
     width = max(map(len, rows))
     return "\n".join(f"{name:{width}}  {text}" for name, text in rows.items())
 
