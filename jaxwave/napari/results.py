@@ -33,8 +33,7 @@ def layers_of(folder: Path) -> list[Layer]:
         return _bead(_only_bead(folder))
     arrays = io.load_arrays(folder / "mean.npz")
     first = next(path.parent for path in sorted(folder.glob("*/calibration.npz")))
-    names = ("pupil_amplitude", "pupil_opd_um")
-    return _layers(folder, first, *(arrays[name] for name in names), "mean")
+    return _layers(folder, first, arrays["pupil_amplitude"], arrays["pupil_opd_um"], "mean")
 
 
 def _only_bead(folder: Path) -> Path:
