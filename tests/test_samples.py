@@ -145,6 +145,23 @@ def test_gradients_of_slices(x64):
         assert float(jnp.sum(slope * step)) == pytest.approx(float(need), rel=1e-6)
 
 
+@pytest.mark.slow
+def test_memory_of_a_gradient_grows_as_the_root_of_the_slices():
+    """What is kept at a time, counted in fields: those of a segment and those between segments."""
+
+    def loss(dn):
+        field = jw.plane_wave((64, 64), spacing=0.5, wavelength=0.5)
+        return jnp.sum(jw.multislice(field, dn, 0.7, n=1.3).intensity[:20] ** 2)
+
+    fields = {}
+    for slices in (16, 64, 256):
+        need = jw.memory(jax.grad(loss), jax.ShapeDtypeStruct((slices, 64, 64), jnp.float32))
+        fields[slices] = need.scratch / (8 * 64 * 64)
+    assert fields[256] < 2.3 * fields[64] and fields[64] < 2.3 * fields[16]
+    # Kept one by one, 256 slices would be 256 fields and more.
+    assert fields[256] < 100, fields
+
+
 def test_unscattered_light_falls_with_the_mean_free_path():
     optics = {"spacing": 0.5, "wavelength": 0.5, "thickness": 2.0}
     dn = jw.scattering_slices(

@@ -19,7 +19,7 @@ FIX = "run python tests/write_validation.py"
 NO_PHYSICS = {
     "scalar_field", "vector_field", "tune_cpu", "fast_len", "coordinates", "frequencies", "stack",
     "pad", "crop", "flip", "normalize", "zernike_[imn]*", "propagation_sampling",
-    "sweep", "memory", "cameras.check_split",
+    "sweep", "memory", "save_program", "load_program", "cameras.check_split",
 }  # fmt: skip
 
 
