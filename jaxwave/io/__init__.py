@@ -16,6 +16,7 @@ from jaxwave.io.levels import (
     write_levels,
     write_phase_table,
 )
+from jaxwave.io.napari_lf import NapariLightField, read_napari_lf, write_napari_lf
 from jaxwave.io.opd import write_opd
 from jaxwave.io.psf import read_psf
 from jaxwave.io.reader import read_stack
@@ -24,10 +25,12 @@ from jaxwave.io.stack import Stack
 from jaxwave.io.writer import write_stack
 
 __all__ = [
+    "NapariLightField",
     "Stack",
     "load_arrays",
     "read_heights",
     "read_levels",
+    "read_napari_lf",
     "read_phase_table",
     "read_psf",
     "read_stack",
@@ -35,6 +38,7 @@ __all__ = [
     "write_heights",
     "write_json",
     "write_levels",
+    "write_napari_lf",
     "write_opd",
     "write_phase_table",
     "write_picasso",
