@@ -1,5 +1,7 @@
 """What a pickle holds, without unpickling it: data only, no class is looked up, nothing is called.
 
+``encoded`` writes the few instructions of plain data, for programs that keep theirs in pickles.
+
 The standard library's list of instructions is walked with a stack of our own. Numbers, text,
 lists, tuples and dicts come out as such, numpy's arrays and scalars are built from their bytes,
 and whatever else a pickle would make stays a name with its arguments.
@@ -11,6 +13,7 @@ import dataclasses
 import math
 import pickletools
 import re
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -199,3 +202,41 @@ def decoded(data: bytes) -> Any:
     except (IndexError, KeyError, TypeError, AttributeError, UnicodeError) as error:
         raise ValueError(f"its instructions do not fit ({error})") from None
     return whole
+
+
+# -- the other way -------------------------------------------------------------------------
+
+
+def _global(module: str, name: str) -> bytes:
+    return f"c{module}\n{name}\n".encode()
+
+
+def _bytes(data: bytes) -> bytes:
+    return b"B" + struct.pack("<I", len(data)) + data
+
+
+def encoded(value: Any) -> bytes:
+    """Numbers, text, tuples, dicts and arrays as instructions of protocol 3, without its frame."""
+    if value is None or isinstance(value, bool):
+        return {None: b"N", True: b"\x88", False: b"\x89"}[value]
+    if isinstance(value, int):
+        data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+        return b"\x8a" + bytes([len(data)]) + data
+    if isinstance(value, float):
+        return b"G" + struct.pack(">d", value)
+    if isinstance(value, str):
+        text = value.encode()
+        return b"X" + struct.pack("<I", len(text)) + text
+    if isinstance(value, tuple):
+        return b"(" + b"".join(map(encoded, value)) + b"t"
+    if isinstance(value, dict):
+        pairs = (encoded(key) + encoded(part) for key, part in value.items())
+        return b"}(" + b"".join(pairs) + b"u"
+    array = np.asarray(value)
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    kind = _global("numpy", "dtype") + encoded((array.dtype.str[1:], False, True)) + b"R"
+    kind += encoded((3, "<", None, None, None, -1, -1, 0)) + b"b"
+    made = _global("numpy.core.multiarray", "_reconstruct") + b"(" + _global("numpy", "ndarray")
+    made += encoded((0,)) + _bytes(b"b") + b"tR"
+    state = encoded(1) + encoded(array.shape) + kind + b"\x89" + _bytes(array.tobytes())
+    return made + b"(" + state + b"tb"

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import math
 import os
-import pickle
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,8 @@ class NapariLightField:
     Args:
         optics: ``na``, ``n``, ``magnification`` [1], ``wavelength``, ``pitch``, ``f``,
             ``camera_distance``, ``camera_pitch``, ``tube_lens`` [µm], those that the file has.
-        lattice: Affine coefficients from rectified to raw pixels as the file stores them, or None.
+        lattice: Coefficients of the warp from rectified to raw pixels, ``(...)`` [file],
+            or None.
         z: Depths of the emitters, ``(planes,)`` [µm]; empty without PSFs.
         values: Light of an emitter at each place under a lenslet, ``(planes, a, b, y, x)`` [unit
             of the file]; y and x are rectified pixels, whole lenslets, with the emitter's lenslet
@@ -269,5 +269,5 @@ def _database(psf: LightFieldPSF, z: np.ndarray, counts: tuple[int, int, int, in
         "max_coefficient": float(values.max()),
     }  # fmt: skip
     # An object of their class whose attributes are the state: class, (), NEWOBJ, state, BUILD.
-    body = pickle.dumps(state, protocol=2)[2:-1]
-    return b"\x80\x02clflib.optics\nPsfDatabase\n)\x81" + body + b"b."
+    head = b"\x80\x03clflib.optics\nPsfDatabase\n)\x81"
+    return head + _pickled.encoded(state) + b"b."
