@@ -99,6 +99,7 @@ CAMERAS = {
 
 def table(kind: str) -> str:
     """What is known about ``"objectives"`` or ``"cameras"``, in columns."""
+    rows: list[tuple[str, ...]]
     if kind == "objectives":
         rows: list[tuple[str, ...]] = [
             ("objective", "magnification", "NA", "immersion", "index", "tube lens [mm]")

@@ -47,7 +47,7 @@ def _dtype(value: Any) -> np.dtype:
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
     if not _DTYPE.fullmatch(text):
         raise ValueError(f"an array is of the type {text[:20]!r}")
-    return np.dtype(text).newbyteorder(order if order in "<>" else "=")
+    return np.dtype((order if order in ("<", ">") else "=") + text.lstrip("<>|="))
 
 
 def _array(shape: Any, dtype: np.dtype, fortran: bool, data: Any) -> np.ndarray:
