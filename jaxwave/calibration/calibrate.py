@@ -160,8 +160,9 @@ class Calibration:
     def __repr__(self) -> str:
         heldout = "" if np.isnan(self.heldout_loss) else f", held-out {self.heldout_loss:.4g}"
         start = f" from {self.history['loss'][0]:.4g}" if len(self.history["loss"]) else ""
+        count = f"{len(self.learned)} parameter{'s' * (len(self.learned) != 1)}"
         return (
-            f"Calibration({len(self.learned)} parameters, loss {self.loss:.4g}{start}{heldout}, "
+            f"Calibration({count}, loss {self.loss:.4g}{start}{heldout}, "
             f"{len(self.history['loss'])} steps in {self.seconds:.3g} s: {self.reason})"
         )
 

@@ -19,7 +19,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, numerics
-from jaxwave.psf import _bounds, focusing
+from jaxwave.psf import _bounds
 from jaxwave.psf._solve import blur_of, solve
 from jaxwave.psf.camera import cosine_series
 from jaxwave.psf.microscope import MARGIN, Microscope, aberrated
@@ -47,7 +47,7 @@ def emitters_image(
     positions: ArrayLike,
     photons: ArrayLike = 1.0,
     *,
-    pupil: focusing.Pupil = None,
+    pupil: Pupil = None,
     coefficients: ArrayLike | None = None,
     modes: Modes = (),
     convention: str | None = None,

@@ -15,9 +15,10 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.imaging import image_computed
-from jaxwave.psf import _bounds, _nodes, _planes, focusing
+from jaxwave.psf import _bounds, _nodes, _planes
 from jaxwave.psf._solve import NONE, as_radial, blur_of, oriented, solve
 from jaxwave.psf.camera import Camera
+from jaxwave.psf.focusing import Nodes
 from jaxwave.psf.layers import Layers
 from jaxwave.psf.objective import Dipole, Objective, Pupil, Window, ZernikePupil, checked_modes
 from jaxwave.zernike import Modes
@@ -141,7 +142,7 @@ class Microscope:
         self,
         z: ArrayLike | str = 0.0,
         *,
-        pupil: focusing.Pupil = None,
+        pupil: Pupil = None,
         coefficients: ArrayLike | None = None,
         modes: Modes = (),
         convention: str | None = None,
@@ -149,7 +150,7 @@ class Microscope:
         y: ArrayLike | str = 0.0,
         x: ArrayLike | str = 0.0,
         sigma: ArrayLike | str = 0.0,
-        nodes: focusing.Nodes = None,
+        nodes: Nodes = None,
     ) -> Array:
         """Share of an emitter's light in every pixel.
 
@@ -192,7 +193,7 @@ class Microscope:
         volume: ArrayLike,
         z: ArrayLike,
         *,
-        pupil: focusing.Pupil = None,
+        pupil: Pupil = None,
         coefficients: ArrayLike | None = None,
         modes: Modes = (),
         convention: str | None = None,
@@ -200,7 +201,7 @@ class Microscope:
         y: ArrayLike | str = 0.0,
         x: ArrayLike | str = 0.0,
         sigma: ArrayLike | str = 0.0,
-        nodes: focusing.Nodes = None,
+        nodes: Nodes = None,
         boundary: str = "zero",
         batch: int = 8,
     ) -> Array:
