@@ -7,6 +7,7 @@ an emitter that is really there.
 
 import json
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -224,3 +225,28 @@ def test_a_map_of_path_differences_in_metropro(tmp_path):
 def test_maps_that_metropro_cannot_hold(tmp_path, opd, name, spacing, words):
     with pytest.raises(ValueError, match=f"write_opd: .*{words}"):
         jio.write_opd(tmp_path / name, opd, spacing=spacing, wavelength=0.6)
+
+
+def test_a_missing_package_is_named_with_its_line(tmp_path, psf, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r'write_uipsf: HDF5 files .*"jaxwave\[hdf5\]"'):
+        jio.write_uipsf(tmp_path / "a.h5", psf, spacing=SPACING, wavelength=0.6, na=0.8)
+    jio.write_smap(tmp_path / "a.mat", psf, spacing=SPACING)  # needs nothing
+
+
+def test_a_complex_stack_of_two_channels(tmp_path, psf):
+    """Amplitude with a phase, as real and imaginary channels of a TIFF and an HDF5 file."""
+    tifffile, h5py = pytest.importorskip("tifffile"), pytest.importorskip("h5py")
+    y, x = np.mgrid[:SIZE, : SIZE - 4]
+    field = (np.sqrt(psf[:, :, 2:-2]) * np.exp(0.3j * (y - 0.5 * x))).astype(np.complex64)
+    pairs = np.stack([field.real, field.imag], 1)  # z, c, y, x
+    options = {"imagej": True, "metadata": {"axes": "ZCYX"}}
+    tifffile.imwrite(tmp_path / "a.tif", pairs, **options)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["psf"] = np.moveaxis(pairs, 1, 0)
+    for name, axes in (("a.tif", "ZCYX"), ("a.h5", "CZYX")):
+        np.testing.assert_array_equal(jio.read_psf(tmp_path / name, axes=axes), field)
+    with pytest.raises(TypeError, match="Write its intensity"):
+        jio.write_smap(tmp_path / "a.mat", field, spacing=SPACING)
+    with pytest.raises(ValueError, match="2 channels"):  # never taken for parts in silence
+        jio.read_psf(tmp_path / "a.tif")

@@ -2,10 +2,11 @@
 
 Magnification, aperture and immersion of objectives are what the makers engrave on them and print
 in their catalogs (Nikon, CFI60 objectives; Evident, UIS2 objectives). Tube lenses are those of the
-makers' infinity systems. Pixels, peak quantum efficiencies and read noises are those of the data
-sheet that bears the camera's name: the median of the quietest mode that reads the whole sensor, and
-None where the makers state none or the camera multiplies its electrons, which leaves less than one
-of them.
+makers' infinity systems. Pixels, peak quantum efficiencies and read noises of cameras are typical
+values, rounded, of the data sheets that bear their names. Pixels are exact; efficiency and noise
+change with the wavelength, the mode and the version, so a fit takes those that are measured
+(``--read-noise``, ``--quantum-efficiency``), never these. None is what is not stated; a camera that
+multiplies its electrons has less than one electron of noise.
 """
 
 from __future__ import annotations
