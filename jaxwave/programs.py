@@ -349,7 +349,7 @@ def _require_runnable(where: str, path: Path, header: Mapping[str, Any]) -> None
 def _require_precision(where: str, path: Path, avals: Iterable[Any]) -> None:
     wide = [a for a in avals if a.dtype.itemsize >= 8 and a.dtype.kind in "fiu"]
     wide += [a for a in avals if a.dtype == np.complex128]
-    if wide and not jax.config.jax_enable_x64:
+    if wide and jnp.result_type(float) != np.float64:
         raise ValueError(
             f"{where}: {path.name!r} was saved in double precision. Call "
             'jax.config.update("jax_enable_x64", True) first, or save it in single precision.'
@@ -358,6 +358,7 @@ def _require_precision(where: str, path: Path, avals: Iterable[Any]) -> None:
 
 def _like(where: str, example: Any, given: Any, batch: tuple[int, ...]) -> Any:
     """The numbers in the types that the program knows; shapes are compared in words."""
+    tree: Any  # stubs know none of its methods
     leaves, tree = jax.tree.flatten(example)
     try:
         numbers = tree.flatten_up_to(given)

@@ -103,10 +103,11 @@ class Spread:
         own = {k: v for k, v in leaves.items() if prefix and k.startswith(prefix)}
         pairs = {k: _dealt(v, len(shares.block[0]), self.mesh.size) for k, v in own.items()}
         here, everywhere = PartitionSpec(_AXIS), PartitionSpec()
+        specs: tuple[Any, ...] = (here, here, here, everywhere)
         return jax.shard_map(
             partial(self._part, combine, structure),
             mesh=self.mesh,
-            in_specs=(everywhere, here, here, Shares(here, here, here, everywhere)),
+            in_specs=(everywhere, here, here, Shares(*specs)),
             out_specs=here,
             check_vma=False,
         )(
@@ -260,14 +261,18 @@ def _block(leaf: Any, count: int, mesh: Mesh) -> Array:
         return jax.device_put(leaf, here)
     shape = count - count % mesh.size, *leaf.shape[1:]
     kind = jax.dtypes.canonicalize_dtype(leaf.dtype)
-    return jax.make_array_from_callback(shape, here, lambda at: np.asarray(leaf[at[0]], kind))
+
+    def rows(at: Any) -> np.ndarray:
+        return np.asarray(leaf[at[0]], kind)
+
+    return jax.make_array_from_callback(shape, here, rows)
 
 
 def _odd(leaf: Any, count: int, mesh: Mesh) -> Array:
     here, odd = NamedSharding(mesh, PartitionSpec(_AXIS)), count % mesh.size
     kind = jax.dtypes.canonicalize_dtype(leaf.dtype)
 
-    def row(at: tuple[slice, ...]) -> np.ndarray:
+    def row(at: Any) -> np.ndarray:
         if not odd:
             return np.zeros((0, *leaf.shape[1:]), kind)
         place = count - odd + min(at[0].start or 0, odd - 1)

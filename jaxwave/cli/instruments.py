@@ -102,9 +102,7 @@ def table(kind: str) -> str:
     """What is known about ``"objectives"`` or ``"cameras"``, in columns."""
     rows: list[tuple[str, ...]]
     if kind == "objectives":
-        rows: list[tuple[str, ...]] = [
-            ("objective", "magnification", "NA", "immersion", "index", "tube lens [mm]")
-        ]
+        rows = [("objective", "magnification", "NA", "immersion", "index", "tube lens [mm]")]
         for name, o in OBJECTIVES.items():
             index, tube = IMMERSIONS[o.immersion], TUBES[o.maker.lower()]
             numbers = (f"{o.magnification:g}", f"{o.na:.2f}", o.immersion, f"{index:g}")
