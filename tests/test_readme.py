@@ -114,7 +114,7 @@ def test_a_torch_network_in_twelve_lines():
 
 def test_links_lead_somewhere():
     texts = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
-    links = [link for text in texts for link in re.findall(r"\]\(([^)#]+)\)", text)]
+    links = [link for text in texts for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text)]
     assert links
     missing = [link for link in links if not (ROOT / link).exists()]
     assert not missing, f"these links lead nowhere: {missing}"
@@ -134,6 +134,33 @@ def test_commands_are_understood():
         arguments = main.parser().parse_args(words)
         settings = gather(tables[arguments.command], vars(arguments))
         assert "command line" in settings.origins.values()
+
+
+def test_the_first_lines_lead_to_pictures(tmp_path, monkeypatch):
+    """The first line installs; of the four readers' lines two are commands, one is run here."""
+    from jaxwave.cli.main import parser
+
+    assert FENCED.findall(README)[0][1] == 'pip install "jaxwave[all]"\n'
+    lines = re.findall(r"^\| an? .* \| `(.*)` \|$", README, re.MULTILINE)
+    programs = {line.split()[0] for line in lines}
+    assert programs == {"jaxwave", "python"} and len(lines) == 3
+    for line in lines:
+        program, *words = shlex.split(line)
+        if program == "jaxwave":
+            assert parser().parse_args(words).command
+            continue
+        monkeypatch.chdir(tmp_path)
+        exec(words[-1], {})
+        assert (tmp_path / "airy.png").stat().st_size > 10_000
+
+
+def test_numbers_are_those_of_the_stored_run():
+    stored = json.loads((ROOT / "benchmarks" / "stored.json").read_text(encoding="utf-8"))
+    (times,) = [row["times"] for row in stored["rows"] if row["question"] == "sweep"]
+    claimed = float(
+        re.search(r"take ([\d.]+) times less CPU time\s+than a loop in torch", README)[1]
+    )
+    assert claimed == round(times["torch, a loop, one thread"] / times["jw.sweep"], 1)
 
 
 @pytest.mark.slow
