@@ -68,11 +68,14 @@ for _module in MODULES:
 
 
 def _examples(_: str) -> str:
-    """The first sentence of every example."""
+    """The first sentence and the picture of every example."""
     rows = []
     for path in sorted((HERE.parent / "examples").glob("[0-9]*.py")):
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        rows.append(f"- `examples/{path.name}`: {' '.join(text.split(chr(10) * 2)[0].split())}")
+        said = " ".join(text.split("\n\n")[0].split())
+        number, _, name = path.stem.partition("_")
+        rows += [f"## {number} {name.replace('_', ' ')}", "", said, ""]
+        rows += [f"![{said}](gallery/{path.stem}.png)", "", f"`examples/{path.name}`", ""]
     return "\n".join(rows)
 
 

@@ -52,7 +52,14 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[line[:40] for _, line in COMMANDS])
 def test_commands_are_those_of_the_program(page, line):
-    assert parser().parse_args(shlex.split(line)[1:]).command, f"{page}: {line}"
+    found = parser().parse_args(shlex.split(line)[1:])
+    assert found.command or found.version, f"{page}: {line}"
+
+
+def test_every_example_has_its_picture():
+    examples = {path.stem for path in (ROOT / "examples").glob("[0-9]*.py")}
+    pictures = {path.stem for path in (ROOT / "docs" / "gallery").glob("*.png")}
+    assert examples == pictures, "see docs/gallery.py"
 
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
@@ -84,6 +91,6 @@ def test_the_site_builds_without_a_warning(tmp_path):
     for notebook in NOTEBOOKS:
         page = tmp_path / "site" / "notebooks" / f"{notebook.stem}.html"
         shown = page.read_text(encoding="utf-8")
-        outputs = "".join(re.findall(r'<div class="cell_output.*?</div>', shown, BOTH))
+        outputs = "".join(re.findall(r'<div class="output.*?</pre>', shown, BOTH))
         assert "<img" in shown and re.search(r"\d", outputs), notebook.name
         assert str(ROOT.parent) not in shown, f"{notebook.name} shows a folder of this machine"
