@@ -241,7 +241,9 @@ def loop(out, *x, cond_jaxpr, cond_nconsts, body_jaxpr, body_nconsts, **_):
 
 
 @rule("scan")
-def scanned(out, *x, jaxpr, length, reverse, num_consts, num_carry, **_):
+def scanned(out, *x, jaxpr, length, reverse, num_consts=None, num_carry=None, ft_in=None, **_):
+    if num_consts is None:  # since jax 0.12: a tree of the three groups
+        num_consts, num_carry, _ = map(len, ft_in.unpack())
     fixed, rest = x[:num_consts], x[num_consts:]
     carry, rows = rest[:num_carry], rest[num_carry:]
     results = [np.empty(o.shape, o.dtype) for o in out[num_carry:]]
