@@ -42,7 +42,15 @@ def psf(make_napari_viewer, qtbot, told):
     widget.form.show_values(SMALL)
     finish(qtbot, widget)
     yield widget
+    leave(qtbot, widget)
+
+
+def leave(qtbot, widget):
+    """Cancels, and lets threads end before the viewer does."""
+    from qtpy.QtCore import QThreadPool
+
     widget.work.cancel()
+    QThreadPool.globalInstance().waitForDone(60_000)
     finish(qtbot, widget)
 
 
@@ -152,8 +160,7 @@ def deconvolve(make_napari_viewer, qtbot, told):
     viewer.add_image(psf, name="PSF", scale=(0.1, 0.1), units=("um", "um"))
     viewer.add_image(image, name="cell", scale=(100, 100), units=("nm", "nm"), translate=(5, 7))
     yield widget
-    widget.work.cancel()
-    finish(qtbot, widget)
+    leave(qtbot, widget)
 
 
 def test_an_image_is_deconvolved(deconvolve, qtbot, told):
@@ -220,8 +227,7 @@ def calibrate(make_napari_viewer, qtbot, told):
     viewer.add_image(beads_field(), name="beads", scale=(300, 130, 130), units=("nm",) * 3)
     widget.form.show_values(NUMBERS | {"order": "2", "steps": ["3", "0"]})
     yield widget
-    widget.work.cancel()
-    finish(qtbot, widget)
+    leave(qtbot, widget)
 
 
 def test_spots_are_drawn_with_their_fate(calibrate, qtbot, told, tmp_path):

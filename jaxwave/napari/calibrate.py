@@ -14,7 +14,13 @@ from jaxwave.napari import beads, fields, results
 from jaxwave.napari._qt import QtWidgets, show_info
 from jaxwave.napari.panel import LayerChoice, Panel
 
-_COLORS = {"good": "#2ca02c", "ok": "#2ca02c", "waiting": "#2ca02c", "poor": "#ff9f1c"}
+_COLORS = {
+    "skipped": "#999999",
+    "good": "#2ca02c",
+    "ok": "#2ca02c",
+    "waiting": "#2ca02c",
+    "poor": "#ff9f1c",
+}
 _BAD = "#d9534f"
 
 
