@@ -426,6 +426,14 @@ def test_a_missing_viewer_is_named_with_its_line(monkeypatch, module):
         importlib.import_module(f"jaxwave.napari.{module}")
 
 
+def test_a_missing_package_is_named_with_its_line():
+    text, names = fields.sentence(ModuleNotFoundError("x", name="optax.losses"), fields.PSF)
+    assert text == 'optax is not installed. Run pip install "jaxwave[napari]".' and not names
+    full = OSError(28, "No space left on device", "psf.toml")
+    assert fields.sentence(full, fields.PSF)[0] == "No space left on device: psf.toml"
+    assert "memory" in fields.sentence(MemoryError(), fields.PSF)[0]
+
+
 def commands() -> dict[str, str]:
     """The functions and widgets that the manifest names, by the identity of their commands."""
     lines = [line.strip() for line in MANIFEST.read_text(encoding="utf-8").splitlines()]

@@ -296,3 +296,28 @@ def test_beads_are_calibrated(calibrate, qtbot, told, tmp_path, monkeypatch):
     assert "rejected" in fates and fates <= {"ok", "poor", "rejected"}
     calibrate.show_report()
     assert opened == [(tmp_path / "out" / "report.html").as_uri()]
+
+
+# -- the manifest --------------------------------------------------------------------------
+
+
+def test_the_viewer_offers_widgets_readers_and_the_writer(make_napari_viewer, qtbot, tmp_path):
+    import npe2
+    from test_napari import MANIFEST
+
+    viewer = make_napari_viewer()
+    plugins = npe2.PluginManager.instance()
+    if "jaxwave" not in plugins:
+        plugins.register(npe2.PluginManifest.from_file(MANIFEST))
+    for name in ("PSF", "Calibrate", "Deconvolve"):
+        _, widget = viewer.window.add_plugin_dock_widget("jaxwave", name)
+        widget.work.cancel()
+    data = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)
+    viewer.add_image(data, name="stack", scale=(300, 110, 120), units=("nm",) * 3)
+    for ending in ("npz", "ome.tif"):
+        path = str(tmp_path / f"stack.{ending}")
+        assert viewer.layers["stack"].save(path, plugin="jaxwave") == [path]
+        (layer,) = viewer.open(path, plugin="jaxwave")
+        np.testing.assert_array_equal(layer.data, data)
+        np.testing.assert_allclose(layer.scale, (0.3, 0.11, 0.12))
+        assert str(layer.units[0]) == "micrometer"

@@ -36,7 +36,8 @@ class Work(QtCore.QObject):
         self.destroyed.connect(lambda: stops[0].set())
         self._waiting: list[Any] = []
         self._running = False
-        self._timer = QtCore.QTimer(self, singleShot=True)
+        self._timer = QtCore.QTimer(self)
+        self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._next)
 
     @property
