@@ -308,7 +308,8 @@ def test_the_viewer_offers_widgets_readers_and_the_writer(make_napari_viewer, qt
     viewer = make_napari_viewer()
     plugins = npe2.PluginManager.instance()
     if "jaxwave" not in plugins:
-        plugins.register(npe2.PluginManifest.from_file(MANIFEST))
+        with plugins.events.plugins_registered.blocked():  # viewers of earlier tests listen still
+            plugins.register(npe2.PluginManifest.from_file(MANIFEST))
     for name in ("PSF", "Calibrate", "Deconvolve"):
         _, widget = viewer.window.add_plugin_dock_widget("jaxwave", name)
         widget.work.cancel()
