@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.pop("MPLBACKEND", None)  # a notebook's kernel has its own, which shows the pictures
 HERE = Path(__file__).parent
 MODULES = ("jaxwave", "jaxwave.psf", "jaxwave.elements", "jaxwave.calibration", "jaxwave.beads")
 MODULES += ("jaxwave.lightfield", "jaxwave.modulators", "jaxwave.heights", "jaxwave.cameras")
