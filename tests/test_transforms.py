@@ -22,7 +22,7 @@ import pytest
 from interpreter import interpreted
 
 import jaxwave as jw
-from jaxwave import cameras, heights, mosaic, psf, scenes
+from jaxwave import cameras, heights, lightfield, mosaic, psf, scenes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -831,6 +831,20 @@ TABLE = {
             mosaic.to_colors(jnp.stack([p["a"], p["b"]]), mosaic.sensitivities(p["w"])),
         ),
         {"a": light(1), "b": light(2), "w": np.array([0.5, 0.6])},
+        batched=False,
+        programs=12,
+    ),
+    "lightfield": Row(
+        lambda p, s: (
+            lightfield.Projector(
+                lightfield.LightFieldPSF(p["h"], z=[-1.0, 2.0], pixel=0.5), s
+            ).project(p["v"]),
+            lightfield.rectify(
+                p["a"], lightfield.Lattice(p["pitch"], phi=p["phi"], y=0.1), pixels=3, shape=(3, 4)
+            ),
+        ),
+        {"h": lambda s: light(1)((2, 2, 1, 2, 3)), "v": lambda s: light(2)((2, *s)), "a": light(3)}
+        | {"pitch": 3.3, "phi": 0.21},
         batched=False,
         programs=12,
     ),
