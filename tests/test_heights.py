@@ -67,6 +67,8 @@ def test_derivatives_of_wrapping_and_rounding():
     np.testing.assert_array_equal(slope(lambda a: heights.levels(a, 4, 0.5, **true)), 0)
     half = slope(lambda a: heights.levels(a, 4, 0.5, blend=0.25, **true))
     np.testing.assert_allclose(half, 0.75, rtol=1e-6)
+    default = slope(lambda a: heights.levels(a, 4, 0.5, blend=jnp.float32(0.25)))
+    np.testing.assert_allclose(default, 0.75, rtol=1e-6)
     straight = lambda a: heights.levels(a, 4, 0.5)  # noqa: E731
     np.testing.assert_allclose(slope(straight), 1, rtol=1e-6)
     np.testing.assert_allclose(straight(h), heights.levels(h, 4, 0.5, **true), rtol=1e-6)

@@ -20,31 +20,32 @@ def levels(
     depth: ArrayLike,
     *,
     blend: ArrayLike = 1.0,
-    straight_through: bool = True,
+    straight_through: bool | None = None,
 ) -> Array:
     r"""Rounds a relief to equal levels, as masks and etching make them.
 
     .. math:: h' = h + b\,\left[\frac{d}{L}\,\mathrm{round}\!\left(\frac{L h}{d}\right) - h\right]
 
     modulo the depth d, where the level L is the level zero again. Values are rounded by default
-    (b = 1); the derivative passes straight through, so that a relief can be learned with its
-    levels. Without ``straight_through`` the derivative is 1 - b: a blend b that rises from zero to
-    one while a relief is learned anneals it. Keep most of a relief away from the height zero
+    (b = 1), and the derivative passes straight through, so that a relief can be learned with its
+    levels. A blend b that rises from zero to one while a relief is learned anneals it: below one
+    the derivative is the true one, 1 - b. Keep most of a relief away from the height zero
     (phases around pi): what is just below it becomes the level L, which is zero. Valid as a
     diffractive relief where d is whole waves; the efficiency
     of the first order is then :math:`\mathrm{sinc}^2(1/L)`.
 
-    The default is the better one of a measured comparison from four levels on: a relief learned for
-    three colors and depths had an expected error of -14.7, -14.4, -13.5 and -3.5 dB with 16, 8, 4
-    and 2 levels straight through, -14.6, -14.3, -12.6 and -7.5 blended, -13.1, -12.6, -11.2 and
-    -8.2 rounded when it was done. With two levels, round or blend.
+    The rules of the derivative are those that did better in a measured comparison
+    (``benchmarks/levels.py``, whose results stand in benchmarks/README.md): a rising blend with its
+    true derivative learned better reliefs than straight through, by up to 1 dB from four levels on
+    and by more with two; either is better than to round when it is done, but for two levels.
 
     Args:
         height: Heights, ``(..., y, x)`` [µm].
         count: Number L of levels, at least 2.
         depth: Depth d of the relief, scalar [µm]; see :func:`~jaxwave.heights.wave_height`.
         blend: Share b of rounding, scalar, from 0 to 1 [none].
-        straight_through: Whether the derivative ignores the rounding; else it is the true one.
+        straight_through: Whether the derivative ignores the rounding, or is the true one (False);
+            by default it does where the blend is one.
 
     Returns:
         Heights from zero to d (1 - 1/L) where b is one, else up to half a level beyond,
@@ -73,15 +74,18 @@ def levels(
 
 
 @numerics.program("count", "straight")
-def _rounded(height: Array, depth: Array, blend: Array, count: int, straight: bool) -> Array:
+def _rounded(height: Array, depth: Array, blend: Array, count: int, straight: bool | None) -> Array:
     share = height / depth
     # From half a level below zero: what is next to the uppermost one belongs to the level zero.
     share = share - lax.stop_gradient(jnp.floor(share + 0.5 / count))
     full = lax.stop_gradient(jnp.round(share * count))
-    if straight:
-        mixed = share + lax.stop_gradient(blend * (full / count - share))
-    else:
+    if straight is False:
         mixed = share + blend * (full / count - share)
+    else:
+        mixed = share + lax.stop_gradient(blend * (full / count - share))
+        if straight is None:  # below one the true derivative, 1 - b
+            part = lax.stop_gradient(jnp.where(blend < 1, blend, 0))
+            mixed = mixed - part * (share - lax.stop_gradient(share))
     return depth * mixed
 
 
