@@ -34,10 +34,10 @@ def levels(
     diffractive relief where d is whole waves; the efficiency
     of the first order is then :math:`\mathrm{sinc}^2(1/L)`.
 
-    The rules of the derivative are those that did better in a measured comparison
-    (``benchmarks/levels.py``, whose results stand in benchmarks/README.md): a rising blend with its
-    true derivative learned better reliefs than straight through, by up to 1 dB from four levels on
-    and by more with two; either is better than to round when it is done, but for two levels.
+    The rule of the derivative follows from a measured comparison (``benchmarks/levels.py``; its
+    numbers are in benchmarks/README.md): with a rising blend it learned the best reliefs from four
+    levels on, or as good ones as the best way. Two levels are better rounded when a smooth relief
+    is done.
 
     Args:
         height: Heights, ``(..., y, x)`` [µm].
