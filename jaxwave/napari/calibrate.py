@@ -38,7 +38,7 @@ class CalibrateWidget(Panel):
         self.stack = LayerChoice(napari_viewer, "the stack of beads (z, y, x)")
         self.folder = QtWidgets.QLineEdit(placeholderText="folder for the results")
         self.force = QtWidgets.QCheckBox("replace earlier results")
-        self.find = self._button("Find beads", self.search, "shows the spots, fits nothing")
+        self.spots = self._button("Find beads", self.search, "shows the spots, fits nothing")
         self.run = self._button("Calibrate", self.compute)
         self.stop = self._button("Cancel", self.cancel, "jaxwave resume goes on with the folder")
         self.page = self._button("Report", self.show_report, "opens report.html of the folder")
@@ -52,7 +52,7 @@ class CalibrateWidget(Panel):
         place.addWidget(self._button("…", self._look))
         rows.addRow("folder", place)
         self._lay_out(
-            self.force, [self.find, self.run, self.stop], [self.page, *self._files("calibrate")]
+            self.force, [self.spots, self.run, self.stop], [self.page, *self._files("calibrate")]
         )
         self.layout().insertWidget(0, top)
         self.form.changed.connect(lambda: self.form.mark([]))
@@ -96,7 +96,7 @@ class CalibrateWidget(Panel):
 
     def _wait(self, busy: bool) -> None:
         super()._wait(busy)
-        for button in (self.find, self.run):
+        for button in (self.spots, self.run):
             button.setEnabled(not busy)
         self.stop.setEnabled(busy)
         if busy:
