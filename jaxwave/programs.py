@@ -33,8 +33,9 @@ class Program:
     """A simulator out of a file; made by :func:`load_program`.
 
     Call it as what was saved: ``program(*arguments)``. Other values of a model's parameters are
-    given by name, ``program(*arguments, parameters={"free.z": 2e4})``. It is a JAX function: it
-    works in ``jax.jit``, ``jax.vmap`` and, if it was saved with its gradient, in ``jax.grad``.
+    given by name, ``program(*arguments, parameters={"free.z": 2e4})``. It works in ``jax.jit``,
+    ``jax.lax.map`` and, if it was saved with its gradient, in ``jax.grad`` (first derivatives).
+    What ``jax.vmap`` would do is ``save_program(batch=...)``.
 
     Args:
         name: What was saved.
@@ -70,7 +71,15 @@ class Program:
                 f"{', '.join(self.parameters) or 'none'}."
             )
         given = ({**self.parameters, **new}, arguments)
-        return self.call(*_like(where, self.example, given, self.batch))
+        try:
+            return self.call(*_like(where, self.example, given, self.batch))
+        except NotImplementedError as error:
+            if "atching" not in str(error):
+                raise
+            raise NotImplementedError(
+                f"{where}: cannot be used in jax.vmap (nor in a sweep with batch > 1). Save it "
+                "with save_program(batch=...), which takes many at once, or use jax.lax.map."
+            ) from error
 
     def __repr__(self) -> str:
         more = f", {len(self.parameters)} parameters" if self.parameters else ""
@@ -242,10 +251,12 @@ def _callable(where: str, function: Any) -> tuple[str, dict[str, Any], Callable[
 
 
 def _shape(where: str, leaf: Any) -> jax.ShapeDtypeStruct:
-    if isinstance(leaf, bool | int | str) or not _is_numbers(leaf):
+    is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    if is_key or isinstance(leaf, bool | int | str) or not _is_numbers(leaf):
         raise TypeError(
             f"{where}: arguments must be arrays and floating-point numbers, got {leaf!r}. What "
-            "decides about shapes or ways is fixed by functools.partial, such as partial(f, n=64)."
+            "decides about shapes or ways is fixed by functools.partial, such as partial(f, n=64); "
+            "of a random key pass jax.random.key_data."
         )
     kind = jax.dtypes.canonicalize_dtype(jax.dtypes.result_type(leaf))
     return jax.ShapeDtypeStruct(np.shape(leaf), kind)

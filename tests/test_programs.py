@@ -91,6 +91,8 @@ def test_calls_that_do_not_fit_are_refused_in_words(saved):
         program(PHASE, jnp.zeros(0))
     with pytest.raises(TypeError, match=r"takes 2 arguments .* got 1 arguments"):
         program(PHASE)
+    with pytest.raises(NotImplementedError, match=r"cannot be used in jax.vmap .* batch=\.\.\."):
+        jax.vmap(lambda z: program(PHASE, z)["image"])(jnp.ones((2, 1)))
     with pytest.raises(TypeError, match=r"takes float32, got complex64"):
         program(PHASE * 1j, [1.0])
 
@@ -100,6 +102,7 @@ def test_calls_that_do_not_fit_are_refused_in_words(saved):
     [
         (jnp.ones, (3,), {}, "must be arrays and floating-point numbers, got 3"),
         (3.0, (), {}, "must be a function or a model, got float"),
+        (jax.random.normal, (jax.random.key(0),), {}, "pass jax.random.key_data"),
         (lambda x: x, (1.0,), {"batch": 1}, "numbers of the 1 arguments"),
         (lambda x: x, (1.0,), {"platforms": "mainframe"}, "must be of .* got 'mainframe'"),
         (lambda x: jw.units, (1.0,), {}, "module"),

@@ -139,11 +139,15 @@ def require_same(**digests: str) -> None:
         part = rows[:, 16 * k : 16 * (k + 1)]
         others = np.flatnonzero(np.any(part != part[0], axis=1))
         if len(others):
+            fix = "Start the same script in all of them."
+            if name == "data":
+                fix = (
+                    "Every process passes all of the data (a numpy memmap is read in part only), "
+                    "or global arrays of jax.make_array_from_process_local_data."
+                )
             raise ValueError(
                 f"{_WHERE}: all processes must be called alike, but `{name}` of process "
-                f"{others[0]} is not that of process 0. Every process passes all of the data (a "
-                "numpy memmap is read in part only), or global arrays of "
-                "jax.make_array_from_process_local_data."
+                f"{others[0]} is not that of process 0. {fix}"
             )
 
 

@@ -218,7 +218,7 @@ def samples_of(model: Any, data: Any) -> tuple[list, Any, tuple[bool, ...], int]
     leaves, tree = jax.tree.flatten(unmarked(data))
     free = [a for a, mark in zip(leaves, jax.tree.leaves(marks), strict=True) if not mark]
     largest = max((a for a in free if a.ndim), key=lambda a: a.size, default=None)
-    if largest is None:
+    if largest is None or largest.shape[0] == 0:
         raise ValueError(
             f"{_WHERE}: on several processes `data` must hold the samples that are shared out, "
             "along the leading axis of its arrays. Run it in one process."
@@ -243,7 +243,7 @@ def ends(leaf: Any) -> np.ndarray:
     if is_global(leaf):
         everywhere = NamedSharding(leaf.sharding.mesh, PartitionSpec())
         return np.asarray(jax.jit(_first_and_last, out_shardings=everywhere)(leaf))
-    return np.concatenate([np.asarray(leaf[:1]), np.asarray(leaf[len(leaf) - 1 :])])
+    return np.concatenate([np.asarray(leaf[:1]), np.asarray(leaf[leaf.shape[0] - 1 :])])
 
 
 def _first_and_last(leaf: Array) -> Array:

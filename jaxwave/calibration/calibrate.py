@@ -27,7 +27,7 @@ from jaxwave.calibration._arguments import (
     require_mappings,
 )
 from jaxwave.calibration._job import Best, Job, Plan, digest
-from jaxwave.calibration._spread import unmarked
+from jaxwave.calibration._spread import is_global, unmarked
 from jaxwave.calibration._tree import real_vector, split, with_data
 from jaxwave.calibration.constraints import Constraint
 from jaxwave.calibration.optimizers import as_method
@@ -419,9 +419,12 @@ def _load(job: Job, plans: list[Plan], models: list[Any], resume: bool) -> tuple
             raise ValueError(f"{_WHERE}: resume=True needs the run's folder, checkpoint=folder.")
         return models, 0
     folder = job.folder
+    # All processes together look into arrays that no process holds alone.
+    shared = any(map(is_global, jax.tree.leaves(job.data)))
+    known = digest(job.data) if shared else None
 
     def read() -> dict[str, np.ndarray] | None:
-        job.settings = _settings(job, plans, models) | {"data": digest(job.data)}
+        job.settings = _settings(job, plans, models) | {"data": known or digest(job.data)}
         if resume:
             return folder.load(job.settings)
         if (folder.path / "state.npz").exists():

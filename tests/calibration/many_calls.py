@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxwave.calibration import calibrate, normal
 
@@ -43,10 +44,36 @@ def fitted(**options) -> list[float]:
     return [*found.history["loss"].tolist(), float(found.model["bend"])]
 
 
+def distance(model: dict, data: jax.Array) -> jax.Array:
+    return jnp.mean((model["a"] - data) ** 2)
+
+
+def one_sample() -> list[float]:
+    """Fewer samples than processes: the others have none."""
+    data = np.float32([[2.0, 3.0]])
+    found = calibrate(
+        {"a": jnp.float32(1.0)}, lambda m, d: jnp.mean((m["a"] - d) ** 2), data, steps=2
+    )
+    return found.history["loss"].tolist()
+
+
+def joined(process: int, count: int, folder: Path) -> list[float]:
+    """Processes that hold their own parts already, with a checkpoint."""
+    here = NamedSharding(Mesh(np.array(jax.devices()), ("samples",)), PartitionSpec("samples"))
+    data = np.arange(6, dtype=np.float32).reshape(count, -1)[process].reshape(-1, 1)
+    whole = jax.make_array_from_process_local_data(
+        NamedSharding(mesh, PartitionSpec("samples")), data
+    )
+    loss = lambda m, d: jnp.mean((m["a"] - d) ** 2)  # noqa: E731
+    found = calibrate({"a": jnp.float32(1.0)}, loss, whole, steps=2, checkpoint=folder)
+    return found.history["loss"].tolist()
+
+
 def results() -> dict[str, list[float]]:
     """Losses and parameters of every kind."""
     return {
         "all": fitted(),
+        "one sample": one_sample(),
         "minibatches": fitted(batch_size=3, priors={"bend": normal(1.0, 0.3)}),
     }
 
@@ -73,4 +100,5 @@ if __name__ == "__main__":
     asked = ask.parse_args()
     jax.distributed.initialize(asked.address, asked.count, asked.process)
     content = {"results": results(), "refused": refused(asked.process)}
+    content["joined"] = joined(asked.process, asked.count, asked.out / "run")
     (asked.out / f"{asked.process}.json").write_text(json.dumps(content))

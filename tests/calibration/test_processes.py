@@ -128,6 +128,7 @@ def test_means_and_minibatches_are_those_of_one_process(tmp_path):
         for one in found:
             assert one["results"][name] == pytest.approx(expected, rel=1e-5, abs=1e-6), name
     for one in found:
+        assert one["joined"] == pytest.approx([31 / 6, 31 / 6 - 0.0299], rel=1e-4)
         neither, other = one["refused"][:2]
         assert "must be a sum or a mean over the samples" in neither
         assert "`data` of process 1 is not that of process 0" in other
