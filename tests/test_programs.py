@@ -91,7 +91,7 @@ def test_calls_that_do_not_fit_are_refused_in_words(saved):
         program(PHASE, jnp.zeros(0))
     with pytest.raises(TypeError, match=r"takes 2 arguments .* got 1 arguments"):
         program(PHASE)
-    with pytest.raises(NotImplementedError, match=r"cannot be used in jax.vmap .* batch=\.\.\."):
+    with pytest.raises(NotImplementedError, match=r"cannot be used in jax.vmap"):
         jax.vmap(lambda z: program(PHASE, z)["image"])(jnp.ones((2, 1)))
     with pytest.raises(TypeError, match=r"takes float32, got complex64"):
         program(PHASE * 1j, [1.0])

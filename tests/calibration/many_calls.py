@@ -51,9 +51,7 @@ def distance(model: dict, data: jax.Array) -> jax.Array:
 def one_sample() -> list[float]:
     """Fewer samples than processes: the others have none."""
     data = np.float32([[2.0, 3.0]])
-    found = calibrate(
-        {"a": jnp.float32(1.0)}, lambda m, d: jnp.mean((m["a"] - d) ** 2), data, steps=2
-    )
+    found = calibrate({"a": jnp.float32(1.0)}, distance, data, steps=2)
     return found.history["loss"].tolist()
 
 
@@ -61,11 +59,8 @@ def joined(process: int, count: int, folder: Path) -> list[float]:
     """Processes that hold their own parts already, with a checkpoint."""
     here = NamedSharding(Mesh(np.array(jax.devices()), ("samples",)), PartitionSpec("samples"))
     data = np.arange(6, dtype=np.float32).reshape(count, -1)[process].reshape(-1, 1)
-    whole = jax.make_array_from_process_local_data(
-        NamedSharding(mesh, PartitionSpec("samples")), data
-    )
-    loss = lambda m, d: jnp.mean((m["a"] - d) ** 2)  # noqa: E731
-    found = calibrate({"a": jnp.float32(1.0)}, loss, whole, steps=2, checkpoint=folder)
+    whole = jax.make_array_from_process_local_data(here, data)
+    found = calibrate({"a": jnp.float32(1.0)}, distance, whole, steps=2, checkpoint=folder)
     return found.history["loss"].tolist()
 
 
