@@ -22,7 +22,7 @@ from jaxwave.calibration._spread import Common, samples_of, spread, two_samples
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "how_to" / "many_processes.py"
 CALLS = Path(many_calls.__file__)
-ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "OMP_NUM_THREADS": "1"}
+FLAGS = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"  # one thread
 
 slow = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def started(count: int, *options: str, script: Path = SCRIPT) -> list[subprocess
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, **ONE_THREAD, "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "XLA_FLAGS": FLAGS, "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
     line = [sys.executable, str(script)]
     rest = [str(count), "--address", f"127.0.0.1:{port}", *options]
     return [
