@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
 
+from jaxwave import _alarms as _alarms  # first: before anything loads JAX
 from jaxwave import units
 from jaxwave._check import JaxwaveWarning
 from jaxwave._environment import check_jaxlib as _check_jaxlib

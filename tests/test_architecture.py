@@ -23,8 +23,8 @@ BRIDGE = ROOT / "torch_bridge"
 # the packages that it may import besides the standard library, jax and numpy.
 LAYERS: dict[str, tuple[str, set[str]]] = {
     "foundations": (
-        "units _check _code _noun _notebook _files _npy _environment _version numerics special "
-        "grid coverage fourier field edit compute",
+        "units _check _code _noun _notebook _files _npy _alarms _environment _version "
+        "numerics special grid coverage fourier field edit compute",
         {"jaxlib"},
     ),
     "physics": (

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,8 +14,8 @@ import jax
 import numpy as np
 import pytest
 
+from jaxwave import _alarms, psf
 from jaxwave import io as jio
-from jaxwave import psf
 from jaxwave.cli import batch, cache, checks, finding, options, progress, terminal
 from jaxwave.cli.main import main
 from jaxwave.cli.settings import gather
@@ -364,3 +365,34 @@ def test_a_report_tells_versions_and_devices_and_no_person(capsys, monkeypatch):
     private = {str(Path.home()), os.environ.get("USER", ""), platform.node(), os.sep}
     assert not [word for word in private - {"", "root"} if word in said]
     assert main(["--report"]) == 2
+
+
+def test_alarms_of_the_compiler_are_silent_for_the_command_alone():
+    for command, need in (
+        (["python", "-m", "jaxwave", "psf"], {"TF_CPP_MIN_LOG_LEVEL": "3"}),
+        (["python", "script.py", "jaxwave"], {}),
+        (["python", "-m", "pytest"], {}),
+    ):
+        environment: dict[str, str] = {}
+        _alarms.silence(command, environment)
+        assert environment == need
+    own = {"TF_CPP_MIN_LOG_LEVEL": "0"}
+    _alarms.silence(["python", "-m", "jaxwave"], own)
+    assert own == {"TF_CPP_MIN_LOG_LEVEL": "0"}
+
+
+@pytest.mark.slow
+def test_alarms_of_the_compiler_do_not_reach_the_user(tmp_path):
+    # programs that come from a cache are the usual reason: "could lead to ... SIGILL"
+    kept = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_ENABLE_COMPILATION_CACHE": "1"}
+    own = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    words = ["psf", *OPTICS, *VOXEL, "--size", "9", "--planes", "3", "--model", "scalar"]
+    for k in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "jaxwave", *words, "-o", str(tmp_path / f"{k}.npz")],
+            env=own | kept,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert not re.search(r"^[EWIF]\d{4} |XLA|SIGILL", done.stderr, re.M), done.stderr

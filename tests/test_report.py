@@ -8,7 +8,7 @@ import pytest
 from jaxwave import psf, report
 from jaxwave.beads import BeadModel
 from jaxwave.beads.judge import described
-from jaxwave.beads.model import SCALES
+from jaxwave.beads.model import blur_parameter
 from jaxwave.plot import _canvas, fits
 from jaxwave.report import page, verdict
 from jaxwave.report.quality import raw_quality
@@ -39,7 +39,7 @@ def plain():
         vectorial=False,
     )
     parameters = {k: np.array(v) for k, v in model.start().items()}
-    parameters["blur"] = np.full(2, np.log(1e-3) / SCALES["blur"])
+    parameters["blur"] = blur_parameter(np.full(2, 1e-3))
     return SimpleNamespace(model=model, parameters=parameters, values={"na": 0.3})
 
 

@@ -454,7 +454,7 @@ _SOURCES = {
     "na": "na",
     "blur_sigma_pixels": "blur",
 }
-_LOGARITHMIC = ("pixel_factor", "dz_factor", "na", "blur_sigma_pixels")
+_LOGARITHMIC = ("pixel_factor", "dz_factor", "na")
 
 
 def _physical_errors(values: dict[str, Any], errors: Parameters) -> dict[str, Any]:
@@ -462,4 +462,7 @@ def _physical_errors(values: dict[str, Any], errors: Parameters) -> dict[str, An
     for name, source in _SOURCES.items():
         error = np.asarray(errors[source], np.float64) * SCALES[source]
         result[name] = error * values[name] if name in _LOGARITHMIC else error
+        if source == "blur":  # the variance is what the fit knows; at zero the width is open
+            sigma = np.asarray(values[name], np.float64)
+            result[name] = np.sqrt(sigma**2 + error) - sigma
     return result

@@ -42,7 +42,7 @@ SCALES = {
     "pixel": 0.01,
     "dz": 0.03,
     "na": 0.01,
-    "blur": 0.5,
+    "blur": 0.25,  # pixels², see blur_variance
 }
 # Widths of the Gaussian priors, in those units.
 PRIORS = {
@@ -57,8 +57,11 @@ PRIORS = {
     "pixel": 1.0,
     "dz": 1.0,
     "na": 1.0,
-    "blur": 1.0,
+    "blur": 16.0,
 }
+# The blur's variance bends where it comes near its least value, that of a pixel of which nine
+# tenths of the width are sensitive [pixels²].
+_SHARPEST, _BEND = 0.02, 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,7 +253,7 @@ class BeadModel:
             "zernike": np.zeros(len(self.modes)),
             "amplitude": np.zeros(len(self.amplitude_modes)),
         }
-        rest = {"z": np.asarray(z / SCALES["z"]), "blur": np.full(2, np.log(0.5) / SCALES["blur"])}
+        rest = {"z": np.asarray(z / SCALES["z"]), "blur": blur_parameter(np.full(2, 0.5))}
         everything = {**pupil, **maps, **zero, **series, **rest}
         return {k: jnp.asarray(np.asarray(v, np.float32)) for k, v in sorted(everything.items())}
 
@@ -379,8 +382,31 @@ def bead_stack(
     intensity = jnp.einsum("c,zcyx->zyx", counts, u.real**2 + u.imag**2, precision=EXACT)
     if slices > 1:
         intensity = _spread(intensity, jnp.asarray(basis["bead"]))
-    pixels = _camera(model, intensity, jnp.exp(parameters["blur"] * SCALES["blur"]))
+    pixels = _camera(model, intensity, blur_variance(parameters["blur"]))
     return pixels / jnp.sum(emitted**2)
+
+
+def blur_variance(parameter: ArrayLike) -> Array:
+    """Variance of the blur [pixels²] of its scaled parameter, linear down to a little below zero.
+
+    The logarithm of the image's spectrum is linear in the variance, so that no blur at all is a
+    place like another one; in the logarithm of the width it lies at infinity, and the fit of a
+    sharp camera stops before it and widens pixel against aperture instead. Pixels whose sensitive
+    part is smaller than their pitch are sharper than squares: their variance is negative.
+    """
+    free = jnp.asarray(parameter) * (SCALES["blur"] / _BEND) + _SHARPEST / _BEND
+    return _BEND * jax.nn.softplus(free) - _SHARPEST
+
+
+def blur_parameter(sigma: ArrayLike) -> np.ndarray:
+    """The scaled parameter of a blur of ``sigma`` pixels."""
+    part = (np.asarray(sigma, np.float64) ** 2 + _SHARPEST) / _BEND
+    return (_BEND * (part + np.log(-np.expm1(-part))) - _SHARPEST) / SCALES["blur"]
+
+
+def blur_sigma(parameter: ArrayLike) -> np.ndarray:
+    """Standard deviation of the blur [pixels]; zero where the pixels are sharper than squares."""
+    return np.sqrt(np.maximum(np.asarray(blur_variance(parameter), np.float64), 0))
 
 
 def _spread(intensity: Array, spheres: Array) -> Array:
@@ -390,8 +416,8 @@ def _spread(intensity: Array, spheres: Array) -> Array:
     return jnp.fft.irfft2(jnp.sum(spectrum * spheres, axis=1), (ny, nx))
 
 
-def _camera(model: BeadModel, intensity: Array, sigma: Array) -> Array:
-    """Blurs by ``sigma`` (y, x) [pixels] and sums the light on every pixel, without the margin.
+def _camera(model: BeadModel, intensity: Array, variance: Array) -> Array:
+    """Blurs by a ``variance`` (y, x) [pixels²] and sums light on every pixel, without the margin.
 
     Both are filters of one axis each, so an axis is one real matrix: it takes the samples of the
     intensity to their spectrum, multiplies that by the filters, and evaluates it at the centers of
@@ -400,19 +426,19 @@ def _camera(model: BeadModel, intensity: Array, sigma: Array) -> Array:
     """
     rows, columns = (
         _pixel_matrix(size, model.margin, model.samples_per_pixel, width)
-        for size, width in zip(model.shape, sigma, strict=True)
+        for size, width in zip(model.shape, variance, strict=True)
     )
     wide = jnp.einsum("jy,zyx->zjx", rows, intensity, precision=EXACT)
     return jnp.einsum("zjx,kx->zjk", wide, columns, precision=EXACT)
 
 
-def _pixel_matrix(size: int, margin: int, fine: int, sigma: Array) -> Array:
+def _pixel_matrix(size: int, margin: int, fine: int, variance: Array) -> Array:
     """From ``fine`` samples a pixel (margins included) to the light on every pixel."""
     count = (size + 2 * margin) * fine
     f = np.fft.rfftfreq(count, 1 / fine)  # cycles per pixel
     share = np.where((f == 0) | (2 * np.arange(len(f)) == count), 1, 2) * fine / count
     filters = jnp.asarray((share * np.sinc(f)).astype(np.float32))
-    filters *= jnp.exp(-0.5 * TAU**2 * (f**2).astype(np.float32) * sigma**2)
+    filters *= jnp.exp(-0.5 * TAU**2 * (f**2).astype(np.float32) * variance)
     pixel = np.arange(margin, margin + size)[:, None]
     at = (np.arange(count) - count // 2) / fine + (size + 2 * margin) // 2
     far, near = TAU * f * pixel, TAU * f * at[:, None]
@@ -455,5 +481,5 @@ def physical(model: BeadModel, parameters: Parameters) -> dict[str, Any]:
         "pixel_factor": np.exp(p["pixel"]),
         "dz_factor": np.exp(p["dz"]),
         "na": model.na * np.exp(p["na"]),
-        "blur_sigma_pixels": np.exp(p["blur"]),
+        "blur_sigma_pixels": blur_sigma(parameters["blur"]),
     }

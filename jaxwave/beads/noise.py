@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.beads.pixels import smooth
 
+_SURE = 20.0  # signal over noise of a pixel that needs no neighbors
 _LEAST_SHARE = 0.05  # of the frequencies have to be free of light
 
 
@@ -125,9 +128,11 @@ def noise_variance(
 ) -> tuple[np.ndarray, float, float]:
     r"""Finds the variance of every pixel, from the camera or from the stack itself.
 
-    .. math:: V = \sigma_b^2 + a\,(d - b)_+ + \epsilon^2 (d - b)_+^2
+    .. math:: V = \sigma_b^2 + a\,(\bar d - b)_+ + \epsilon^2 (d - b)_+^2
 
-    The border gives the background b and its variance. Without a camera, the shot noise a of a
+    The border gives the background b and its variance. The expected counts are those of the pixel
+    where they are sure, else the mean of its neighbors: weights must not know the noise that they
+    weigh. Without a camera, the shot noise a of a
     count comes from the frequencies that hold no light: their power around every pixel grows with
     its counts, whatever the offset of the camera is. Valid where the border holds mainly
     background; the model is trusted to a share of the light.
@@ -169,11 +174,29 @@ def noise_variance(
                 f"noise_variance: the maps of `camera` must match the stack {data.shape[1:]}, got "
                 f"{camera.shape}. Cut them with camera.cut."
             )
-        own = camera.variance(data)
+        even = camera.sensitivity if camera.shape else 1.0
+        own = _of_expected(
+            lambda light: camera.variance(light * even + camera.offset),
+            (data - camera.offset) / even,
+        )
         noise = float(np.sqrt(np.median(own[:, :, [0, -1]])))
     else:
-        own = noise**2 + _shot_noise(data, background, noise, cutoff) * signal
+        shot = _shot_noise(data, background, noise, cutoff)
+        own = _of_expected(lambda light: noise**2 + shot * np.maximum(light, 0), data - background)
     return own + (model_error * signal) ** 2, background, noise
+
+
+def _of_expected(variance: Callable[[np.ndarray], np.ndarray], light: np.ndarray) -> np.ndarray:
+    """The variance of the light that was expected, not of what a pixel happened to count.
+
+    A weight that knows the noise of its own pixel trusts the pixels that counted too little: the
+    fit comes out an electron too low wherever there is light, of which the wings of a bead hold
+    few. So where the noise is a good part of a pixel, its neighbors speak.
+    """
+    around = smooth(smooth(light))
+    share = np.maximum(around, 0) ** 2
+    share = share / (share + _SURE**2 * variance(around))
+    return variance(share * light + (1 - share) * around)
 
 
 def _shot_noise(data: np.ndarray, background: float, noise: float, cutoff: float | None) -> float:

@@ -25,7 +25,7 @@ from jaxwave.beads import (
     fit_beads,
     shared_start,
 )
-from jaxwave.beads.model import SCALES
+from jaxwave.beads.model import blur_parameter
 from jaxwave.calibration.run_folder import RunFolder
 from jaxwave.cli import batch, checks, finding, names, options, outputs, progress
 from jaxwave.cli.outputs import JOB
@@ -42,7 +42,6 @@ from jaxwave.compute import tune_cpu
 from jaxwave.report.field import draw_field
 
 _MOST_DEPTHS = 20  # of focus from plane to plane
-_NO_BLUR = 0.01  # pixels, as good as none
 _DRIFT = ("drift_y", "drift_x", "drift_z")
 
 
@@ -129,8 +128,7 @@ def _blur(settings: Settings, pixel: float) -> tuple[dict[str, Any], tuple[str, 
     sigma = checks.blur(settings["blur"])
     if sigma is None:
         return {}, ()
-    pixels = np.full(2, np.log(max(sigma / pixel, _NO_BLUR)) / SCALES["blur"])
-    return {"blur": pixels}, ("blur",)
+    return {"blur": blur_parameter(np.full(2, sigma / pixel))}, ("blur",)
 
 
 # -- the batch -----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxwave import io, plot
 from jaxwave._files import atomic, replacing_files
 from jaxwave.beads import BeadFit
-from jaxwave.beads.model import restored
+from jaxwave.beads.model import blur_parameter, blur_sigma, restored
 from jaxwave.beads.spherical import read_departures
 from jaxwave.beads.ties import Tie
 from jaxwave.io.results import versions
@@ -234,10 +234,13 @@ def _restore(result: dict[str, Any], arrays: dict[str, np.ndarray]) -> BeadFit:
         names = [k for k in arrays if k.startswith(prefix)]
         return {k.removeprefix(prefix): arrays[k] for k in names}
 
+    parameters, sigma = part("parameter_"), values["blur_sigma_pixels"]
+    if not np.allclose(blur_sigma(parameters["blur"]), sigma, rtol=1e-3, atol=1e-3):
+        parameters["blur"] = blur_parameter(sigma)  # of a version with another parameter
     unknown = {k: np.where(np.isnan(v), np.inf, v) for k, v in errors.items()}
     return BeadFit(
         model=restored(result["model"]),
-        parameters=part("parameter_"),  # type: ignore[arg-type]
+        parameters=parameters,  # type: ignore[arg-type]
         values=values,
         errors=unknown,
         pupil_amplitude=arrays["pupil_amplitude"],

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave.beads import BeadFit, BeadModel, bead_stack
 from jaxwave.beads.basis import basis_of
-from jaxwave.beads.model import SCALES
+from jaxwave.beads.model import blur_parameter, blur_sigma
 from jaxwave.calibration.fisher import least_errors
 
 _FINE = 3  # fine samples in a camera pixel
@@ -73,7 +73,8 @@ def _centered(model: BeadModel, parameters: dict[str, Any], factor: float) -> di
     place = dict.fromkeys(("y", "x", "z", "drift_y", "drift_x", "drift_z"), 0.0)
     start = model.start()
     moved = {k: jnp.full_like(start[k], v) for k, v in place.items()}
-    blur = jnp.asarray(parameters["blur"]) + math.log(factor) / SCALES["blur"]
+    sigma = factor * blur_sigma(parameters["blur"])
+    blur = jnp.asarray(blur_parameter(sigma), start["blur"].dtype)
     return {**{k: jnp.asarray(v) for k, v in parameters.items()}, **moved, "blur": blur}
 
 

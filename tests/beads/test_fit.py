@@ -106,10 +106,24 @@ def test_the_noise_of_a_known_camera() -> None:
         Camera(offset=np.ones((3, 3)), gain=np.ones((2, 3)))
 
 
+def test_weights_do_not_know_the_noise_of_their_pixel() -> None:
+    """Weights from the counts themselves make the mean of a wing 1.08 electrons too low."""
+    y, x = np.indices((48, 45)) - 22.0
+    light = 400 * np.exp(-(y**2 + x**2) / 2 / 7.0**2)
+    counts = np.random.default_rng(6).poisson(light + 20, (40, 48, 45)).astype(float)
+    wing = (light > 4) & (light < 100)
+    for camera in (None, Camera(offset=0.0, gain=1.0, read_noise=0.0)):
+        variance, _, _ = noise_variance(counts, model_error=0.0, camera=camera)
+        weight = 1 / variance[:, wing]
+        off = np.sum(weight * (counts - light - 20)[:, wing]) / np.sum(weight)
+        assert abs(off) < 0.25
+        assert variance[:, 22, 22].mean() == pytest.approx(420, rel=0.1)
+
+
 def test_the_fit_sees_a_camera_of_equal_pixels() -> None:
     """Photons times efficiency over gain, and the offset, are what a pixel counts."""
     rng = np.random.default_rng(4)
-    photons = rng.uniform(50, 900, (11, *SMALL.shape))
+    photons = rng.uniform(50, 900, (11, 1, 1)) * np.ones(SMALL.shape)  # of an even light
     gain, efficiency = rng.uniform(0.4, 0.5, SMALL.shape), rng.uniform(0.6, 0.9, SMALL.shape)
     offset = rng.uniform(95, 105, SMALL.shape)
     camera = Camera(offset=offset, gain=gain, read_noise=1.6, quantum_efficiency=efficiency)

@@ -10,7 +10,7 @@ import pytest
 from jaxwave import psf
 from jaxwave.beads import model as bead_model
 from jaxwave.beads.basis import pupil_basis
-from jaxwave.beads.model import BeadModel
+from jaxwave.beads.model import BeadModel, blur_parameter
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 GLASS, PIXEL, WAVELENGTH = 1.518, 0.06, 0.52
@@ -31,7 +31,7 @@ Z = np.array([-0.4, 0.0, 0.7])
 
 
 def image(model, z=Z):
-    sharp = {**model.start(), "blur": jnp.full(2, -20.0)}
+    sharp = {**model.start(), "blur": jnp.asarray(blur_parameter(np.zeros(2)), jnp.float32)}
     return np.asarray(bead_stack(model, sharp, z, pupil_basis(model)), np.float64)
 
 

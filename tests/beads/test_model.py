@@ -14,6 +14,7 @@ from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import (
     SCALES,
     BeadModel,
+    blur_parameter,
     positions,
     pupil,
 )
@@ -60,7 +61,11 @@ def _intensity(
 @pytest.mark.parametrize("vectorial", [True, False])
 def test_the_stack_is_the_quadrature(vectorial: bool) -> None:
     model = dataclasses.replace(MODEL, vectorial=vectorial, pupil_samples=128)
-    sharp = {**model.start(), "blur": jnp.full(2, -20.0), "y": jnp.float32(0.7)}
+    sharp = {
+        **model.start(),
+        "blur": jnp.asarray(blur_parameter(np.zeros(2)), jnp.float32),
+        "y": jnp.float32(0.7),
+    }
     z = np.array([0.0, 0.9])
     stack = np.asarray(bead_stack(model, sharp, z, pupil_basis(model)), np.float64)
     row, column = np.array([16, 16, 20, 25]), np.array([16, 20, 16, 10])
@@ -91,7 +96,11 @@ def test_aberrations_have_the_right_sign_against_defocus() -> None:
     k = model.modes.index((4, 0))
     coefficients = np.zeros(len(model.modes), np.float32)
     coefficients[k] = 0.04 / SCALES["zernike"]
-    start = {**model.start(), "zernike": jnp.asarray(coefficients), "blur": jnp.full(2, -20.0)}
+    start = {
+        **model.start(),
+        "zernike": jnp.asarray(coefficients),
+        "blur": jnp.asarray(blur_parameter(np.zeros(2)), jnp.float32),
+    }
     z = np.array([-0.8, 0.8])
     stack = np.asarray(bead_stack(model, start, z, pupil_basis(model)))
     sine, _, _ = _angles()
@@ -229,7 +238,7 @@ def test_the_blur_has_its_standard_deviation_in_pixels(pixel: float) -> None:
     point = np.zeros((1, *model.grid_shape), np.float32)
     point[0, origin[0], origin[1]] = 1
     width = np.array([1.5, 2.5], np.float32)
-    image = np.asarray(bead_model._camera(model, jnp.asarray(point), width), np.float64)[0]
+    image = np.asarray(bead_model._camera(model, jnp.asarray(point), width**2), np.float64)[0]
     assert fine == (1 if pixel < 0.2 else 3)
     y, x = np.arange(32) - 16.0, np.arange(33) - 16.0
     total = image.sum()

@@ -10,7 +10,7 @@ import pytest
 from jaxwave import psf
 from jaxwave.beads import model as bead_model
 from jaxwave.beads.basis import pupil_basis
-from jaxwave.beads.model import SCALES, BeadModel
+from jaxwave.beads.model import SCALES, BeadModel, blur_parameter
 
 bead_stack = jax.jit(bead_model.bead_stack, static_argnums=0)
 FINE = 9  # samples of a pixel in the reference
@@ -95,7 +95,7 @@ def test_any_pixel_is_the_integral_of_the_light(na, wavelength, pixel, samples):
         "y": jnp.float32(y / SCALES["y"]),
         "x": jnp.float32(x / SCALES["x"]),
         "zernike": jnp.asarray(values, jnp.float32),
-        "blur": jnp.asarray(np.log(sigma) / SCALES["blur"], jnp.float32),
+        "blur": jnp.asarray(blur_parameter(sigma), jnp.float32),
     }
     got = np.asarray(bead_stack(model, start, z, pupil_basis(model)))
     for image, height in zip(got, z, strict=True):
