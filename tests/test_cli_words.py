@@ -324,6 +324,7 @@ def test_what_jax_was_told_wins(tmp_path, monkeypatch):
         (["--t-i-design", "200 um"], "pass --n-i-design"),
         (["--fit", "t_g"], "changes nothing without --n-g"),
         (["--fit", "n_s"], "changes nothing without --t-s"),
+        (["--known-exactly", "pixel", "blur"], "must be pixel, dz or na, got 'blur'"),
         (["--n-g", "1.52", "--fit", "tg"], "Did you mean 't_g'?"),
         (["--n-g", "1.52", "--fit", "t_g=wide"], "must look like t_g or 't_g=5 um'"),
         (["--n-g", "1.52", "--fit", "n", "--order", "3"], "pass --order 4"),

@@ -334,6 +334,7 @@ def _fit(
     for (model, z), group in groups.items():
         blur, frozen = _blur(settings, model.pixel)
         frozen += _DRIFT if settings["drift"] == "none" else ()
+        frozen += checks.exact(settings["known_exactly"])
         if start is not None and not _fits(start, model):
             start = None
         outcomes = fit_beads(

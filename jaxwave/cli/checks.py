@@ -321,6 +321,7 @@ def _complete(settings: Settings) -> None:
             raise UsageError(f"--{flag} must be zero or more, got {settings[name]:g} µm.")
     _sample(settings)
     departures(settings)
+    exact(settings["known_exactly"])
     blur(settings["blur"])
     chosen(settings["select"])
     places(settings["beads"])
@@ -376,6 +377,14 @@ def departures(settings: Settings) -> dict[str, float | None]:
     if result and settings["order"] < 4:
         raise UsageError("--fit needs spherical aberration among the modes; pass --order 4.")
     return result
+
+
+def exact(names: list[str] | None) -> tuple[str, ...]:
+    """Numbers that stay as they were given."""
+    for name in names or []:
+        if name not in ("pixel", "dz", "na"):
+            raise UsageError(f"--known-exactly must be pixel, dz or na, got {name!r}.")
+    return tuple(names or [])
 
 
 def _tolerance(text: str, value: str) -> float:

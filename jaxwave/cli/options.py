@@ -193,6 +193,14 @@ CALIBRATE = (
         group="fit",
         show="SIGMA",
     ),
+    Option(
+        "known_exactly",
+        "texts",
+        "numbers that are not fitted, as given: pixel, dz, na; a stack whose aberrations are large "
+        "tells them apart badly",
+        group="fit",
+        show="NAME",
+    ),
     Option("heldout", "numbers", "planes that test the fit; by default every other", group="fit"),
     Option(
         "steps",
