@@ -324,6 +324,15 @@ def calibrate(
     _host.require_concrete(data, heldout, key)
     score = None if heldout is None else heldout_loss or loss
     job = Job(loss, data, heldout, score, key, len(starts), watch=watch)
+    models, best = _run(job, plans, models, marked, (progress, checkpoint, resume))
+    return _result(job, plans, models, best, began)
+
+
+def _run(
+    job: Job, plans: list[Plan], models: list[Any], marked: object, options: tuple[Any, ...]
+) -> tuple[list[Any], Any]:
+    """All stages, from where the folder's state left them; in many processes each its share."""
+    progress, checkpoint, resume = options
     with contextlib.ExitStack() as parts:
         job.folder = None if checkpoint is None else _processes.entered(parts, checkpoint)
         if _processes.are_many():
@@ -336,7 +345,7 @@ def calibrate(
         for number, plan in enumerate(plans):
             if number >= first:
                 models, best = _host.run_stage(job, number, plan, models)
-    return _result(job, plans, models, best, began)
+    return models, best
 
 
 def _plan(

@@ -13,14 +13,12 @@ import numpy as np
 from jax import Array
 
 from jaxwave import _check
+from jaxwave.calibration._rows import ModelResiduals, PriorRows, rows_of
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.profile import Rows
 from jaxwave.calibration.uncertainty import (
-    ModelResiduals,
-    PriorRows,
     named_priors,
     plus_minus,
-    rows_of,
     uncertainty,
 )
 from jaxwave.calibration.vector import Vector

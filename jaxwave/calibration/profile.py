@@ -15,15 +15,13 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.calibration._rows import ModelResiduals, PriorRows, rows_of
 from jaxwave.calibration._tree import real_vector
 from jaxwave.calibration.optimizers import Objective, levenberg_marquardt
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.uncertainty import (
-    ModelResiduals,
-    PriorRows,
     Uncertainty,
     named_priors,
-    rows_of,
     uncertainty,
 )
 from jaxwave.calibration.vector import Vector

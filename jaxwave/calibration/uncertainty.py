@@ -25,8 +25,8 @@ from jaxwave.calibration._curvature import (
     scaled,
 )
 from jaxwave.calibration._memory import exhausted, refuse
+from jaxwave.calibration._rows import ModelResiduals, PriorRows, TreeResiduals, rows_of
 from jaxwave.calibration._tree import real_vector
-from jaxwave.calibration.calibrate import least_squares
 from jaxwave.calibration.priors import Prior
 from jaxwave.calibration.vector import Vector, by_name
 from jaxwave.elements.labels import unit_of
@@ -294,7 +294,7 @@ def standard_errors(
         207 (1932).
     """
     flat, unravel = ravel_pytree(parameters)
-    jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
+    jacobian, r = _linearize(TreeResiduals(residuals, unravel), flat, data)
     information = information_of(jacobian)
     if prior is not None:
         width = np.asarray(ravel_pytree(prior)[0], np.float64)
@@ -341,7 +341,7 @@ def grouped_errors(
         draws: How many sets of groups are drawn.
     """
     flat, unravel = ravel_pytree(parameters)
-    jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
+    jacobian, r = _linearize(TreeResiduals(residuals, unravel), flat, data)
     own, pulls = by_group(jacobian, r, np.asarray(groups))
     width = np.asarray(ravel_pytree(prior)[0], np.float64)
     rest = np.diag(1 / width**2)
@@ -368,54 +368,13 @@ def information(
     They add up over sets of data whose Jacobian would not fit into memory as a whole.
     """
     flat, unravel = ravel_pytree(parameters)
-    jacobian, r = _linearize(_TreeResiduals(residuals, unravel), flat, data)
+    jacobian, r = _linearize(TreeResiduals(residuals, unravel), flat, data)
     rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
     used = int(np.count_nonzero((values != 0) | np.any(rows != 0, axis=0)))
     return information_of(jacobian), rows.astype(np.float64) @ values, float(values @ values), used
 
 
-# -- residuals of a vector of parameters ---------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelResiduals:
-    """Residuals as a function of the learned numbers; the static part of a compiled program."""
-
-    residuals: Callable[..., Any]
-    layout: Any
-
-    def __call__(self, flat: Array, numbers: tuple) -> Any:
-        """Residuals with ``numbers``, the scales, the fixed parameters and the data."""
-        scales, fixed, data = numbers
-        model = self.layout.model(self.layout.values(flat, scales), fixed)
-        return self.residuals(model, data)
-
-
-@dataclasses.dataclass(frozen=True)
-class PriorRows:
-    """The priors' residuals as a function of the learned numbers."""
-
-    layout: Any
-    priors: tuple[tuple[str, Prior], ...]
-
-    def __call__(self, flat: Array, scales: object) -> Any:
-        """Residuals of all priors; ``scales`` are those of the vector."""
-        values = self.layout.values(flat, scales)
-        return [prior(values[name]) for name, prior in self.priors]
-
-
-@dataclasses.dataclass(frozen=True)
-class _TreeResiduals:
-    residuals: Callable[..., Any]
-    unravel: Callable[[Array], Any]
-
-    def __call__(self, flat: Array, data: tuple) -> Any:
-        return self.residuals(self.unravel(flat), *data)
-
-
-def rows_of(residuals: Callable[..., Any]) -> Callable[..., Any]:
-    """The residuals of a least-squares loss; others are passed on."""
-    return residuals.residuals if isinstance(residuals, least_squares) else residuals
+# -- the Jacobian --------------------------------------------------------------------------
 
 
 def _linearize(
