@@ -42,7 +42,7 @@ SCALES = {
     "pixel": 0.01,
     "dz": 0.03,
     "na": 0.01,
-    "blur": 0.25,  # pixels², see blur_variance
+    "blur": 1.0,  # pixels², see blur_variance
 }
 # Widths of the Gaussian priors, in those units.
 PRIORS = {
@@ -57,7 +57,7 @@ PRIORS = {
     "pixel": 1.0,
     "dz": 1.0,
     "na": 1.0,
-    "blur": 16.0,
+    "blur": 4.0,
 }
 # The blur's variance bends where it comes near its least value, that of a pixel of which nine
 # tenths of the width are sensitive [pixels²].
