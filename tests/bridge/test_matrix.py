@@ -161,6 +161,7 @@ def distributed(feature, path):
         replica = torch.nn.parallel.DistributedDataParallel(model)
         compare(value_and_grad(replica, feature), feature)
     finally:
+        replica = None  # before its group: see test_process.py
         dist.destroy_process_group()
 
 
