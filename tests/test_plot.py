@@ -103,6 +103,7 @@ def test_plots_in_threads(tmp_path):
 
 def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "jaxwave.plot._figure", raising=False)
     with pytest.raises(ImportError, match=r'pip install "jaxwave\[plot\]"'):
         jp.plot_history([1.0])
 

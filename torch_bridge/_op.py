@@ -314,17 +314,6 @@ def _same(x: object) -> Any:
     return x
 
 
-def is_loss(outs: Sequence[Aval]) -> bool:
-    """Tells whether the results hold one real scalar, which asks for one gradient.
-
-    Half precision is left out: loss scaling must reach the inside of its backward pass.
-    """
-    scalars = [out for out in outs if is_inexact(out)]
-    return [(out.shape, out.dtype.kind) for out in scalars] == [((), "f")] and (
-        scalars[0].dtype.itemsize >= 4
-    )
-
-
 def _fused(op: Op, mask: Mask) -> Op:
     """Value and gradients of a loss in one program.
 

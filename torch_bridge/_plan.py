@@ -19,7 +19,7 @@ import torch
 from jax.tree_util import PyTreeDef
 
 from torch_bridge import _convert, _dlpack, _guard, _private
-from torch_bridge._op import Aux, Aval, Op, is_loss, settings
+from torch_bridge._op import Aux, Aval, Op, is_inexact, settings
 
 if TYPE_CHECKING:
     from torch_bridge._call import Call
@@ -113,6 +113,17 @@ def inputs_of(leaves: Sequence[Any]) -> tuple[tuple[Any, ...], list[Aval]]:
     return numbers, [leaf for leaf in leaves if isinstance(leaf, Aval)]
 
 
+def _is_loss(outs: Sequence[Aval]) -> bool:
+    """Tells whether the results hold one real scalar, which asks for one gradient.
+
+    Half precision is left out: loss scaling must reach the inside of its backward pass.
+    """
+    scalars = [out for out in outs if is_inexact(out)]
+    return [(out.shape, out.dtype.kind) for out in scalars] == [((), "f")] and (
+        scalars[0].dtype.itemsize >= 4
+    )
+
+
 class Plan:
     """The traced function of one signature, and how its results are put together.
 
@@ -176,7 +187,7 @@ class Plan:
             x64=call.x64,
             device=device,
             handle=handle,
-            residuals=residuals if residuals != "auto" else "fused" if is_loss(outs) else "save",
+            residuals=residuals if residuals != "auto" else "fused" if _is_loss(outs) else "save",
             check_finite=check_finite,
         )
 

@@ -55,7 +55,8 @@ def test_recovers_the_aberrations_within_their_errors(recovered) -> None:
     assert fit.values["x_um"] == pytest.approx(0.05, abs=1e-3)
     assert fit.values["z_um"] == pytest.approx(0.1, abs=0.01)
     np.testing.assert_allclose(fit.gain, 3e5, rtol=0.02)
-    np.testing.assert_allclose(fit.background, 100, rtol=0.03)
+    # Each has 0.5 to 1.3 of its own; the width of the spot moves all of them as much together.
+    np.testing.assert_allclose(fit.background, 100, atol=4)
 
 
 def test_predicts_the_planes_that_it_has_not_seen(recovered) -> None:

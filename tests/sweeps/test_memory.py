@@ -34,7 +34,7 @@ models = {
                         jnp.linspace(1, 90, 50), beam(128)),
     "mask, gradient": (jax.grad(lambda p, f: jnp.sum(jw.angular_spectrum(
         jw.phase_mask(f, p), 9.0).intensity[:99])), jnp.zeros((n, n)), beam(n)),
-    "slices, gradient": (jax.grad(slices), jnp.zeros((24, 128, 128)), beam(128)),
+    "slices, gradient": (jax.grad(slices), jnp.zeros((24, 256, 256)), beam(256)),
     "focus, 64 planes": (lambda na: focus(na, 64), jnp.float32(1.2)),
     "convolve": (jw.convolve_psf, ones((n, n)), ones((101, 101))),
     "products": (lambda a: (a @ a) @ a, ones((1200, 1200))),
