@@ -384,3 +384,8 @@ def not_empty(where: str, name: str, shape: Sequence[int]) -> None:
     """Requires an array with at least one number."""
     if 0 in tuple(shape):
         raise ValueError(f"{where}: `{name}` must not be empty, got the shape {tuple(shape)}.")
+
+
+def exhausted(error: BaseException) -> bool:
+    """Tells whether an error is a lack of memory, of the machine or of an accelerator."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

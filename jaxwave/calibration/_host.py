@@ -14,7 +14,7 @@ import numpy as np
 from jaxwave import _check
 from jaxwave.calibration import _processes
 from jaxwave.calibration._job import Best, Job, Plan, digest
-from jaxwave.calibration._memory import exhausted, halved, refuse
+from jaxwave.calibration._memory import halved, refuse
 from jaxwave.calibration._spread import (
     is_global,
     samples_of,
@@ -131,7 +131,7 @@ def _fitting(
         try:
             return prepared, call(*prepared)
         except (jax.errors.JaxRuntimeError, MemoryError) as error:
-            if not exhausted(error):
+            if not _check.exhausted(error):
                 raise
             parts = [(name, halved(getattr(job, name))) for name in ("loss", "score")]
             if _processes.are_many():  # the others would go on with another program

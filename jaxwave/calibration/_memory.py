@@ -10,11 +10,6 @@ from typing import Any, NoReturn
 from jaxwave._files import size_text
 
 
-def exhausted(error: BaseException) -> bool:
-    """Tells whether an error is a lack of memory, of the machine or of an accelerator."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-
-
 def halved(loss: Callable[..., Any]) -> Any:
     """A loss with half as many stacks at once, also inside another one; None if it has one."""
     if not dataclasses.is_dataclass(loss) or isinstance(loss, type):

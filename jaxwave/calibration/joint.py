@@ -12,7 +12,7 @@ from flax import nnx
 from jax import Array
 
 from jaxwave import _check, numerics
-from jaxwave.calibration._memory import exhausted, refuse
+from jaxwave.calibration._memory import refuse
 from jaxwave.calibration._tree import split
 from jaxwave.calibration.calibrate import least_squares
 from jaxwave.elements.element import Fixed, init_signature
@@ -84,7 +84,7 @@ class Joint(nnx.Module):
                 result = numerics.map_rows(one, (own, data), batch_size)
                 return jax.block_until_ready(result) if _check.is_concrete(result) else result
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
-                if not exhausted(error):
+                if not _check.exhausted(error):
                     raise
                 if batch_size == 1:
                     refuse("Joint.map", error, "One stack alone needs more: pass smaller ones.")

@@ -24,7 +24,7 @@ from jaxwave.calibration._curvature import (
     pull_variance,
     scaled,
 )
-from jaxwave.calibration._memory import exhausted, refuse
+from jaxwave.calibration._memory import refuse
 from jaxwave.calibration._rows import ModelResiduals, PriorRows, TreeResiduals, rows_of
 from jaxwave.calibration._tree import real_vector
 from jaxwave.calibration.priors import Prior
@@ -384,7 +384,7 @@ def _linearize(
     try:
         return jax.block_until_ready(_jacobian(residuals, columns, flat, numbers))
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
-        if not exhausted(error):
+        if not _check.exhausted(error):
             raise
         if columns == 1:
             fix = "Pass data of half the width, which need a quarter."

@@ -76,9 +76,7 @@ def confocal_intensity(
 @numerics.program()
 def _confocal(excitation: Array, detection: Array, pair: Array, pinhole: Array) -> Array:
     def transfer(fy: Array, fx: Array) -> Array:
-        square = fy**2 + fx**2
-        dark = square == 0
-        f = jnp.where(dark, 0, jnp.sqrt(jnp.where(dark, 1, square)))
+        f = numerics.safe_sqrt(fy**2 + fx**2)
         return jnp.pi * pinhole**2 / 2 * j1_over_x(jnp.pi * pinhole * f)
 
     return excitation * _filter(detection, pair, transfer)

@@ -253,8 +253,7 @@ class Job:
 
     def _halve(self, error: Exception) -> None:
         """Goes on with half as many settings at a time; only once."""
-        exhausted = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-        if not exhausted:
+        if not _check.exhausted(error):
             raise error
         if self._halved or self.sizes.chunk == 1:
             raise MemoryError(
