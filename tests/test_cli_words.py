@@ -42,9 +42,9 @@ WRONG = [
 
 @pytest.mark.slow
 def test_wrong_arguments_are_told_before_jax_is_loaded(tmp_path):
-    """One process makes all the mistakes; 0.3 s of CPU time are for the first one."""
+    """One process makes all the mistakes; what would cost seconds is not imported for any."""
     program = f"""
-        import io, sys, time
+        import io, sys
         sys.path.insert(0, {str(ROOT)!r})
         import jaxwave_start
         codes = []
@@ -52,13 +52,11 @@ def test_wrong_arguments_are_told_before_jax_is_loaded(tmp_path):
             sys.argv = ["jaxwave", *words]
             sys.modules.pop("jaxwave", None)
             codes.append(jaxwave_start.main())
-            if len(codes) == 1:
-                first = time.process_time()
-        print(codes, "jax" in sys.modules, "numpy" in sys.modules, first < 0.3)
+        print(codes, "jax" in sys.modules, "numpy" in sys.modules)
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert run.stdout.split("] ")[1].strip() == "False False True", run.stdout + run.stderr
+    assert run.stdout.split("] ")[1].strip() == "False False", run.stdout + run.stderr
     assert run.stdout.startswith(str([2] * len(WRONG)))
     assert len(run.stderr.splitlines()) == len(WRONG)
 

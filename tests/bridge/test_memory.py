@@ -1,6 +1,7 @@
 """Nobody else's memory is written, kept, or read too early."""
 
 import gc
+import itertools
 import resource
 
 import jax
@@ -155,11 +156,9 @@ def test_memory_does_not_grow(residuals):
         for _ in range(times):
             x.grad = None
             bridge(x).backward()
-        gc.collect()
-        return _resident_megabytes()
 
-    before = run(300)
-    assert run(1000) - before < 5
+    run(300)
+    assert min(_growths(run, [1000] * 4)) < 5  # one lost array a call would be 40
     assert bridge.cache_info().misses == 1
 
 
@@ -172,11 +171,9 @@ def test_memory_stays_flat_over_shapes():
     def run(sizes):
         for size in sizes:
             bridge(torch.ones(size, requires_grad=True)).sum().backward()
-        gc.collect()
-        return _resident_megabytes()
 
-    before = run(range(2, 10))
-    assert run(range(10, 30)) - before < 8
+    run(range(2, 10))
+    assert min(_growths(run, [range(10, 25), range(25, 40), range(40, 55)])) < 6
 
 
 def test_a_dropped_signature_is_freed():
@@ -193,6 +190,21 @@ def test_a_dropped_signature_is_freed():
         assert gone() is None
     finally:
         gc.enable()
+
+
+def _growths(run, arguments):
+    """Megabytes that the process gained in each call of ``run``.
+
+    What leaks is lost in every call; what else grows in a worker that ran other tests before
+    (an arena, a late thread of a compiler) grows once. So the least of several growths counts.
+    """
+    levels = []
+    for argument in [None, *arguments]:
+        if argument is not None:
+            run(argument)
+        gc.collect()
+        levels.append(_resident_megabytes())
+    return [after - before for before, after in itertools.pairwise(levels)]
 
 
 def _resident_megabytes():
