@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxwave.sweeps.points import WHERE, unknown
+from jaxwave.sweeps.points import WHERE
 
 State = dict[str, Any]
 
@@ -53,7 +53,11 @@ def reductions(reduce: object, chosen: np.ndarray | None) -> dict[str, Reduction
         if callable(option):
             result[str(name)] = _folded(option)
             continue
-        unknown([str(name)], [*_NAMED, "quantiles"], "`reduce`")
+        if name not in (*_NAMED, "quantiles"):
+            raise ValueError(
+                f"{WHERE}: `reduce` is a function or one of {', '.join([*_NAMED, 'quantiles'])}, "
+                f"got {name!r}."
+            )
         if name == "quantiles":
             result[name] = _quantiles(option, chosen)
         else:
@@ -173,10 +177,33 @@ def _quantiles(levels: object, chosen: np.ndarray | None) -> Reduction:
     return Reduction(part, join, finish, host)
 
 
+def _joins(merge: Callable[[Any, Any], Any], one: object) -> None:
+    """Raises if a function does not make one result of two."""
+    name = getattr(merge, "__name__", "the function")
+    text = (
+        f"{WHERE}: `reduce` takes a function of two results that returns one like them, such as "
+        f"jnp.add. {name}(result, result)"
+    )
+    hint = f" For all settings at once write reduce={name!r}." if name in _NAMED else ""
+    try:
+        made = jax.eval_shape(merge, one, one)
+    except Exception as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TypeError(f"{text} raised: {said}{hint}") from error
+    got, needed = (
+        [jax.tree.structure(tree), *(leaf.shape for leaf in jax.tree.leaves(tree))]
+        for tree in (made, one)
+    )
+    if got != needed:
+        raise TypeError(f"{text} returned something of another structure or shape.{hint}")
+
+
 def _folded(merge: Callable[[Any, Any], Any]) -> Reduction:
     """Joins results one after the other by a function of two of them."""
 
     def part(values: object, valid: jax.Array, first: jax.Array) -> State:
+        _joins(merge, jax.eval_shape(lambda: _each(lambda v: v[0], values)))
+
         def step(carry: tuple[Any, jax.Array], item: tuple[Any, jax.Array]) -> tuple[Any, None]:
             (so_far, begun), (value, good) = carry, item
             joined = merge(so_far, value)

@@ -139,6 +139,20 @@ def test_reductions_are_those_of_the_whole(small_chunks):
     close(got["sum"], jax.tree.map(lambda v: v.sum(0), flat))
 
 
+@pytest.mark.parametrize(
+    ("reduce", "said"),
+    [
+        (jnp.max, r"max\(result, result\) raised: .* write reduce='max'"),
+        (lambda values: values.sum(), r"takes a function of two results .* such as jnp\.add"),
+        (lambda a, b: (a, b), "another structure or shape"),
+        ("median", r"`reduce` is a function or one of mean, .*, got 'median'"),
+    ],
+)
+def test_what_is_no_reduction_is_told(reduce, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        jw.sweep(lambda a: a, {"a": [1.0, 2.0]}, reduce=reduce)
+
+
 def test_quantiles_of_a_share_and_argmin_setting(small_chunks):
     def far(x):
         return (x - 0.3) ** 2
