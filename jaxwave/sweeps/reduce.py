@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxwave import _check
 from jaxwave.sweeps.points import WHERE
 
 State = dict[str, Any]
@@ -53,11 +54,7 @@ def reductions(reduce: object, chosen: np.ndarray | None) -> dict[str, Reduction
         if callable(option):
             result[str(name)] = _folded(option)
             continue
-        if name not in (*_NAMED, "quantiles"):
-            raise ValueError(
-                f"{WHERE}: `reduce` is a function or one of {', '.join([*_NAMED, 'quantiles'])}, "
-                f"got {name!r}."
-            )
+        _check.choice(WHERE, "reduce", name, [*_NAMED, "quantiles"])
         if name == "quantiles":
             result[name] = _quantiles(option, chosen)
         else:
