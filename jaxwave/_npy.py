@@ -77,7 +77,7 @@ def read_npz(where: str, path: Path, max_bytes: float) -> dict[str, np.ndarray]:
                 if not member.filename.endswith(".npy"):
                     raise ValueError(
                         f"{where}: {path.name!r} is a zip file with {member.filename!r} in it, "
-                        "not an npz file of arrays."
+                        "not an npz file of arrays. Unpack it first."
                     )
                 name = member.filename.removesuffix(".npy")
                 with archive.open(member) as stream:

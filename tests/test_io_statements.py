@@ -601,3 +601,92 @@ def test_a_suffix_that_is_not_written_is_refused(tmp_path, suffix):
     with pytest.raises(ValueError, match=r"must end in \.ome\.tif, .*\.zarr, \.npz"):
         jio.write_stack(tmp_path / f"psf{suffix}", A, spacing=SPACING)
     assert not list(tmp_path.iterdir())
+
+
+# -- What a file says elsewhere ------------------------------------------------------------
+
+
+def said_elsewhere(kind, folder):
+    """A stack whose voxel size stands where no rule looks for it."""
+    path = folder / f"a.{kind.split()[0]}"
+    if kind == "npz":
+        np.savez(path, data=A, pixel_size=0.13, z_step=0.3)
+    elif kind.startswith("h5"):
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            made = file.create_dataset("data", data=A)
+            if "beside" in kind:
+                file["pixel_size"], file["z_step"] = 0.13, 0.3
+            else:
+                made.attrs["pixel_size"], file.attrs["z_step"] = 0.13, b"0.3"
+    elif kind == "zarr":
+        zarr = pytest.importorskip("zarr")
+        array = zarr.create_array(str(path), shape=A.shape, dtype=A.dtype, chunks=A.shape)
+        array[...] = A
+        array.attrs.update({"pixel_size": 0.13, "z_step": 0.3})
+    elif kind == "mat":
+        pytest.importorskip("scipy.io").savemat(path, {"a": A, "pixel_size": 0.13, "z_step": 0.3})
+    else:
+        words = {"tif json": json.dumps({"pixel_size": 0.13, "z_step": 0.3})}
+        text = words.get(kind, "pixel_size = 0.13 um\nz_step = 0.3 um")
+        tifffile.imwrite(path, A, description=text, metadata=None, photometric="minisblack")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npz", "h5", "h5 beside", "zarr", "mat", "tif json", "tif text"])
+def test_what_is_said_under_other_names_is_quoted(tmp_path, kind):
+    axes = "YXZ" if kind == "mat" else "ZYX"
+    with pytest.raises(ValueError, match=r"in a way known here \(it holds .*pixel_size = 0\.13"):
+        jio.read_stack(said_elsewhere(kind, tmp_path), axes=axes)
+
+
+def test_a_free_text_is_quoted(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif", A, description="My scope\nPixel size: 130 nm", metadata=None
+    )
+    with pytest.raises(ValueError, match=r"it holds Pixel size: 130 nm"):
+        jio.read_stack(tmp_path / "a.tif")
+
+
+def test_one_side_of_a_pixel_is_not_both(tmp_path):
+    text = image(sizes='PhysicalSizeX="0.13" PhysicalSizeZ="0.3"')
+    with pytest.raises(ValueError, match=r"0\.13 µm along x \(OME PhysicalSizeX\) and none along"):
+        jio.read_stack(ome(tmp_path / "a.ome.tif", text))
+
+
+def test_positions_in_no_unit_are_told(tmp_path):
+    path = ome(tmp_path / "a.ome.tif", image(inside=plane_positions(0.5 * np.arange(7), "")))
+    assert "its planes lie 0.5 in no unit apart" in jio.read_stack(path).notes[0]
+    uneven = [0, 0.3, 0.6, 0.9, 1.2, 2.5, 2.8]
+    path = ome(path, image(inside=plane_positions(uneven)))
+    with pytest.raises(ValueError, match=r"is 0\.3 µm, and its planes lie at uneven distances"):
+        jio.read_stack(path)
+    even = image(inside=plane_positions(0.3 * np.arange(7), ""))
+    assert jio.read_stack(ome(path, even)).notes == ()
+    no_z = image(sizes=VOXEL.split(" PhysicalSizeZ")[0], inside=plane_positions(np.arange(7), ""))
+    with pytest.raises(ValueError, match=r"states planes 1 in no unit apart \(OME PositionZ\)"):
+        jio.read_stack(ome(path, no_z))
+    words = image(inside=plane_positions(["low", "high"]))
+    same(jio.read_stack(ome(path, words)))
+
+
+@pytest.mark.parametrize("unit, factor", [(3, 1e4), (4, 1e3), (5, 1.0)])
+def test_units_of_resolution_tags(tmp_path, unit, factor):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for plane in A:
+            resolution = (factor / 0.13, factor / 0.14)
+            file.write(plane, metadata=None, resolution=resolution, resolutionunit=unit)
+    same(jio.read_stack(tmp_path / "a.tif", dz=0.3))
+
+
+def test_a_plate_and_a_lost_array_are_told(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(tmp_path / "p.zarr"), mode="w")
+    group.create_group("B")
+    plate = {"wells": [{"path": "B/3"}]}
+    group.attrs["ome"] = {"version": "0.5", "plate": plate}
+    with pytest.raises(ValueError, match=r"it is a plate; read an image of a well, such as B/3/0"):
+        jio.read_stack(tmp_path / "p.zarr")
+    image = {"axes": [{"name": k} for k in "zyx"], "datasets": [{"path": "full"}]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    with pytest.raises(ValueError, match=r"\(it lacks 'full'\)\. Copy it again"):
+        jio.read_stack(tmp_path / "p.zarr")

@@ -52,10 +52,11 @@ def to_zyx(
         )
     if len(rest) > 1:
         picks = ", ".join(f"{k!r}: 0" for k in rest if k != "Z")
-        hint = "" if "Z" in rest else " Say which axis is z with `axes`, such as axes='ZCYX', and"
+        hint = "Say which axis is z with `axes`, such as axes='ZCYX', and choose"
+        hint = "Choose" if "Z" in rest else hint
         raise ValueError(
             f"{where}: `axes` are ambiguous: {name!r} has {listed}, and a z stack has three."
-            f"{hint} choose one entry of the others with `select`, such as select={{{picks}}}."
+            f" {hint} one entry of the others with `select`, such as select={{{picks}}}."
         )
     z = rest[0]
     planes = array.shape[letters.index(z)]

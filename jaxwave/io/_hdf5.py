@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _axes, _inflate, _matlab, _optional
+from jaxwave.io import _axes, _inflate, _lengths, _matlab, _optional
 from jaxwave.io._lengths import Length, stated, triple
 from jaxwave.io._raw import Raw, Request
 
@@ -47,17 +47,31 @@ def read_hdf5(ask: Request, path: Path) -> Raw:
             found = sets[key]
             array, notes = _values(ask, path, key, found)
             attributes = dict(found.attrs)
+            hints = _lengths.hints(attributes, dict(file.attrs), _small(h5py, file))
             labels = [dimension.label for dimension in found.dims]
     except (OSError, RuntimeError, KeyError, MemoryError) as error:
         raise ValueError(f"{where}: {path.name!r} is damaged ({error}). Copy it again.") from None
     with path.open("rb") as stream:
         matlab = stream.read(6) == b"MATLAB"
     if matlab:  # columns first: the file's last axis is MATLAB's first
-        return Raw(array.T, "YXZ" if array.ndim == 3 else None, {}, notes)
+        return Raw(array.T, "YXZ" if array.ndim == 3 else None, {}, notes, hints)
     axes, lengths = _tags(attributes, array.ndim)
     axes = axes or _axes.letters(labels, array.ndim)
     lengths |= triple(attributes, "element_size_um")  # as ilastik and Fiji write it
-    return Raw(array, axes or _axes.guess(array.shape), lengths, notes)
+    return Raw(array, axes or _axes.guess(array.shape), lengths, notes, hints)
+
+
+def _small(h5py: Any, file: Any) -> dict[str, Any]:
+    """The few numbers that lie beside the stacks of a file, under names that may speak of them."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, thing: Any) -> None:
+        inside = isinstance(thing, h5py.Dataset) and not thing.is_virtual and not thing.external
+        if inside and thing.dtype.kind in "fiu" and thing.ndim < 2 and thing.size <= 3:
+            found[name] = thing[()]
+
+    file.visititems(visit)
+    return found
 
 
 def _values(ask: Request, path: Path, key: str, found: Any) -> tuple[np.ndarray, list[str]]:
@@ -224,8 +238,9 @@ def read_matlab(ask: Request, path: Path) -> Raw:
         )
     arrays = {name: one for name, one in found.items() if one is not None}
     shapes = {name: one.shape for name, one in arrays.items()}
+    small = {k: one.values() for k, one in arrays.items() if math.prod(one.shape) <= 3}
     array = arrays[_choose(where, path, shapes, ask.name)].values()
-    return Raw(array, "YXZ" if array.ndim == 3 else None, {})
+    return Raw(array, "YXZ" if array.ndim == 3 else None, {}, hints=_lengths.hints(small))
 
 
 def read_nd2(ask: Request, path: Path) -> Raw:

@@ -76,6 +76,21 @@ def stated(number: Any, unit: str, source: str) -> Length:
     return Length(value * factor, source)
 
 
+_SPEAKS = re.compile(
+    r"(?i)spacing|pixel|voxel|resol|step|calib|scal|transf|^d[xyz]$|um$|micro|size"
+)
+
+
+def hints(*holders: Mapping[str, Any]) -> list[str]:
+    """What a file holds under names that speak of lengths, word for word, to be quoted."""
+    found = []
+    for key, value in (item for holder in holders for item in holder.items()):
+        text = np.squeeze(value.decode("latin-1") if isinstance(value, bytes) else value)
+        if _SPEAKS.search(str(key)) and text.dtype.kind in "fiuUS" and 0 < text.size <= 6:
+            found.append(f"{str(key)[:40]} = {' '.join(str(text.tolist()).split())[:60]}")
+    return found[:4]
+
+
 def triple(holder: Mapping[str, Any], name: str, source: str = "") -> dict[str, Length]:
     """A voxel size (dz, dy, dx) [µm] that a file holds under a name, if it is three numbers."""
     size = np.asarray(holder.get(name, ()))

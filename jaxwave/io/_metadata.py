@@ -11,7 +11,11 @@ from typing import Any
 from jaxwave.io import _lengths
 from jaxwave.io._lengths import Length, stated
 
-_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+# 4 and 5 stand in no standard; tifffile writes them.
+_RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "µm"}
+
+
+_UNCALIBRATED = (20, 21)  # ImageJ's "none" and "uncalibrated optical density"
 
 
 def pairs(description: str) -> dict[str, str]:
@@ -166,11 +170,38 @@ def resolution(tags: dict[str, Any]) -> dict[str, Length]:
     return found
 
 
+def hints(description: str) -> list[str]:
+    """What a description says under names that speak of lengths, however it is written."""
+    found: dict[str, Any] = dict(pairs(description))
+    with contextlib.suppress(ValueError, RecursionError):
+        keys = json.loads(description) if description.startswith("{") else {}
+        found |= keys if isinstance(keys, dict) else {}
+    named = {"spacing", "unit", "axes", "scales", "lengths", "min", "max", "shape"}
+    found = {k.strip(): v for k, v in found.items() if k.strip() not in named}
+    said = _lengths.hints(found)
+    free = not said and not description.startswith(("ImageJ=", "SCIFIO=", "{", "<"))
+    match = (
+        re.search(
+            r"(?i)[^\n]*\b(pixel|voxel|spacing|z.?step|resolution)\b[^\n]*\d[^\n]*",
+            description[:4000],
+        )
+        if free
+        else None
+    )
+    return [match.group().strip()[:80]] if match else said
+
+
 def calibration(description: str) -> tuple[float, float, str] | None:
-    """ImageJ's straight line from stored numbers to values: offset, slope, unit; None without."""
+    """ImageJ's straight line from stored numbers to values: offset, slope, unit; None without.
+
+    Another function than a straight line has NaN as its numbers.
+    """
     keys = pairs(description) if description.startswith(("ImageJ=", "SCIFIO=")) else {}
     try:
-        if int(keys.get("cf", "-1")) != 0:
+        kind = int(keys.get("cf", "-1"))
+        if kind not in (-1, 0, *_UNCALIBRATED):
+            return math.nan, math.nan, keys.get("vunit", "")
+        if kind != 0:
             return None
         offset, slope = float(keys.get("c0", "0")), float(keys.get("c1", "1"))
     except ValueError:

@@ -187,39 +187,72 @@ def _sizes(
         numbers[f"d{axis.lower()}"] = math.nan if one.problem else float(text)
     found = _lengths.without_defaults(found, numbers)
     step = _step(pixels, count)
+    declared = found.get("dz")
     if step is None:
         return found, ()
-    declared = found.get("dz")
     if declared is None or declared.problem:
-        return {**found, "dz": step}, ()
-    if abs(abs(declared.value) - abs(step.value)) <= _TOLERANCE * abs(declared.value):
+        return {**found, "dz": step.length if declared is None or step.sure else declared}, ()
+    problem = step.against(declared.value)
+    if not problem:
         return found, ()
-    problem = (
-        f"contradicts itself: PhysicalSizeZ is {declared.value:.4g} µm, and its planes lie "
-        f"{step.value:.4g} µm apart ({step.source})"
-    )
+    if not step.sure:  # in no unit: many writers mean micrometers, and some count something else
+        return found, (f"the file states PhysicalSizeZ, which is used; {problem}",)
+    problem = f"contradicts itself: PhysicalSizeZ is {declared.value:.4g} µm, and {problem}"
     return {**found, "dz": _lengths.Length(math.nan, declared.source, problem)}, (problem,)
 
 
-def _step(pixels: ElementTree.Element, count: int) -> _lengths.Length | None:
-    """Distance of the planes by their positions, if these are lengths and differ."""
-    positions = {}
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """Distance of the planes by their positions, in a unit that may be no length."""
+
+    size: float
+    uneven: float  # largest departure from it, 0 where the planes lie evenly
+    unit: str | None  # of a file whose positions are no lengths
+
+    @property
+    def sure(self) -> bool:
+        """Tells whether the positions are lengths."""
+        return self.unit is None
+
+    @property
+    def _words(self) -> str:
+        unit = "µm" if self.sure else f"in the unit {self.unit!r}" if self.unit else "in no unit"
+        even = f"{abs(self.size):.4g} {unit} apart"
+        return f"at uneven distances, {self.uneven:.3g} {unit} off" if self.uneven else even
+
+    @property
+    def length(self) -> _lengths.Length:
+        """The distance as a length, or why it is none."""
+        source = "OME PositionZ"
+        if self.sure and not self.uneven:
+            return _lengths.Length(self.size, source)
+        return _lengths.Length(math.nan, source, f"states planes {self._words} ({source})")
+
+    def against(self, declared: float) -> str:
+        """What contradicts a declared distance; empty where both agree."""
+        close = abs(abs(declared) - abs(self.size)) <= _TOLERANCE * abs(declared)
+        return "" if close and not self.uneven else f"its planes lie {self._words} (OME PositionZ)"
+
+
+def _step(pixels: ElementTree.Element, count: int) -> _Step | None:
+    """How far apart the planes are by their positions, if all have one and they differ."""
+    positions, units = {}, set()
     for plane in _children(pixels, "Plane"):
-        unit = _lengths.unit_factor(plane.get("PositionZUnit", ""))
-        if unit is None or plane.get("TheT", "0") != "0" or plane.get("TheC", "0") != "0":
-            continue
         text = plane.get("PositionZ")
-        if text is not None:
-            positions[int(plane.get("TheZ", "0"))] = float(text) * unit
-    if len(positions) < 2 or len(positions) != count:
+        if text is None or plane.get("TheT", "0") != "0" or plane.get("TheC", "0") != "0":
+            continue
+        unit = plane.get("PositionZUnit", "")
+        factor = _lengths.unit_factor(unit)
+        units.add(unit if factor is None else None)
+        try:
+            positions[int(plane.get("TheZ", "0"))] = float(text) * (factor or 1.0)
+        except ValueError:
+            return None
+    if len(positions) < 2 or len(positions) != count or len(units) > 1:
         return None
     height = np.array([positions[k] for k in sorted(positions)])
     step = float(height[-1] - height[0]) / (len(height) - 1)
     if not np.isfinite(height).all() or abs(step) < 1e-6:
         return None
-    source = "OME PositionZ"
-    uneven = np.abs(np.diff(height) - step).max()
-    if uneven > 0.5 * abs(step):
-        text = f"states planes at uneven distances ({source}, {uneven:.3g} µm off)"
-        return _lengths.Length(math.nan, source, text)
-    return _lengths.Length(step, source)
+    uneven = float(np.abs(np.diff(height) - step).max())
+    return _Step(step, uneven if uneven > 0.5 * abs(step) else 0.0, units.pop())

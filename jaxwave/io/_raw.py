@@ -16,12 +16,16 @@ _LISTED = 8
 
 @dataclasses.dataclass
 class Raw:
-    """The array as stored, its axes, the lengths it states, and what was noticed."""
+    """The array as stored, its axes, the lengths it states, and what was noticed.
+
+    ``hints`` quotes what may speak of lengths, for the error about a length that is not known.
+    """
 
     array: np.ndarray
     axes: str | None
     lengths: dict[str, Length]
     notes: list[str] = dataclasses.field(default_factory=list)
+    hints: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass

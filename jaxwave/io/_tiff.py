@@ -131,12 +131,14 @@ def _plain_stack(
             array = (array.astype(np.int32) - 32768).astype(np.int16)
             notes.append("ImageJ stores signed numbers as unsigned: 32768 is taken off again")
         else:
+            line = "by a curve" if math.isnan(slope) else f"{offset:g} + {slope:g} v"
+            line += f" ({unit})" if unit else ""
             notes.append(
-                f"the file's calibration {offset:g} + {slope:g} v ({unit}) is not applied: the "
-                "values are those that the camera stored"
+                f"the file's calibration {line} is not applied: the values are those that the "
+                "camera stored"
             )
     lengths = _metadata.lengths(pages.description, tags, planes)
-    return Raw(array, axes, lengths, notes=notes)
+    return Raw(array, axes, lengths, notes, _metadata.hints(pages.description))
 
 
 def _series(file: Any) -> tuple[np.ndarray, str]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxwave import _files
-from jaxwave.io import _axes, _inflate, _optional
+from jaxwave.io import _axes, _inflate, _lengths, _optional
 from jaxwave.io._lengths import Length, stated, triple, without_defaults
 from jaxwave.io._raw import Raw, Request
 
@@ -111,7 +111,9 @@ def read(ask: Request, path: Path, archive: zipfile.ZipFile | None = None) -> Ra
         text = " ".join(str(error).split()) or type(error).__name__
         if text.startswith(where):
             raise ValueError(text) from None
-        raise ValueError(f"{where}: {path.name!r} cannot be read as Zarr ({text}).") from None
+        text = f"it lacks {text}" if isinstance(error, KeyError) else text
+        fix = "" if isinstance(error, ValueError) else " Copy it again."
+        raise ValueError(f"{where}: {path.name!r} cannot be read as Zarr ({text}).{fix}") from None
 
 
 def _check_zip(where: str, path: Path, archive: zipfile.ZipFile, max_bytes: float) -> None:
@@ -153,7 +155,11 @@ def _read(ask: Request, path: Path, node: object, archive: zipfile.ZipFile | Non
     axes = _axis_names(image, array)
     values, notes = _values(ask, path, array, axes, _lost(array, stored))
     lengths = _lengths_of(image, dataset, axes) if image else {}
-    return Raw(values, axes, lengths or _labels(array, axes), notes=notes)
+    others = {} if node is array else dict(node.attrs)
+    if dataset.get("coordinateTransformations"):
+        others["coordinateTransformations"] = str(dataset["coordinateTransformations"])
+    hints = _lengths.hints(dict(array.attrs), others)
+    return Raw(values, axes, lengths or _labels(array, axes), notes, hints)
 
 
 def _ome(node: Any) -> dict[str, Any]:
@@ -203,6 +209,9 @@ def _pick(ask: Request, path: Path, node: Any, image: dict[str, Any]) -> tuple[A
     if len(arrays) != 1:
         groups = ", ".join(repr(name) for name in node.group_keys())
         inside = f"; read one of the folders in it ({groups})" if groups else ""
+        wells = [str(well.get("path")) for well in _ome(node).get("plate", {}).get("wells", [])]
+        if wells:
+            inside = f", because it is a plate; read an image of a well, such as {wells[0]}/0"
         raise ValueError(
             f"it must hold one array or NGFF attributes, got the arrays "
             f"{', '.join(arrays) or 'none'}{inside}"
@@ -245,7 +254,8 @@ def _values(
 ) -> tuple[np.ndarray, list[str]]:
     """The numbers; a chunk that is not there is an error, unless the user says what it means."""
     if not gone or ask.missing == "fill":
-        note = f"{len(gone)} chunks are not there and read as {array.fill_value} (missing='fill')"
+        many = "1 chunk is" if len(gone) == 1 else f"{len(gone)} chunks are"
+        note = f"{many} not there and read as {array.fill_value} (missing='fill')"
         return np.asarray(array[...]), [note] * bool(gone)
     planes = array.shape[axes.index("Z")] if axes and "Z" in axes else 0
     if ask.missing == "trim" and planes and axes is not None:
@@ -301,17 +311,19 @@ def _axis_names(image: dict[str, Any], array: Any) -> str | None:
     return _axes.letters(names, array.ndim)
 
 
+def _scales(steps: object) -> list[Any]:
+    """The numbers of the transformations that scale; others, and numbers elsewhere, are not."""
+    known = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    return [step["scale"] for step in known if step.get("type") == "scale" and "scale" in step]
+
+
 def _scale(steps: object, count: int) -> list[float]:
     """What the transformations multiply by, all of them one after the other."""
     total = [1.0] * count
-    for step in steps if isinstance(steps, list) else []:
-        scale = (
-            step.get("scale") if isinstance(step, dict) and step.get("type") == "scale" else None
-        )
-        if scale is not None:
-            if len(scale) != count:
-                raise ValueError(f"its scale {scale} does not have {count} entries")
-            total = [a * float(b) for a, b in zip(total, scale, strict=True)]
+    for scale in _scales(steps):
+        if len(scale) != count:
+            raise ValueError(f"its scale {scale} does not have {count} entries")
+        total = [a * float(b) for a, b in zip(total, scale, strict=True)]
     return total
 
 
@@ -322,7 +334,7 @@ def _lengths_of(
     if axes is None:
         return {}
     own, common = (part.get("coordinateTransformations") for part in (dataset, image))
-    if own is None and common is None:
+    if not _scales(own) and not _scales(common):
         return {}
     factors = zip(_scale(own, len(axes)), _scale(common, len(axes)), strict=True)
     found, numbers = {}, {}

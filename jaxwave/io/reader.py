@@ -100,7 +100,9 @@ def _from_npz(ask: Request, path: Path) -> Raw:
             f"arrays {', '.join(arrays) or 'none'}. Pass the one you mean as `name`."
         )
     lengths = _lengths.triple(arrays, "spacing", "npz spacing")
-    return Raw(stacks[name], _axes.guess(stacks[name].shape), lengths)
+    others = {key: array for key, array in arrays.items() if array.ndim < 2}
+    shape = stacks[name].shape
+    return Raw(stacks[name], _axes.guess(shape), lengths, hints=_lengths.hints(others))
 
 
 def _user_length(where: str, name: str, value: object) -> float:
@@ -143,14 +145,12 @@ class _Spacing:
     conflicts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def _spacing(
-    where: str, name: str, given: dict[str, float], stated: dict[str, _lengths.Length]
-) -> _Spacing:
+def _spacing(where: str, name: str, given: dict[str, float], raw: Raw) -> _Spacing:
     """Voxel size: the user's value wins over the file's; one that neither has is asked for."""
     found = _Spacing()
     for axis in ("dz", "dy", "dx"):
         option = "dz" if axis == "dz" else "pixel"
-        file = _usable(axis, option, stated.get(axis), found.notes)
+        file = _usable(axis, option, raw.lengths.get(axis), found.notes)
         if axis in given:
             found.values[axis], found.provenance[axis] = given[axis], f"{given[axis]:.6g} µm, user"
             if file and not file.problem:
@@ -160,12 +160,23 @@ def _spacing(
             found.provenance[axis] = f"{file.value:.6g} µm, file ({file.source})"
         else:
             example = "'300 nm'" if option == "dz" else "'130 nm'"
-            why = file.problem if file else "does not state it"
+            why = file.problem if file else _unknown(axis, raw)
             raise ValueError(
                 f"{where}: `{option}` is needed, because {name!r} {why}. Pass it "
                 f"in micrometers or as text, such as {option}={example}."
             )
     return found
+
+
+def _unknown(axis: str, raw: Raw) -> str:
+    """Why a file has no such length: what it says instead, or that it says nothing."""
+    other = raw.lengths.get({"dy": "dx", "dx": "dy"}.get(axis, ""))
+    if other and not other.problem:
+        side, missing = ("x", "y") if axis == "dy" else ("y", "x")
+        return f"states {other.value:.4g} µm along {side} ({other.source}) and none along {missing}"
+    if raw.hints:
+        return f"does not state it in a way known here (it holds {', '.join(raw.hints)})"
+    return "does not state it"
 
 
 def _usable(
@@ -283,7 +294,7 @@ def read_stack(
         )
     stored = raw.axes or ""
     array, order, doubt = _axes.to_zyx(where, path.name, raw.array, stored, axes, ask.select)
-    size = _spacing(where, path.name, given, raw.lengths)
+    size = _spacing(where, path.name, given, raw)
     data, mask, remarks = _values.to_float32(where, path.name, array, nan)
     level, origin, more = _values.saturation(np.where(mask, data, array) if mask.any() else array)
     doubts = [doubt + " Pass axes='ZYX' if that is right."] if doubt else []
