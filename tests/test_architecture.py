@@ -48,6 +48,7 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
             "h5py",
             "zarr",
             "nd2",
+            "czifile",
             "imagecodecs",
             "stl",
             "gdstk",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,21 +16,6 @@ from jaxwave.io import _metadata, _ome, _optional, _pages
 from jaxwave.io._raw import Raw, Request
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps tifffile's log lines of this thread off the screen; real faults raise."""
-    logger, me = logging.getLogger("tifffile"), threading.get_ident()
-
-    def other_thread(record: logging.LogRecord) -> bool:
-        return record.thread != me
-
-    logger.addFilter(other_thread)
-    try:
-        yield
-    finally:
-        logger.removeFilter(other_thread)
 
 
 def require_tifffile(where: str) -> Any:
@@ -72,7 +55,10 @@ def read(ask: Request, path: Path) -> Raw:
     )
     try:
         shaped = None if _pages.is_shaped(description) else False
-        with _quiet(), tifffile.TiffFile(path, _multifile=False, is_shaped=shaped) as file:
+        with (
+            _optional.quiet("tifffile"),
+            tifffile.TiffFile(path, _multifile=False, is_shaped=shaped) as file,
+        ):
             tags = {tag.name: tag.value for tag in file.pages[0].tags}
             if images:
                 raw = _ome_stack(ask, path, images, {"": (file, pages)}, tifffile)
@@ -343,5 +329,5 @@ def read_companion(ask: Request, path: Path) -> Raw:
     tifffile = require_tifffile(ask.where)
     text = path.read_text(encoding="utf-8", errors="replace")
     images = _ome.parse(ask.where, path.name, text, 0)
-    with _quiet():
+    with _optional.quiet("tifffile"):
         return _ome_stack(ask, path, images, {}, tifffile)

@@ -1,4 +1,4 @@
-"""Reads measured stacks: TIFF in its dialects, npy, npz; by extras Zarr, HDF5, MATLAB, ND2."""
+"""Reads measured stacks: TIFF in its dialects, npy, npz; by extras Zarr, HDF5, MATLAB, ND2, CZI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxwave import _check, _files, _npy
-from jaxwave.io import _axes, _hdf5, _lengths, _tiff, _values, _zarr
+from jaxwave.io import _axes, _czi, _hdf5, _lengths, _tiff, _values, _zarr
 from jaxwave.io._raw import Raw, Request
 from jaxwave.io.stack import Stack
 
@@ -28,7 +28,6 @@ _FOREIGN = {
     b"\x80\x05": "a pickle, which is never loaded because it could run any program",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
-    b"ZISR": "a CZI file of ZEN",
     b"\x70\0\0\0": "a LIF file of Leica's LAS X",
     b"\xd0\xcf\x11\xe0": "an OLE file, such as Olympus' OIB or Zeiss' ZVI",
     b"\x1f\x8b": "compressed with gzip; unpack it first",
@@ -36,7 +35,7 @@ _FOREIGN = {
 }
 
 
-_SUFFIXES = "TIFF, npy, npz, Zarr, HDF5, Imaris, MATLAB or ND2"
+_SUFFIXES = "TIFF, npy, npz, Zarr, HDF5, Imaris, MATLAB, ND2 or CZI"
 
 
 def _load(ask: Request, path: Path) -> Raw:
@@ -61,6 +60,8 @@ def _load(ask: Request, path: Path) -> Raw:
         return _hdf5.read_matlab(ask, path)
     if magic[:4] == b"\xda\xce\xbe\x0a":
         return _hdf5.read_nd2(ask, path)
+    if magic[:10] == b"ZISRAWFILE":
+        return _czi.read(ask, path)
     if re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml.*?\?>\s*)?(<!--.*?-->\s*)*<(\w+:)?OME\b", magic, re.S):
         return _tiff.read_companion(ask, path)
     foreign = next((text for head, text in _FOREIGN.items() if magic.startswith(head)), None)
@@ -232,10 +233,10 @@ def read_stack(
     """Reads a measured z stack and says where every number came from.
 
     Valid for TIFF (OME, ImageJ, BoundingBox or plain), npy and npz files of one channel, and with
-    the extras ``zarr``, ``hdf5``, ``matlab`` and ``nd2`` for those formats (MATLAB's arrays are
-    (y, x, z)); the values stay as they are in the file. Your numbers win over the file's, with a
-    warning if they differ by more than 1 %. What the header claims is compared with the file
-    before it is read, and nothing is unpickled.
+    the extras ``zarr``, ``hdf5``, ``matlab``, ``nd2`` and, from Python 3.12 on, ``czi`` for those
+    formats (MATLAB's arrays are (y, x, z)); the values stay as they are in the file. Your numbers
+    win over the file's, with a warning if they differ by more than 1 %. What the header claims is
+    compared with the file before it is read, and nothing is unpickled.
 
     Args:
         path: File to read, or a Zarr folder.
