@@ -394,24 +394,61 @@ def test_several_layers_of_a_coverslip():
     assert len(layers().n_g) == 2
 
 
+# -- without flax's graph mode, which is going to be dropped -------------------------------
+
 TREE_MODE = {"NNX_GRAPH_MODE": "false", "NNX_GRAPH_UPDATES": "false"}
 
 
+def program(element: Element, inputs: tuple) -> tuple[str, list, list[str]]:
+    """The whole program of an element with every number learned, its constants and its names."""
+    if el.parameters(element):
+        element = el.learn(element, "*")
+    graph, state = nnx.split(element)
+    traced = jax.make_jaxpr(lambda state, *inputs: nnx.merge(graph, state)(*inputs))
+    closed = traced(state, *inputs)
+    again = el.replace(nnx.merge(graph, state), el.parameters(element))
+    assert nnx.graphdef(again) == graph
+    return str(closed.jaxpr), closed.consts, list(el.parameters(again))
+
+
+def same_in_tree_mode(build: Callable[[], Element], inputs: tuple) -> None:
+    """One program, letter for letter: so values, slopes and batches are the same too."""
+    if not nnx.set_graph_mode.current_value():
+        pytest.skip("this is tree mode already")
+    text, constants, names = program(build(), inputs)
+    with nnx.set_graph_mode(False), nnx.set_graph_updates(False):
+        in_tree = program(build(), inputs)
+    assert in_tree[0] == text and in_tree[2] == names
+    for a, b in zip(in_tree[1], constants, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@rows
+def test_tree_mode_traces_the_same_program(name):
+    same_in_tree_mode(lambda: make(name), TABLE[name].inputs)
+
+
 @pytest.mark.slow
-def test_all_of_this_in_tree_mode():
-    """Flax is going to drop its graph mode; the whole folder passes without it."""
+def test_the_rest_of_the_folder_in_tree_mode():
+    """Systems, names, storage, torch and reliefs, where elements meet flax."""
     if not nnx.set_graph_mode.current_value():
         pytest.skip("this is tree mode already")
     folder = Path(__file__).parent
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(folder)]
+    files = [str(p) for p in sorted(folder.glob("test_*.py")) if p.name not in TRACED]
     run = subprocess.run(
-        [*command, "-m", "not slow", "-o", "slow_list="],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files]
+        + ["-m", "not slow", "-o", "slow_list="],
         cwd=folder.parents[1],
         env={**os.environ, **TREE_MODE},
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
+    assert " passed" in run.stdout
+
+
+# Files whose elements are traced above instead: their tests are of the physics.
+TRACED = ("test_every_element.py", "test_microscope_element.py")
 
 
 # -- verbs: an objective, a window, a pupil ------------------------------------------------
@@ -469,6 +506,23 @@ def test_wrong_nouns_are_named():
     assert isinstance(pupil.objective, el.Objective)
     with pytest.raises(ValueError, match="Objective: `na` must be below"):
         el.Objective(1.4, 0.5)
+
+
+@pytest.mark.parametrize("name", [*VERBS, "Microscope", "EmittersImage", "ZernikeMask"])
+def test_tree_mode_traces_the_same_program_of_several_nouns(name):
+    def scope():
+        return el.Microscope(1.2, 0.6, (6, 8), pixel=0.12, n=1.33)
+
+    builds = {
+        "Microscope": (scope, (picture(16, 17),)),
+        "EmittersImage": (lambda: el.EmittersImage(scope(), [[0.2, 0.1, -0.2]], size=5), ()),
+        "ZernikeMask": (lambda: el.ZernikeMask([0.05, -0.02], [(2, 0), (3, 1)], 2.0), (FIELD,)),
+    }
+
+    def verb():
+        return getattr(el, name)(*parts(name), **VERBS[name])
+
+    same_in_tree_mode(*builds.get(name, (verb, ())))
 
 
 def test_dipole_pupil_and_emitters():
