@@ -1,29 +1,39 @@
 """Plants mistakes one at a time and counts those that the tests notice.
 
-    python benchmarks/mutations.py --count 200 --seed 0 jaxwave/lenses.py jaxwave/masks.py
-    python benchmarks/mutations.py --list jaxwave/propagation.py
+    python benchmarks/mutations.py --count 160 --seed 1 -o drawn.txt    # draws and plants
+    python benchmarks/mutations.py benchmarks/mutations.txt             # plants the kept list again
 
 A mistake is a small change that a tired person makes: a swapped axis, a sign, a factor of two, a
-dropped option, an index of another medium. Candidates are found in the source (docstrings, checks
-and messages are left out) and drawn at random, the same ones for the same seed. Every mistake is
-planted in a copy of the project, where the tests of its file and its rows of the tables run until
-one fails. What survives is printed: a missing test, or a change that changes nothing.
-Not part of the tests: one mistake takes half a minute.
+dropped option, an index of another medium. Candidates are found in the source of the physics
+(docstrings, checks and messages are left out) and drawn at random, two in every file. Every
+mistake is planted in a copy of the project, where those tests of its file run that reach its
+function, the nearest first, until one fails. What survives is a missing test, or a change that
+changes nothing. `benchmarks/mutations.txt` is the kept list with what became of each.
+Not part of the tests: one mistake takes about ten CPU seconds.
 """
 
 import argparse
 import ast
 import dataclasses
+import functools
+import importlib
+import os
 import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PLACES = "jaxwave jaxwave/psf jaxwave/lightfield jaxwave/modulators jaxwave/heights jaxwave/cameras"
+OTHERS = """_check _code _npy _files _notebook compute programs numerics units __init__ _version
+_environment _alarms __main__ _noun losses measure""".split()
+OF_BEADS = "basis linear model noise pixels spherical stack_model window".split()
+FIRST, LIMIT = 10, 300  # tests of the first run; seconds of a run before it counts as not ending
 
 # (what is written, what is written instead); every place in the code is a candidate.
 SWAPS = [
@@ -72,7 +82,7 @@ class Mistake:
     after: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}\n  - {self.before.strip()}\n  + {self.after.strip()}"
+        return f"@ {self.path}\n- {self.before.strip()}\n+ {self.after.strip()}"
 
 
 def documented(tree: ast.Module) -> set[int]:
@@ -123,87 +133,227 @@ TESTED_BY = {
     "microlenses": "bench_parts",
     "mirrors": "pixels",
     "coverage": "apertures",
+    "beams": "beams sources",
+    "condenser": "condenser coherence",
+    "lenses": "lenses bench_parts",
+    "fourier": "fourier field",
+    "field": "field edit",
+    "numerics": "numerics",
     "polarizers": "polarization",
 }
 
 
-def tests_of(path: str) -> list[list[str]]:
-    """What pytest runs for a file, cheapest first: its tests and its rows, then the slow ones."""
+# -- which tests ---------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A function, a class or a number of a file, and the words that its source uses."""
+
+    path: str
+    name: str
+    lines: tuple[int, int]
+    words: frozenset[str]
+
+
+@functools.cache
+def pieces(path: Path) -> list[Piece]:
+    found = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names = [getattr(node, "name", "")]
+        if isinstance(node, ast.Assign):
+            names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+        words = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        words |= {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+        words |= {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}  # fixtures
+        lines = (node.lineno, node.end_lineno or node.lineno)
+        relative = path.relative_to(ROOT).as_posix()
+        found += [Piece(relative, name, lines, frozenset(words)) for name in names if name]
+    return found
+
+
+@functools.cache
+def of_the_package() -> list[Piece]:
+    files = sorted((ROOT / "jaxwave").rglob("*.py"))
+    return [piece for file in files if file.name != "__init__.py" for piece in pieces(file)]
+
+
+def reached(mistake: Mistake) -> dict[str, int]:
+    """Names that lead to the line of a mistake, and how many calls away they are."""
+    near = [p for p in pieces(ROOT / mistake.path) if p.lines[0] <= mistake.line <= p.lines[1]]
+    far, edge = {}, {p.name for p in near}
+    for distance in range(5):
+        far |= {name: distance for name in edge if name not in far}
+        edge = {p.name for p in of_the_package() if p.words & edge} - far.keys()
+    return far
+
+
+def tests_of(path: str) -> list[Path]:
+    """Files with the tests of a file; the tables too."""
     parts = Path(path).with_suffix("").parts[1:]
     tests, name = ROOT / "tests", parts[0].strip("_")
     if len(parts) > 1 and (tests / name).is_dir():
-        chosen = [tests / name]
+        chosen = sorted((tests / name).glob("test_*.py"))
     else:
-        words = TESTED_BY.get(name, name).split()
+        words = (name if len(parts) > 1 else TESTED_BY.get(name, name)).split()
         chosen = sorted(path for word in words for path in tests.glob(f"test_{word}*.py"))
     if not chosen:
         raise FileNotFoundError(f"{path} has no tests: name them in TESTED_BY.")
-    own = [p.relative_to(ROOT).as_posix() for p in chosen]
-    rows = ["tests/test_transforms.py", "tests/test_conventions.py", "-k", rows_of(path)]
-    return [[*own, "-m", "not slow"], rows, [*own, "-m", "slow"]]
+    return [*chosen, tests / "test_conventions.py"]
 
 
-def rows_of(path: str) -> str:
-    """Public functions of the file as pytest selects them; those of its package for others."""
-    package, *inside = Path(path).with_suffix("").parts[1:]
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    found = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    names = [name for name in found if not name.startswith("_")]
-    if (inside or [package])[-1].startswith("_") or not names:
-        names = [package] if inside else ["propagation or angular_spectrum or lens"]
-    return " or ".join(["conventions", *names])
+def ranked(mistake: Mistake) -> list[str]:
+    """Tests that reach a mistake, the nearest first; the rows of the table come after them."""
+    far = reached(mistake)
+    found = []
+    for file in tests_of(mistake.path):
+        inside = {p.name: p for p in pieces(file)}
+        for piece in inside.values():
+            if not piece.name.startswith("test_"):
+                continue
+            words, new = set(piece.words), set(piece.words)
+            while new:  # helpers and fixtures of the file
+                new = {w for n in new if n in inside for w in inside[n].words} - words
+                words |= new
+            distances = [far[w] for w in words if w in far]
+            if distances:
+                found.append((min(distances), len(found), f"{piece.path}::{piece.name}"))
+    return [name for *_, name in sorted(found)]
 
 
-def is_noticed(mistake: Mistake, copy: Path, seconds: float) -> bool:
-    """Plants a mistake in the copy, runs the tests and takes it out again."""
+def rows(mistake: Mistake) -> list[str]:
+    """Rows of the tables of transforms by their words."""
+    far = {n: d for n, d in reached(mistake).items() if not n.startswith("_")}
+    near = sorted(far, key=far.get)[:4]
+    return ["tests/test_transforms.py", "-k", " or ".join(near)] if near else []
+
+
+# -- planting ------------------------------------------------------------------------------
+
+
+def is_noticed(mistake: Mistake, copy: Path) -> str:
+    """Plants a mistake in the copy and says which run of tests noticed it, if one did."""
     file = copy / mistake.path
     right = file.read_text(encoding="utf-8")
     lines = right.splitlines(keepends=True)
     lines[mistake.line - 1] = mistake.after + "\n"
     file.write_text("".join(lines), encoding="utf-8")
+    tests = ranked(mistake) or [p.relative_to(ROOT).as_posix() for p in tests_of(mistake.path)]
+    runs = {"nearest": tests[:FIRST], "rest": tests[FIRST:], "rows": rows(mistake)}
     try:
-        return any(fails(chosen, copy, seconds) for chosen in tests_of(mistake.path))
+        for name, chosen in runs.items():
+            if chosen and fails([*chosen, *QUICK], copy):
+                return name
+        return "slow" if tests and fails([*tests, *SLOW], copy) else ""
     finally:
         file.write_text(right, encoding="utf-8")
 
 
-def fails(chosen: list[str], copy: Path, seconds: float) -> bool:
-    """Tells whether one of these tests fails, or does not end."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen]
-    try:
-        run = subprocess.run(command, cwd=copy, capture_output=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return True  # the right program ends in time
-    # 1: a test failed, 2: a file could not be imported, 5: none was selected.
-    if run.returncode not in (0, 1, 2, 5):
-        raise RuntimeError(f"pytest ended with {run.returncode}:\n{run.stdout.decode()[-2000:]}")
-    return run.returncode in (1, 2)
+QUICK, SLOW = ["-m", "not slow", "-o", "slow_list="], ["-m", "slow", "-o", "slow_list="]
+
+
+def fails(chosen: list[str], copy: Path) -> bool:
+    """Tells whether one of these tests fails, or does not end, in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        os.chdir(copy)
+        os.setsid()
+        with open(copy / "log", "w") as log:
+            os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
+        code = importlib.import_module("pytest").main(
+            ["-q", "-x", "-p", "no:cacheprovider", "--rootdir", str(copy), *chosen]
+        )
+        os._exit(int(code))
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            # 1: a test failed, 2: a file could not be imported, 5: none was selected.
+            code = os.waitstatus_to_exitcode(status)
+            if code not in (0, 1, 2, 5):
+                raise RuntimeError((copy / "log").read_text()[-2000:])
+            return code in (1, 2)
+        time.sleep(0.1)
+    os.killpg(child, 9), os.waitpid(child, 0)
+    return True  # the right program ends in time
+
+
+def prepare() -> Path:
+    """Copies the project, and imports here what every child would import again."""
+    copy = Path(tempfile.mkdtemp()) / "jaxwave"
+    left_out = shutil.ignore_patterns(".git", ".venv", ".jax_cache", "_build", "gallery")
+    shutil.copytree(ROOT, copy, ignore=left_out)
+    sys.path[:] = [str(copy), str(copy / "tests"), *sys.path]
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(copy.parent / "cache"))
+    importlib.import_module("conftest")  # settings, before JAX
+    for name in "jax.numpy jax.scipy.special flax.nnx optax scipy.integrate scipy.special".split():
+        importlib.import_module(name)
+    return copy
+
+
+# -- the list ------------------------------------------------------------------------------
+
+
+def physics() -> list[str]:
+    """Files of the physics, where mistakes are numbers."""
+    files = [f for place in PLACES.split() for f in sorted((ROOT / place).glob("*.py"))]
+    files = [f for f in files if f.stem not in OTHERS]
+    files += [ROOT / "jaxwave" / "beads" / f"{name}.py" for name in OF_BEADS]
+    return [f.relative_to(ROOT).as_posix() for f in files]
+
+
+def drawn(count: int, seed: int) -> list[Mistake]:
+    """Two of every file, then more of all, no two in a line."""
+    rng, all_of = random.Random(seed), {path: list(candidates(path)) for path in physics()}
+    chosen: dict[tuple[str, int], Mistake] = {}
+    for found in all_of.values():
+        rng.shuffle(found)
+        chosen |= {(m.path, m.line): m for m in found[:2]}
+    rest = [m for found in all_of.values() for m in found[2:]]
+    rng.shuffle(rest)
+    for mistake in rest:
+        if len(chosen) >= count:
+            break
+        chosen.setdefault((mistake.path, mistake.line), mistake)
+    found = list(chosen.values())
+    rng.shuffle(found)
+    return found
+
+
+def read(path: Path) -> list[Mistake]:
+    """The mistakes of a kept list, where their lines stand now."""
+    found = []
+    for entry in path.read_text(encoding="utf-8").split("\n\n"):
+        name, before, after = [line[2:] for line in entry.splitlines() if line[:2] in "@ - + "]
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        places = [k for k, line in enumerate(lines, 1) if line.strip() == before]
+        if not places:
+            print(f"gone: {name}: {before}")
+            continue
+        line = lines[places[0] - 1]
+        found.append(Mistake(name, places[0], line, line.replace(before, after)))
+    return found
 
 
 def main() -> None:
-    """Draws mistakes, plants them and prints the count and the survivors."""
+    """Plants mistakes and tells what became of each; the last line counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="+", help="files of jaxwave, relative to the project")
-    parser.add_argument("--count", type=int, default=200, help="mistakes to plant")
+    parser.add_argument("list", nargs="?", type=Path, help="a kept list; without it, draws")
+    parser.add_argument("--count", type=int, default=160, help="mistakes to draw")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=900, help="limit of one mistake")
-    parser.add_argument("--list", action="store_true", help="only print the mistakes")
+    parser.add_argument("-o", "--out", type=Path, help="where the list is written")
     given = parser.parse_args()
-    found = [mistake for path in given.files for mistake in candidates(path)]
-    drawn = random.Random(given.seed).sample(found, min(given.count, len(found)))
-    if given.list:
-        print(*drawn, sep="\n")
-        return
-    caught = 0
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "jaxwave"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".jax_cache"))
-        for count, mistake in enumerate(drawn, 1):
-            noticed = is_noticed(mistake, copy, given.seconds)
-            caught += noticed
-            print(f"{caught} of {count} noticed", flush=True)
-            if not noticed:
-                print(f"SURVIVED {mistake}", flush=True)
+    mistakes = read(given.list) if given.list else drawn(given.count, given.seed)
+    copy, caught = prepare(), 0
+    for count, mistake in enumerate(mistakes, 1):
+        by = is_noticed(mistake, copy)
+        caught += bool(by)
+        entry = f"{mistake}\n= {by or 'SURVIVED'}\n"
+        print(entry, f"{caught} of {count} noticed", sep="", flush=True)
+        if given.out:
+            with given.out.open("a", encoding="utf-8") as file:
+                file.write(entry + "\n")
+    subprocess.run(["rm", "-r", str(copy.parent)], check=True)
 
 
 if __name__ == "__main__":

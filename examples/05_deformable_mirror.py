@@ -4,6 +4,7 @@ Fitted are the stacks at -30, 0 and +30 mV of two actuators, together and from f
 at -15 and +15 mV are predicted, and for comparison without the poke and with its sign reversed.
 """
 
+import sys
 from pathlib import Path
 
 import jax
@@ -25,7 +26,7 @@ MODEL = BeadModel(
 )
 
 
-def draw(fit: StacksFit, data: np.ndarray, image: np.ndarray, bars: dict, path: Path) -> None:
+def draw(fit: StacksFit, data: np.ndarray, image: np.ndarray, bars: dict) -> None:
     """One predicted stack, the wavefront and what the actuators do, and all errors."""
     figure = Figure(figsize=(11, 8), dpi=120, layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.3, 1))
@@ -59,11 +60,11 @@ def draw(fit: StacksFit, data: np.ndarray, image: np.ndarray, bars: dict, path: 
     chart.set_xticks(place, ["1, −15 mV", "1, +15 mV", "2, −15 mV", "2, +15 mV"], fontsize=7)
     chart.set(ylabel="NMSE", ylim=(0, 0.3))
     chart.legend(fontsize=7, loc="upper center", ncols=2)
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path)
+    Path("results").mkdir(exist_ok=True)
+    figure.savefig("results/05_deformable_mirror.png")
 
 
-def main() -> dict[str, np.ndarray]:
+def main(starts: int = 5) -> dict[str, np.ndarray]:
     """Fits, predicts, saves the picture and returns the errors by name."""
     jw.tune_cpu()
     with np.load(DATA, allow_pickle=False) as file:
@@ -74,7 +75,7 @@ def main() -> dict[str, np.ndarray]:
         Z,
         MODEL,
         commands=volts[~heldout],
-        starts=5,
+        starts=starts,
         key=jax.random.key(0),
         model_error=0.1,
         progress=True,
@@ -84,8 +85,7 @@ def main() -> dict[str, np.ndarray]:
         for name, s in (("predicted", 1), ("without the poke", 0), ("wrong sign", -1))
     }
     error = {name: prediction.nmse for name, prediction in found.items()}
-    path = Path("results") / "05_deformable_mirror.png"
-    draw(fit, stacks[heldout][1], found["predicted"].image[1], error, path)
+    draw(fit, stacks[heldout][1], found["predicted"].image[1], error)
     print("NMSE of the fitted stacks:", fit.nmse.round(4), "every start:", fit.starts.round(4))
     for name, values in error.items():
         print(f"NMSE of the unseen stacks, {name}: {values.round(4)}")
@@ -97,4 +97,4 @@ def main() -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

@@ -9,6 +9,7 @@ left to JAX, one small program for each operation, which all tests share.
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -260,6 +261,8 @@ def scanned(out, *x, jaxpr, length, reverse, num_consts=None, num_carry=None, ft
 
 def plain(x: Any) -> Any:
     """An array of numpy; random keys have no numbers and stay JAX's."""
+    if type(x) is np.ndarray:
+        return x
     keys = isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.extended)
     return x if keys else np.asarray(x)
 
@@ -271,11 +274,11 @@ def by_jax(eqn: Any, values: list) -> Any:
 def run(closed: Any, inputs: Any) -> list:
     """The outputs of a jaxpr; every array is numpy's, in the type that JAX gives it."""
     jaxpr = getattr(closed, "jaxpr", closed)
-    numbers = dict(zip(jaxpr.constvars, getattr(closed, "consts", ()), strict=True))
-    numbers |= dict(zip(jaxpr.invars, inputs, strict=True))
+    numbers = dict(zip(jaxpr.constvars, map(plain, getattr(closed, "consts", ())), strict=True))
+    numbers |= dict(zip(jaxpr.invars, map(plain, inputs), strict=True))
 
     def read(v):
-        return plain(v.val if isinstance(v, Literal) else numbers[v])
+        return plain(v.val) if type(v) is Literal else numbers[v]
 
     for eqn in jaxpr.eqns:
         values = [read(v) for v in eqn.invars]
@@ -287,18 +290,35 @@ def run(closed: Any, inputs: Any) -> list:
         if not isinstance(result, list | tuple):
             result = [result]
         for v, value in zip(eqn.outvars, result, strict=True):
-            value = plain(value)
-            assert value.shape == v.aval.shape, (eqn, value.shape)
-            is_array = isinstance(value, np.ndarray)
-            numbers[v] = value.astype(v.aval.dtype, copy=False) if is_array else value
+            value, aval = plain(value), v.aval
+            assert value.shape == aval.shape, (eqn, value.shape)
+            same = value.dtype == aval.dtype or not isinstance(value, np.ndarray)
+            numbers[v] = value if same else value.astype(aval.dtype)
     return [read(v) for v in jaxpr.outvars]
 
 
-def interpreted(function: Callable) -> Callable:
-    """``function``, traced once for all numbers of one shape and type, computed by numpy."""
-    programs = {}
+def alone(closed: Any, output: int) -> Any:
+    """What one output needs of a program: without the rest, such as the slope of a number."""
+    jaxpr = closed.jaxpr
+    needed, kept = {jaxpr.outvars[output]}, []
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.effects or not needed.isdisjoint(eqn.outvars):
+            needed.update(v for v in eqn.invars if type(v) is not Literal)
+            kept.append(eqn)
+    outvars = [jaxpr.outvars[output]]
+    part = SimpleNamespace(constvars=jaxpr.constvars, invars=jaxpr.invars, outvars=outvars)
+    part.eqns = kept[::-1]
+    return SimpleNamespace(jaxpr=part, consts=closed.consts)
 
-    def compute(*arguments: Any) -> Any:
+
+def interpreted(function: Callable) -> Callable:
+    """``function``, traced once for all numbers of one shape and type, computed by numpy.
+
+    With ``only=k`` its k-th output is computed and nothing else, by the same program.
+    """
+    programs, parts = {}, {}
+
+    def compute(*arguments: Any, only: int | None = None) -> Any:
         leaves, structure = jax.tree.flatten(arguments)
         leaves = [plain(jax.numpy.asarray(leaf)) for leaf in leaves]
         key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
@@ -307,7 +327,11 @@ def interpreted(function: Callable) -> Callable:
                 *jax.tree.unflatten(structure, leaves)
             )
         program, shapes = programs[key]
+        if only is not None and (key, only) not in parts:
+            parts[key, only] = alone(program, only)
         with np.errstate(all="ignore"):
+            if only is not None:
+                return run(parts[key, only], leaves)[0]
             outputs = run(program, leaves)
         return jax.tree.unflatten(jax.tree.structure(shapes), outputs)
 

@@ -1,6 +1,7 @@
 """The documentation: its snippets run, its commands are the program's, its site builds."""
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -65,10 +66,36 @@ def test_every_example_has_its_picture():
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
 
 
+SHOWN = NOTEBOOKS[-3]  # the one that the site's test runs too; the hosted job shows all of them
+
+
+def cells_of(page: Path) -> list[str]:
+    return re.findall(r"^```\{code-cell\} python\n(.*?)^```$", page.read_text("utf-8"), BOTH)
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # a notebook shows warnings, or hides them
+@pytest.mark.parametrize("page", [p for p in NOTEBOOKS if p != SHOWN], ids=lambda p: p.stem)
+def test_the_cells_of_a_notebook_run_one_after_the_other(page, monkeypatch, capsys):
+    """In this process: a kernel for each of them would import everything again."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.chdir(page.parent)
+    before = set(plt.get_fignums())
+    names: dict = {}
+    try:
+        for code in cells_of(page):
+            exec(compile(code.replace(":tags: [remove-stderr]", ""), str(page), "exec"), names)
+        assert re.search(r"\d", capsys.readouterr().out)
+    finally:
+        for number in set(plt.get_fignums()) - before:
+            plt.close(number)
+
+
 def test_notebooks_end_in_a_number_that_is_checked():
     assert len(NOTEBOOKS) == 6
     for page in NOTEBOOKS:
-        cells = re.findall(r"^```\{code-cell\} python\n(.*?)^```$", page.read_text("utf-8"), BOTH)
+        cells = cells_of(page)
         last = cells[-1].splitlines()
         assert any(line.startswith("print(") for line in last), page.name
         assert any(line.startswith("assert ") for line in last), page.name
@@ -79,18 +106,22 @@ def test_notebooks_end_in_a_number_that_is_checked():
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("myst_nb") is None, reason="myst-nb is not installed")
 def test_the_site_builds_without_a_warning(tmp_path):
-    """Links between pages, names of the API and formulas; notebooks run; nothing is fetched."""
+    """Links between pages, names of the API and formulas; a notebook runs; nothing is fetched."""
     words = [sys.executable, "-m", "sphinx", "-W", "-q", "-d", str(tmp_path / "trees")]
+    others = " ".join(f"notebooks/{page.name}" for page in NOTEBOOKS if page != SHOWN)
     run = subprocess.run(
-        [*words, str(ROOT / "docs"), str(tmp_path / "site")], capture_output=True, text=True
+        [*words, str(ROOT / "docs"), str(tmp_path / "site")],
+        env={**os.environ, "NOTEBOOKS_LEFT_OUT": others},
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr[-3000:]
     page = (tmp_path / "site" / "first_hour" / "student.html").read_text(encoding="utf-8")
     fetched = re.findall(r'<(?:script|link)[^>]*(?:src|href)="(\w+://[^"]*)"', page)
     assert "Poisson" in page and fetched == []
-    for notebook in NOTEBOOKS:
-        page = tmp_path / "site" / "notebooks" / f"{notebook.stem}.html"
-        shown = page.read_text(encoding="utf-8")
-        outputs = "".join(re.findall(r'<div class="output.*?</pre>', shown, BOTH))
-        assert "<img" in shown and re.search(r"\d", outputs), notebook.name
-        assert str(ROOT.parent) not in shown, f"{notebook.name} shows a folder of this machine"
+    pages = {page: tmp_path / "site" / "notebooks" / f"{page.stem}.html" for page in NOTEBOOKS}
+    shown = {page: path.read_text(encoding="utf-8") for page, path in pages.items()}
+    outputs = "".join(re.findall(r'<div class="output.*?</pre>', shown[SHOWN], BOTH))
+    assert "<img" in shown[SHOWN] and re.search(r"\d", outputs)
+    for page, text in shown.items():
+        assert str(ROOT.parent) not in text, f"{page.name} shows a folder of this machine"

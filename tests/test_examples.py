@@ -30,6 +30,7 @@ LONG = {
 }
 
 QUICK = {  # minutes otherwise; the number that it asserts is another one
+    "05_deformable_mirror.py": ["2"],  # starts; tests/beads/test_stacks.py has the others
     "10_torch_unet_phase_mask.py": ["--quick"],
     "11_torch_denoiser_calibration.py": ["--quick"],
     "30_edof.py": ["--quick", "--samples", "64", "--steps", "40", "--lenses", "cubic", "free"],
