@@ -6,10 +6,9 @@ import threading
 from importlib.metadata import version
 from pathlib import Path
 
-# Compiled programs are kept between runs; one folder a worker, because two of them may not write
-# the same file.
-_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-_CACHE = Path(__file__).parent / ".jax_cache" / _WORKER
+# Compiled programs are kept between runs, and for the workers of a run and the programs that they
+# start. One may read what another one is writing: a warning that pyproject.toml leaves a warning.
+_CACHE = Path(__file__).parent / ".jax_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

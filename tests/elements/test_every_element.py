@@ -435,9 +435,9 @@ def test_the_rest_of_the_folder_in_tree_mode():
         pytest.skip("this is tree mode already")
     folder = Path(__file__).parent
     files = [str(p) for p in sorted(folder.glob("test_*.py")) if p.name not in TRACED]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files]
-        + ["-m", "not slow", "-o", "slow_list="],
+        [*command, "-m", "not slow", "-o", "slow_list="],
         cwd=folder.parents[1],
         env={**os.environ, **TREE_MODE},
         capture_output=True,
