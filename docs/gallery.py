@@ -1,9 +1,11 @@
-"""Collects the pictures of the examples for the site, from a run of their tests.
+"""Collects the pictures of the examples for the site, from a run of their tests or of themselves.
 
     pytest tests/test_examples.py tests/test_readme.py -k "example_runs or main_job" --basetemp=TMP
+    python examples/33_flat_start.py --quick -o TMP/33_flat_start
     python docs/gallery.py TMP
 
 writes `docs/gallery/NN_name.png`, small. CI runs the examples, and only looks that each has one.
+What learns (10, 11, 23, 30 to 33) is shown as it ends, from a run of its own: tests take few steps.
 """
 
 import sys
@@ -23,7 +25,8 @@ def main(words: list[str]) -> None:
     for script in sorted((ROOT / "examples").glob("[0-9]*.py")):
         number = script.stem.partition("_")[0]
         test = "test_main_job" if number == "01" else f"test_example_runs_{number}_"
-        found = sorted(Path(folder).rglob(f"{test}*/results/**/*.png"))
+        found = sorted(Path(folder).glob(f"{script.stem}/**/*.png"))
+        found = found or sorted(Path(folder).rglob(f"{test}*/results/**/*.png"))
         if not found:
             print(f"{script.name}: no picture below {folder}; the old one stays")
             continue
