@@ -167,6 +167,10 @@ TABLE = {
     "angular_spectrum": Row(
         lambda p, s: jw.angular_spectrum(lit(p), p["z"], n=p["n"]), {"z": 0.61, "n": 1.3, **LIGHT}
     ),
+    "angular_spectrum of a period": Row(
+        lambda p, s: jw.angular_spectrum(lit(p), p["z"], n=p["n"], boundary="periodic"),
+        {"z": 0.61, "n": 1.3, **LIGHT},
+    ),
     "fresnel": Row(
         lambda p, s: jw.fresnel(lit(p), p["z"], n=p["n"]), {"z": 0.61, "n": 1.3, **LIGHT}
     ),

@@ -342,3 +342,45 @@ def test_the_direct_sum_in_double_precision_and_its_slopes(z, x64):
         at[0][k], at[1][k] = at[0][k] - step, at[1][k] + step
         low, high = (np.sum(weight * abs(need(*place, u)) ** 2) for place in at)
         assert float(slopes(0.6, z)[k]) == pytest.approx((high - low) / (2 * step), rel=1e-5)
+
+
+# -- one period of an endless field ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("z", [0.7, -0.4, 1e6])
+def test_a_period_is_a_sum_of_plane_waves(z):
+    """Five waves written out in float64, one of them evanescent, at any distance."""
+    shape, spacing, m = (9, 14), np.array([0.3, 0.25]), 1.3 / 0.53
+    y, x = (d * (np.arange(n) - n // 2) for d, n in zip(spacing, shape, strict=True))
+    start, need = 0, 0
+    for ky, kx, c in [(1, 2, 1), (0, -3, 2j), (-2, 0, 0.5), (3, -1, 0.3 + 1j), (4, 7, 1)]:
+        fy, fx = ky / (9 * 0.3), kx / (14 * 0.25)
+        wave = c * np.exp(2j * np.pi * (fy * y[:, None] + fx * x))
+        w = np.emath.sqrt(m**2 - fy**2 - fx**2)  # an imaginary one decays both ways
+        start = start + wave
+        need = need + wave * np.exp(2j * np.pi * (w.real * z + 1j * w.imag * abs(z) - m * z))
+    with jax.enable_x64(True):
+        field = jw.scalar_field(start, spacing=spacing, wavelength=0.53)
+        got = jw.angular_spectrum(field, z, n=1.3, boundary="periodic")
+        np.testing.assert_allclose(got.u, need, rtol=0, atol=1e-8)
+        element = jw.elements.AngularSpectrum(z, n=1.3, boundary="periodic")
+        np.testing.assert_array_equal(element(field).u, got.u)
+
+
+def test_a_grating_is_its_own_image_after_talbot_and_no_power_is_lost():
+    """z = 2 p^2/lambda; with darkness beyond the window hardly a period would be left."""
+    u = jnp.exp(1j * (jnp.arange(24) % 12 < 5)) * jnp.ones((15, 1))
+    grating = jw.scalar_field(u.astype(jnp.complex64), spacing=40.0, wavelength=0.5)
+    image = jw.angular_spectrum(grating, 2 * 480.0**2 / 0.5, boundary="periodic")
+    np.testing.assert_allclose(image.u, u, rtol=0, atol=2e-3)  # the waves are not quite paraxial
+    np.testing.assert_allclose(image.power, grating.power, rtol=1e-5)
+
+
+def test_a_period_has_no_other_window():
+    field = jw.plane_wave((4, 5), spacing=1.0, wavelength=0.5)
+    with pytest.raises(ValueError, match="its own window; leave out `spacing`"):
+        jw.angular_spectrum(field, 3.0, shape=(2, 2), boundary="periodic")
+    with pytest.raises(ValueError, match="boundary"):
+        jw.angular_spectrum(field, 3.0, boundary="mirror")
+    with pytest.raises(ValueError, match="boundary"):
+        jw.elements.AngularSpectrum(3.0, boundary="period")

@@ -43,6 +43,12 @@ class AngularSpectrum(_Travel, function=propagation.angular_spectrum):
         AngularSpectrum(z=3000 µm, n=1.33)
     """
 
+    boundary: str = "zero"
+
+    def check(self) -> None:
+        super().check()
+        _check.choice(type(self).__name__, "boundary", self.boundary, propagation.BOUNDARIES)
+
     def __call__(self, field: AnyField) -> AnyField:
         return propagation.angular_spectrum(field, **self.arguments())
 
