@@ -67,9 +67,7 @@ def setup(target: np.ndarray, stretch: Any = (1.0, 1.0), *, more: bool = False) 
 
 def pupil(p: Numbers, setup: Numbers) -> jax.Array:
     """Spectrum of the field in focus, on the box, of unit power in the field."""
-    stretch = jnp.exp(p["stretch"])
-    step = stretch / (GRID * t.PIXEL * t.CUTOFF)
-    rim = jw.circular_aperture(_ones(step), 1.0).u.real
+    rim = _rim(jnp.exp(p["stretch"]))
     whole = turns(p, setup)
     unmodulated = jax.lax.complex(*p["zero"]) * cis(whole - p["free"] / (2 * np.pi))
     wave = rim * (jnp.exp(p["gain"]) * cis(whole) + unmodulated)
@@ -87,8 +85,20 @@ def turns(p: Numbers, setup: Numbers) -> jax.Array:
     return defocus - place[0] * fy - place[1] * fx + phase / (2 * np.pi)
 
 
-def _ones(step: jax.Array) -> jw.Field:
-    return jw.scalar_field(jnp.ones((BOX, BOX), jnp.complex64), spacing=step, wavelength=1.0)
+def _rim(stretch: jax.Array) -> jax.Array:
+    """An elliptic pupil of radius one whose rim rises over four samples to either side.
+
+    A sharp rim, or one weighed by areas, would be that of a field whose rings are repeated in, or
+    fade over, the window. This one's derivative across the rim is the sum of the waves that end
+    where the window does, so within the window the field is that of a sharp rim.
+    """
+    fy, fx = (f * k for f, k in zip(frequencies(), stretch, strict=True))
+    square = jnp.maximum(fy**2 + fx**2, 0.1)  # what is far inside has no slope, and no root of zero
+    steep = jnp.maximum((stretch[0] * fy) ** 2 + (stretch[1] * fx) ** 2, 0.01)
+    samples = (square - jnp.sqrt(square)) / jnp.sqrt(steep) * (GRID * t.PIXEL * t.CUTOFF)
+    turn = jnp.pi / 4 * jnp.clip(samples, -4, 4)
+    waves = sum(jnp.sin(k * turn) / (k * jnp.pi) for k in (1, 2, 3))
+    return 0.5 - turn / (2 * jnp.pi) - waves - jnp.sin(4 * turn) / (8 * jnp.pi)
 
 
 def fields(p: Numbers, setup: Numbers) -> jax.Array:
