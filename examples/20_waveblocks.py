@@ -8,10 +8,15 @@ Adam learns, and ours. The folder holds `result.json` and a picture. Experiments
 mask (4.2.1: a phase mask in the pupil), depth-psf and depth-mask (4.1.2, 4.2.2: the depth of images
 by an aberrated, noisy microscope, and by one with a modulator that has a zero order).
 `result.json` grows with every truth: the same command goes on after a run that was stopped.
+Every core has a process of its own, if it has eight truths to find.
 """
 
 import argparse
-from functools import partial
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -57,22 +62,51 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     return options
 
 
+@cache
+def target() -> np.ndarray:
+    """What all microscopes look at."""
+    shape, spacing = (t.OBJECT, t.OBJECT), t.PIXEL / t.MAG
+    return np.asarray(jw.usaf_1951(shape, spacing=spacing, groups=(7, 8, 9)), float)
+
+
+def find(options: argparse.Namespace, k: int) -> dict:
+    """Makes the truth number k and finds it."""
+    one = EXPERIMENTS[options.experiment][0]
+    return one(k, options.seed, target(), options.ensemble, k < options.baseline)
+
+
+def found(options: argparse.Namespace, first: int) -> Iterator[dict]:
+    """What is found of every truth from this one on, in order."""
+    numbers = range(first, options.truths)
+    cores = min(os.cpu_count() or 1, len(numbers) // 8)
+    if cores < 2:
+        yield from map(partial(find, options), numbers)
+        return
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores, mp_context=fresh, initializer=one_core) as pool:
+        yield from pool.map(partial(find, options), numbers)
+
+
+def one_core() -> None:
+    """A process of several keeps to itself: its first computation comes after this."""
+    flag = "--xla_cpu_multi_thread_eigen=false"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
+    jw.tune_cpu()
+
+
 def main(words: list[str] | None = None) -> dict:
     """Runs an experiment and returns what is in `result.json`."""
     options = arguments(words)
     jw.tune_cpu()
-    shape, spacing = (t.OBJECT, t.OBJECT), t.PIXEL / t.MAG
-    target = np.asarray(jw.usaf_1951(shape, spacing=spacing, groups=(7, 8, 9)), float)
-    one_truth, draw = EXPERIMENTS[options.experiment]
+    draw = EXPERIMENTS[options.experiment][1]
     settings = {k: v for k, v in vars(options).items() if k not in ("out", "truths", "baseline")}
     truths = scores.finished(options.out, settings)
     bar = tqdm(initial=len(truths), total=options.truths, desc=options.experiment, unit=" truths")
-    for k in range(len(truths), options.truths):
-        found = one_truth(k, options.seed, target, options.ensemble, k < options.baseline)
-        if k == 0:
+    for one in found(options, len(truths)):
+        if not truths:
             options.out.mkdir(parents=True, exist_ok=True)
-            draw(found).savefig(options.out / f"{options.experiment}.png")
-        truths.append({name: found[name] for name in ("ours", "free_form") if name in found})
+            draw(one).savefig(options.out / f"{options.experiment}.png")
+        truths.append({name: one[name] for name in ("ours", "free_form") if name in one})
         scores.write(options.out, truths, settings)
         bar.update()
     bar.close()
