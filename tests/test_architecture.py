@@ -31,13 +31,13 @@ LAYERS: dict[str, tuple[str, set[str]]] = {
         "sampling sources beams coherence fibers collins free_space propagation far planes lenses "
         "surfaces gratings diffusers microlenses pixels apertures masks slm mirrors polarization "
         "polarizers zernike materials samples phantoms condenser measure imaging filters "
-        "deconvolution sensors heights/ scenes mosaic psf/ losses",
+        "deconvolution sensors heights/ scenes mosaic psf/ lightfield/ losses",
         set(),
     ),
     "elements": ("elements/", {"flax"}),
     "calibration": ("calibration/", {"flax", "optax", "tqdm", "blackjax"}),
     "sweeps": ("sweeps/ programs", {"scipy", "tqdm", "xarray", "pandas", "zarr", "flatbuffers"}),
-    "applications": ("beads/ cameras/ lightfield/ modulators/", {"flax"}),
+    "applications": ("beads/ cameras/ modulators/", {"flax"}),
     "edges": (
         "io/ plot/ report/ cli/ __main__",
         {

@@ -65,6 +65,7 @@ from jaxwave.elements.lenses import (
     Lens,
     ThinLens,
 )
+from jaxwave.elements.lightfield import FourierMicroscope, LensArray, LightFieldMicroscope
 from jaxwave.elements.masks import (
     AmplitudeMask,
     CubicMask,
@@ -260,6 +261,9 @@ __all__ = [
     "IntegratePixels",
     "GaussianBlur",
     "ExpectedPhotons",
+    "LightFieldMicroscope",
+    "FourierMicroscope",
+    "LensArray",
     # Light of high aperture
     "Objective",
     "Window",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from jaxwave.psf import focusing as verbs
 from jaxwave.zernike import zernike_modes
 
 
-class _Noun(Element):
+class Noun(Element):
     """Numbers that can be learned; called, they make the noun, which checks them."""
 
     def check(self) -> None:
@@ -30,7 +31,7 @@ class _Noun(Element):
         return self._function(**self.arguments())
 
 
-class CoverslipLayers(_Noun, function=psf.coverslip_layers):
+class CoverslipLayers(Noun, function=psf.coverslip_layers):
     r"""Sample, coverslip and immersion as numbers that can be learned.
 
     Called, it makes the :class:`~jaxwave.psf.Layers` that an objective takes. Several layers of a
@@ -74,7 +75,7 @@ def layers_element(layers: psf.Layers) -> CoverslipLayers:
     return CoverslipLayers(**values)
 
 
-class Objective(_Noun, function=psf.Objective):
+class Objective(Noun, function=psf.Objective):
     """An objective whose numbers can be learned; called, it makes the noun.
 
     Example:
@@ -102,7 +103,7 @@ class Objective(_Noun, function=psf.Objective):
         return psf.Objective(**(values | {"layers": layers}))
 
 
-class Window(_Noun, function=psf.Window):
+class Window(Noun, function=psf.Window):
     """Samples and planes whose numbers can be learned; called, it makes the noun.
 
     Example:
@@ -125,7 +126,7 @@ def pairs(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-class RadialPupil(_Noun, function=psf.RadialPupil):
+class RadialPupil(Noun, function=psf.RadialPupil):
     """A circularly symmetric pupil whose numbers can be learned; called, it makes the noun.
 
     Example:
@@ -144,7 +145,7 @@ class RadialPupil(_Noun, function=psf.RadialPupil):
         return pairs(values)
 
 
-class ZernikePupil(_Noun, function=psf.ZernikePupil):
+class ZernikePupil(Noun, function=psf.ZernikePupil):
     """Aberrations that can be learned, in front of any pupil; called, it makes the noun.
 
     Example:
@@ -168,13 +169,15 @@ class ZernikePupil(_Noun, function=psf.ZernikePupil):
 
 def made(value: object) -> Any:
     """What an element of a noun makes; anything else as it is."""
-    return value() if isinstance(value, _Noun) else value
+    return value() if isinstance(value, Noun) else value
 
 
-def _with_elements(where: str, values: dict[str, Any], **elements: type[Element]) -> dict[str, Any]:
+def with_elements(
+    where: str, package: ModuleType, values: dict[str, Any], **elements: type[Element]
+) -> dict[str, Any]:
     """The values, with the element of each noun in its place."""
     for name, element in elements.items():
-        value, noun = values[name], getattr(psf, element.__name__)
+        value, noun = values[name], getattr(package, element.__name__)
         if isinstance(value, noun):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
             values[name] = element(**fields)
@@ -195,7 +198,7 @@ class _Verb(Element):
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return _with_elements(cls.__name__, values, objective=Objective, window=Window)
+        return with_elements(cls.__name__, psf, values, objective=Objective, window=Window)
 
     def check(self) -> None:
         values = self.arguments()
@@ -295,7 +298,7 @@ class DipolePupil(Element, function=psf.dipole_pupil):
 
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return _with_elements(cls.__name__, values, objective=Objective)
+        return with_elements(cls.__name__, psf, values, objective=Objective)
 
     def __call__(self) -> VectorField:
         values = self.arguments()

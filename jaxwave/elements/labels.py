@@ -14,7 +14,8 @@ _UNITS = {
     for unit, names in {
         "µm": "spacing wavelength z f x y waist radius pitch pixel opd coefficients sigma focus "
         "coherence inner outer size vertices length flatness influence thickness "
-        "t_s t_g t_i t_g_design t_i_design diameter width front back f1 f2 period correlation",
+        "t_s t_g t_i t_g_design t_i_design diameter width front back f1 f2 period correlation "
+        "camera_pitch camera_distance centers",
         "rad/µm": "kx ky kr",
         "rad": "phase table angle retardance tilt mirror_tilt",
         "e": "full_well read_noise",

@@ -18,6 +18,15 @@ from jaxwave.propagation import exact_transfer
 FINER = 1.5  # samples, over what just holds the field behind the lenslets
 
 
+class Sizes(NamedTuple):
+    """What numbers decide about shapes; known before they are traced."""
+
+    period: tuple[int, int] | None  # pixels
+    kernel: tuple[int, int]  # pixels that are kept
+    margin: tuple[int, int]  # pixels around them
+    samples: int  # in a pixel
+
+
 class Sheet(NamedTuple):
     """How the plane of a lens array is sampled: whole pixels, an odd number of samples in each."""
 
@@ -32,13 +41,20 @@ class Sheet(NamedTuple):
         return self.window[0] * self.samples, self.window[1] * self.samples
 
 
-def sheet(kernel: tuple[int, int], margin: float, pitch: ArrayLike, samples: int) -> Sheet:
-    """A window with a margin [µm] around the pixels that are kept."""
-    widths = np.broadcast_to(np.asarray(pitch, float), (2,))
-    wide = [k + 2 * math.ceil(margin / w) for k, w in zip(kernel, widths, strict=True)]
+def margins(width: float | None, pitch: ArrayLike) -> tuple[int, int]:
+    """Pixels that hold a margin [µm]; three where it or they are unknown."""
+    if width is None or not _check.is_concrete(pitch):
+        return 3, 3
+    dy, dx = np.broadcast_to(np.asarray(pitch, float), (2,))
+    return math.ceil(width / dy), math.ceil(width / dx)
+
+
+def sheet(sizes: Sizes) -> Sheet:
+    """A window with a margin around the pixels that are kept."""
+    wide = [k + 2 * m for k, m in zip(sizes.kernel, sizes.margin, strict=True)]
     window = tuple(w + 1 - w % 2 for w in wide)
-    size = tuple(numerics.fast_len(w * samples) for w in window)
-    return Sheet(kernel, window, samples, size)  # type: ignore[arg-type]
+    size = tuple(numerics.fast_len(w * sizes.samples) for w in window)
+    return Sheet(sizes.kernel, window, sizes.samples, size)  # type: ignore[arg-type]
 
 
 def samples_per_pixel(

@@ -16,7 +16,7 @@ from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.field import scalar_field
 from jaxwave.grid import disk_coverage, sample_coordinates
 from jaxwave.lightfield.array import LensArray
-from jaxwave.lightfield.camera import Sheet, record, samples_per_pixel, sheet
+from jaxwave.lightfield.camera import Sheet, Sizes, margins, record, samples_per_pixel, sheet
 from jaxwave.lightfield.microscope import check_microscope, clear_power
 from jaxwave.lightfield.projector import LightFieldPSF, depths
 from jaxwave.numerics import cis, program
@@ -114,11 +114,18 @@ class FourierMicroscope:
         """
         where = "FourierMicroscope.psf"
         z = depths(where, z)
-        count = self._samples(where, samples, z)
-        reach = self.array.reach()
-        margin = 0.0 if reach is None else reach  # a lens at the rim is seen whole
-        plan = sheet(self.shape, margin, self.camera_pitch, count)
-        spacing = self._pitch() / count
+        return self.places(z, pupil, self.sizes(where, samples, z))
+
+    def sizes(self, where: str, samples: int | None, z: ArrayLike) -> Sizes:
+        """What the numbers decide about shapes."""
+        margin = margins(self.array.reach(), self.camera_pitch)  # a lens at the rim is seen whole
+        return Sizes((1, 1), self.shape, margin, self._samples(where, samples, z))
+
+    def places(self, z: ArrayLike, pupil: Pupil, sizes: Sizes) -> LightFieldPSF:
+        """PSF of an emitter on the axis; all numbers may be traced."""
+        where = "FourierMicroscope.psf"
+        plan = sheet(sizes)
+        spacing = self._pitch() / sizes.samples
         modes: Any = ()
         coefficients: Any = None
         if isinstance(pupil, ZernikePupil):
@@ -175,7 +182,16 @@ class FourierMicroscope:
     def _samples(self, where: str, samples: int | None, z: ArrayLike) -> int:
         o, reach = self.objective, self.array.reach()
         steepest = None
-        known = (o.na, o.wavelength, self.magnification, self.f, self.array.f, z, o.n_s)
+        known = (
+            o.na,
+            o.wavelength,
+            self.magnification,
+            self.f,
+            self.array.f,
+            z,
+            o.n_s,
+            self.camera_pitch,
+        )
         if reach is not None and _check.is_concrete(*known):
             short = float(np.min(np.abs(np.asarray(self.array.f))))
             na, n = float(np.max(np.asarray(o.na))), float(np.asarray(o.n_s))

@@ -14,7 +14,7 @@ from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.field import scalar_field
 from jaxwave.lightfield.array import LensArray
-from jaxwave.lightfield.camera import record, samples_per_pixel, sheet
+from jaxwave.lightfield.camera import Sizes, margins, record, samples_per_pixel, sheet
 from jaxwave.lightfield.projector import LightFieldPSF, depths, pixels
 from jaxwave.numerics import program
 from jaxwave.psf import Objective, Window, emitter_field, scalar_focus
@@ -104,10 +104,12 @@ class LightFieldMicroscope:
         """
         where = "LightFieldMicroscope.psf"
         z = depths(where, z)
-        period = self._whole_period(where)
-        kernel = self._kernel(where, z) if shape is None else _check.grid_shape(where, shape)
-        count = self._samples(where, samples)
-        plan = sheet(kernel, self._margin(), self.camera_pitch, count)
+        return self.places(z, pupil, self.sizes(where, shape, samples, z=z, repeats=True))
+
+    def places(self, z: ArrayLike, pupil: Pupil, sizes: Sizes) -> LightFieldPSF:
+        """PSFs of all places in one period; all numbers may be traced."""
+        period, count = sizes.period or (1, 1), sizes.samples
+        plan = sheet(sizes)
         spacing = self._pitch() / count
         wide = tuple((w + p) * count for w, p in zip(plan.window, period, strict=True))
         mask = _mask(wide, plan.shape, self, spacing)  # type: ignore[arg-type]
@@ -150,13 +152,18 @@ class LightFieldMicroscope:
             ValueError: If a number is out of range.
         """
         where = "LightFieldMicroscope.image"
-        kernel = _check.grid_shape(where, shape)
+        return self.emitter_image(z, y, x, pupil, self.sizes(where, shape, samples))
+
+    def emitter_image(
+        self, z: ArrayLike, y: ArrayLike, x: ArrayLike, pupil: Pupil, sizes: Sizes
+    ) -> Array:
+        """Light field of one emitter; all numbers may be traced."""
+        where = "LightFieldMicroscope.image"
         numbers = {k: _check.length(where, k, v) for k, v in (("z", z), ("y", y), ("x", x))}
         for name, value in numbers.items():
             _check.finite(where, name, value, unit="µm")
-        count = self._samples(where, samples)
-        plan = sheet(kernel, self._margin(), self.camera_pitch, count)
-        spacing = self._pitch() / count
+        plan = sheet(sizes)
+        spacing = self._pitch() / sizes.samples
         mask = _mask(plan.shape, plan.shape, self, spacing)
         at = {k: -jnp.asarray(v) if not _check.is_concrete(v) else -np.asarray(v, float)
               for k, v in numbers.items() if k != "z"}  # fmt: skip
@@ -186,9 +193,20 @@ class LightFieldMicroscope:
     def _distance(self) -> Any:
         return self.array.f if self.camera_distance is None else self.camera_distance
 
-    def _margin(self) -> float:
-        reach = self.array.reach()
-        return 3 * float(np.max(np.asarray(self.camera_pitch))) if reach is None else reach
+    def sizes(
+        self,
+        where: str,
+        shape: tuple[int, int] | None,
+        samples: int | None,
+        *,
+        z: ArrayLike = 0.0,
+        repeats: bool = False,
+    ) -> Sizes:
+        """What the numbers decide about shapes."""
+        period = self._whole_period(where) if repeats else None
+        kernel = self._kernel(where, z) if shape is None else _check.grid_shape(where, shape)
+        margin = margins(self.array.reach(), self.camera_pitch)
+        return Sizes(period, kernel, margin, self._samples(where, samples))
 
     def _whole_period(self, where: str) -> tuple[int, int]:
         """The period in whole pixels."""
@@ -226,9 +244,8 @@ class LightFieldMicroscope:
     def _samples(self, where: str, samples: int | None) -> int:
         o, reach = self.objective, self.array.reach()
         steepest = None
-        if reach is not None and _check.is_concrete(
-            o.na, o.wavelength, self.magnification, self.array.f
-        ):
+        known = (o.na, o.wavelength, self.magnification, self.array.f, self.camera_pitch)
+        if reach is not None and _check.is_concrete(*known):
             short = float(np.min(np.abs(np.asarray(self.array.f))))
             tilt = float(np.max(np.asarray(o.na))) / float(np.min(np.asarray(self.magnification)))
             steepest = (tilt + reach / short) / float(np.min(np.asarray(o.wavelength)))

@@ -216,6 +216,7 @@ NOUNS = {
     "Objective": Row({"na": 0.9, "wavelength": 0.6, "n": 1.33}, (), {"apodization": "herschel"}),
     "Window": Row({"spacing": [0.1, 0.12], "z": 0.3, "y": 0.05, "x": -0.1}, (), {"shape": (N, 9)}),
     "RadialPupil": Row({"coefficients": [0.05], "filling": 1.2}, (), {"modes": ((4, 0),)}),
+    "LensArray": Row({"f": [900.0, 1100.0], "pitch": 51.0, "phi": 0.1, "y": 2.0, "x": -3.0}, ()),
     "ZernikePupil": Row({"coefficients": [0.05, -0.02]}, (), {"modes": ((4, 0), (3, 1))}),
 }
 TABLE |= NOUNS
@@ -230,6 +231,7 @@ VERBS = {
     "EmitterImage": {"dipole": [0.6, 0.3, 0.8]},
 }
 OTHERS = {"Element", "ZernikeMask", "Intensity", "Microscope", "EmittersImage", "DipolePupil"}
+OTHERS |= {"LightFieldMicroscope", "FourierMicroscope"}  # test_lightfield_elements.py
 OTHERS |= set(VERBS) | {n for n in el.__all__ if "Height" in n}  # test_height_elements.py
 # (element, argument) that differs from its function on purpose, with the reason.
 DIFFERENCES = {("PixelIntegrate", "spacing"): "by default that of the field it is called with"}
