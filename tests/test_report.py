@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from jaxwave import psf, report
-from jaxwave.beads import BeadModel
+from jaxwave.beads import Bead, BeadModel
 from jaxwave.beads.judge import described
 from jaxwave.beads.model import blur_parameter
-from jaxwave.plot import _canvas, fits
+from jaxwave.cli import batch
+from jaxwave.plot import _canvas, fits, stacks
 from jaxwave.report import page, verdict
+from jaxwave.report.field import draw_field
 from jaxwave.report.quality import raw_quality
 
 
@@ -175,3 +177,58 @@ def test_the_head_of_a_page_names_file_date_objective_and_note():
     said = page._source(result)
     assert said == "<br>&lt;b&gt;.tif, 2026-11-28, 60x/1.4 oil, A &amp; B"
     assert page._source({}) == ""
+
+
+def test_numbers_are_written_out():
+    for value, digits, text in (
+        (33661.7, 4, "33660"),
+        (-207.3, 2, "−210"),
+        (0.000123, 2, "0.00012"),
+        (2.5e-7, 2, "2.5e−07"),
+        (0.0, 2, "0"),
+        (100.0, 4, "100"),
+        (np.nan, 2, "–"),
+    ):
+        assert page.number(value, digits) == text
+
+
+def test_a_reason_stands_below_its_bead(tmp_path):
+    rows = [
+        batch.row("a-001", "a.tif"),
+        batch.row("a-002", "a.tif", status="failed", reason="<dim>"),
+    ]
+    text = batch._every_bead(tmp_path, rows)
+    assert '<tr class="why"><td></td><td colspan="7"><div>&lt;dim&gt;</div></td></tr>' in text
+    assert text.count("<tr") == 4 and "&lt;dim&gt;" not in text.split("colspan")[0]
+
+
+def test_the_field_names_every_spot_and_why_it_was_left_out(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    seen = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **k: (seen.append(self), save(self, *a, **k))[1]
+    )
+    stack = np.random.default_rng(0).poisson(20.0, (3, 60, 80))
+    beads = [
+        Bead((1.0, 30.0, 40.0), 500.0, 20.0, 4.0),
+        Bead((1.0, 1.0, 78.0), 300.0, 20.0, 4.0, "cut by the edge: its window needs more"),
+        Bead((1.0, 40.0, 9.0), 300.0, 20.0, 4.0, "faint: 1% of the brightest"),
+    ]
+    draw_field(stack, beads, 16, tmp_path / "a.png")
+    [axes] = seen[0].axes
+    assert [text.get_text() for text in axes.texts] == ["1", "2 cut by the edge", "3 faint"]
+    assert "3 spots, 1 to be fitted" in axes.get_title()
+    box = axes.get_window_extent()
+    for text in axes.texts:  # inside the picture, and large enough to be read
+        place = text.get_window_extent()
+        assert box.x0 <= place.x0 and place.x1 <= box.x1 and place.y1 <= box.y1 + 1
+        assert text.get_fontsize() >= 10
+
+
+def test_a_high_offset_does_not_color_the_picture():
+    measured = np.full((3, 8, 8), 100.0)
+    measured[1, 4, 4] = 130.0
+    (_, colors, _), *_ = stacks._rows(measured, measured, True)
+    assert colors["vmin"] == pytest.approx(10.0)

@@ -1,8 +1,12 @@
 """The mean of a batch: pupil, modes, widths and PSF with their spread, on the page and exported."""
 
+import contextlib
 import csv
 import io
 import json
+import re
+import shutil
+import subprocess
 
 import jax.numpy as jnp
 import numpy as np
@@ -81,7 +85,8 @@ def test_a_batch_shows_its_mean_and_its_spread(folder):
     assert mode["mean_nm"] == pytest.approx(30, rel=1e-5)
     assert mode["sd_nm"] == pytest.approx(1e3 * np.std(ASTIGMATISM, ddof=1), rel=1e-5)
     assert set(result["means"]) >= {"fwhm_x_nm", "fwhm_z_nm", "strehl", "rms_nm"}
-    arrays = np.load(folder / "mean.npz")
+    with np.load(folder / "mean.npz") as file:
+        arrays = dict(file)
     lit = arrays["pupil_amplitude"] > 0.99 * arrays["pupil_amplitude"].max()
     _, opd = pupil(MODEL, {k: jnp.asarray(v) for k, v in bead(0.03).parameters.items()},
                    basis_of(MODEL))  # fmt: skip
@@ -93,6 +98,8 @@ def test_a_batch_shows_its_mean_and_its_spread(folder):
     middle = np.unravel_index(np.argmax(arrays["psf"]), arrays["psf"].shape)
     assert middle[1:] == (8, 8)  # centered, wherever the beads stood
     page = (folder / "report.html").read_text()
+    said = "Mean of 3 good beads: diffraction-limited: the wavefront error is 30 nm rms"
+    assert said in page and "a.tif" in page and "no page of their own yet" in page
     for text in ("Mean pupil and mean PSF", "Aberrations over the field", "FWHM x [nm], mean and"):
         assert text in page
 
@@ -122,3 +129,30 @@ def test_a_result_without_error_bars_is_read_back(tmp_path):
         tmp_path / "again.html", saved.fit, saved.data, z=saved.z, result=saved.result
     )
     assert "± –" in path.read_text()
+
+
+def pages_printed(page, place):
+    """How many A4 pages a browser makes of a page."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("chromium is not installed")
+    paper = place / "page.pdf"
+    flags = ("headless", "no-sandbox", "disable-gpu", "no-pdf-header-footer", "no-first-run")
+    command = [browser, *(f"--{flag}" for flag in flags), f"--user-data-dir={place / 'browser'}"]
+    command += [f"--print-to-pdf={paper}", page.resolve().as_uri()]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, timeout=120, check=False)
+    if not paper.is_file():
+        pytest.skip("chromium does not print here")
+    return len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
+
+
+@pytest.mark.slow
+def test_pages_print_on_few_sheets(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "batch")
+    rows = batch.read(copy)
+    why = "cut by the edge: its window needs the rows -27:39 of 0:400"
+    rows += [batch.row(f"a-{k:03d}", "a.tif", status="failed", reason=why) for k in range(20)]
+    batch.summary(copy, rows)
+    assert pages_printed(copy / "report.html", tmp_path) <= 3
+    assert pages_printed(batch.page_of(copy / rows[0]["folder"]), tmp_path) <= 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from jaxwave import io, report
 from jaxwave.cli.outputs import TABLE
 from jaxwave.cli.terminal import count
 from jaxwave.plot import fits
-from jaxwave.report import charts, mean, page
+from jaxwave.report import charts, mean, page, verdict
 from jaxwave.report.folder import is_guarded, write_table
 
 _NUMBERS = ("heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "seconds")
 _SHOWN = ("bead", "status", "heldout_nmse", "strehl", "rms_nm", "fwhm_x_nm", "fwhm_z_nm", "reason")
 _MOST_FIELDS = 12  # pictures on the page
+_PAGES = (
+    "Beads without a link have no page of their own yet; jaxwave report FOLDER writes one for each."
+)
+_MOST_FILES = 3  # named at the top
+_FATES = "numbers are those of the table; crosses are spots that were left out, and why."
 _TEXTS = ("bead", "file", "status", "reason", "folder")
 _TITLES = {
     "heldout_nmse": "held-out NMSE",
@@ -132,16 +138,16 @@ def summary(folder: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "table": rows,
         "versions": io.results.versions(),
     }
-    chart = _means(folder, good, beads, result) if beads else ""
+    top, chart = _means(folder, good, beads, result) if beads else ("", "")
     io.write_json(folder / "result.json", result)
-    _write_page(folder, rows, result, chart)
+    _write_page(folder, rows, result, top, chart)
     return result
 
 
 def _means(
     folder: Path, rows: list[dict[str, Any]], beads: list[Any], result: dict[str, Any]
-) -> str:
-    """Writes the mean pupil and PSF with their spread; returns their part of the page."""
+) -> tuple[str, str]:
+    """Writes the mean pupil and PSF with their spread; returns their two parts of the page."""
     same = mean.alike(beads)
     rows = [row for row, bead in zip(rows, beads, strict=True) if any(bead is b for b in same)]
     one = mean.mean_bead(same)
@@ -168,23 +174,28 @@ def _means(
     )
     shared = "The pupil and the PSF of the mean modes and maps; below, from bead to bead."
     where = "Places in pixels of the field; each color bar spans its mode's own values."
-    return "\n".join(
-        [
-            page.section(
-                "Mean pupil and mean PSF",
-                f'<div class="wide">{mean.picture_of(spread, one.fit)}</div>'
-                f'<p class="soft">{shared}</p>',
-            ),
-            page.section(
-                "Aberrations that the beads share",
-                f'<div class="wide">{picture}</div><p class="soft">{note}</p>',
-            ),
-            page.section(
-                "Aberrations over the field",
-                f'<div class="wide">{mean.map_of(rows, same)}</div><p class="soft">{where}</p>',
-            ),
-        ]
+    parts = (
+        ("Mean pupil and mean PSF", mean.picture_of(spread, one.fit), shared),
+        ("Aberrations that the beads share", picture, note),
+        ("Aberrations over the field", mean.map_of(rows, same), where),
     )
+    chart = "\n".join(
+        page.section(
+            title, f'<div class="wide">{image}</div><p class="soft">{told}</p>', kind="means"
+        )
+        for title, image, told in parts
+    )
+    return _top(rows, same[0].result, {**one.result, **result["mean"]}), chart
+
+
+def _top(rows: list[dict[str, Any]], first: dict[str, Any], one: dict[str, Any]) -> str:
+    """The first sentence, of the mean over the good beads, and what was measured with what."""
+    said = verdict.sentence({"model": first["model"], **one})
+    files = [*dict.fromkeys(os.path.basename(str(row["file"])) for row in rows)]
+    named = ", ".join(files[:_MOST_FILES])
+    named += f" and {count(len(files) - _MOST_FILES, 'more file')}" * (len(files) > _MOST_FILES)
+    mean_of = f"Mean of {count(one['beads'], 'good bead')}: {said[0].lower()}{said[1:]}"
+    return f"<p><b>{page.escape(mean_of)}</b></p>\n{page.about(first, named)}"
 
 
 def _fields(folder: Path, rows: list[dict[str, Any]]) -> str:
@@ -193,25 +204,41 @@ def _fields(folder: Path, rows: list[dict[str, Any]]) -> str:
     pictures = [f"{stem}.field.png" for stem in stems if (folder / f"{stem}.field.png").is_file()]
     boxes = ""
     for name in pictures[:_MOST_FIELDS]:
-        image = charts.embedded((folder / name).read_bytes(), "png", "spots that were found", 640)
-        boxes += f"<figure>{image}<figcaption>{page.escape(name)}</figcaption></figure>"
+        image = charts.embedded((folder / name).read_bytes(), "png", "spots that were found", 800)
+        told = page.escape(f"{name.removesuffix('.field.png')}: {_FATES}")
+        boxes += f"<figure>{image}<figcaption>{told}</figcaption></figure>"
+    if len(pictures) > _MOST_FIELDS:
+        boxes += f"<p>{len(pictures) - _MOST_FIELDS} more lie beside this page, *.field.png.</p>"
     return page.section("The field", f'<div class="row">{boxes}</div>', kind="field") * bool(
         pictures
     )
 
 
-def _write_page(
-    folder: Path, rows: list[dict[str, Any]], result: dict[str, Any], chart: str
-) -> None:
+def _every_bead(folder: Path, rows: list[dict[str, Any]]) -> str:
+    """The table of all beads; a reason stands below its bead, as wide as the numbers."""
     names = ("bead", "status", "heldout_nmse", "strehl", "rms_nm")
-    names += ("fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm", "reason")
+    names += ("fwhm_x_nm", "fwhm_y_nm", "fwhm_z_nm")
     titles = [_TITLES.get(name, name) for name in names]
-    lines = []
+    lines: list[Any] = []
+    linked = 0
     for r in rows:
         cells = [_cell(name, r[name]) for name in names]
         if r["folder"] and (folder / r["folder"] / "report.html").is_file():
             cells[0] = page.link(f"{r['folder']}/report.html", r["bead"])
+            linked += 1
         lines.append(cells)
+        if r["reason"]:
+            why = f'<td colspan="7"><div>{page.escape(r["reason"])}</div></td>'
+            lines.append(page.Html(f'<tr class="why"><td></td>{why}</tr>\n'))
+    table = page.table(titles, lines, range(2, 8), kind="beads")
+    fitted = sum(bool(r["folder"]) for r in rows)
+    told = "" if linked == fitted else f'<p class="soft">{_PAGES}</p>'
+    return page.section("Every bead", f'<div class="wide">{table}</div>{told}')
+
+
+def _write_page(
+    folder: Path, rows: list[dict[str, Any]], result: dict[str, Any], top: str, chart: str
+) -> None:
     score = result["heldout_nmse"]
     cards = [
         page.card(f"{result['good_beads']} of {len(rows)}", "beads are good"),
@@ -222,11 +249,8 @@ def _write_page(
         text = " ± ".join(page.fixed(both[part], places) for part in ("mean", "sd"))
         cards.append(page.card(text, f"{_TITLES[name]}, mean and deviation of the good beads"))
     body = [
-        f'<h1>{count(len(rows), "bead")}</h1><div class="cards">{"".join(cards)}</div>',
-        page.section(
-            "Every bead",
-            f'<div class="wide">{page.table(titles, lines, range(2, 8))}</div>',
-        ),
+        f'<h1>{count(len(rows), "bead")}</h1>{top}<div class="cards">{"".join(cards)}</div>',
+        _every_bead(folder, rows),
         _fields(folder, rows),
         chart,
     ]

@@ -245,7 +245,7 @@ def _rows(
         measured, fitted = _root(measured), _root(fitted)
     residual = measured - fitted
     spread = float(np.abs(residual).max()) or 1.0
-    low = min(0.0, float(measured.min()), float(fitted.min()))
+    low = float(np.quantile(measured, 0.01))  # a camera's offset is dark, however high it is
     high = max(float(measured.max()), float(fitted.max()))
     common = {"cmap": _canvas.INTENSITY, "vmin": low, "vmax": high}
     signed = {"cmap": _canvas.SIGNED, "vmin": -spread, "vmax": spread}

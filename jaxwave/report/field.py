@@ -10,7 +10,8 @@ from jaxwave import _files
 from jaxwave.beads import Bead
 from jaxwave.beads.find import window_of
 
-_GOOD, _BAD = "#1a7f37", "#c4432b"
+_GOOD, _BAD = "#4ade80", "#ff9b85"  # bright enough for a dark field
+_EDGE = 0.72  # share of the width from which on words stand to the left of their spot
 
 
 def draw_field(stack: object, beads: list[Bead], size: int, path: Path) -> Path:
@@ -32,6 +33,7 @@ def draw_field(stack: object, beads: list[Bead], size: int, path: Path) -> Path:
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
 
     projection = np.asarray(stack, np.float64).max(axis=0)
     low, high = np.quantile(projection, [0.01, 0.9995])
@@ -47,17 +49,26 @@ def draw_field(stack: object, beads: list[Bead], size: int, path: Path) -> Path:
         corner = (columns.start - 0.5, rows.start - 0.5)
         if bead.ok:
             axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=color, lw=1.4))
-        axes.plot(x, y, "+" if bead.ok else "x", color=color, markersize=7)
+        axes.plot(x, y, "+" if bead.ok else "x", color=color, markersize=8, markeredgewidth=1.6)
         word = str(number) if bead.ok else f"{number} {bead.rejected.split(':')[0]}"
+        left, high = x > _EDGE * nx and not bead.ok, y < 0.04 * ny
         axes.annotate(
-            word, (x, y), (4, 4), textcoords="offset points", color=color, fontsize=8, clip_on=True
+            word,
+            (x, y),
+            (-6 if left else 6, -2 if high else 2),
+            textcoords="offset points",
+            color=color,
+            fontsize=11,
+            ha="right" if left else "left",
+            va="top" if high else "bottom",
+            path_effects=[withStroke(linewidth=2.5, foreground="black")],
         )
     good = sum(bead.ok for bead in beads)
-    spots = f"{len(beads)} spot{'s' * (len(beads) != 1)}, {good} good"
+    spots = f"{len(beads)} spot{'s' * (len(beads) != 1)}, {good} to be fitted"
     axes.set_title(
         f"{spots} (green, windows of {size} pixels); brightest of the "
         f"{len(np.asarray(stack))} planes, square root",
-        fontsize=9,
+        fontsize=11,
     )
     axes.set_xlabel("x [pixels]")
     axes.set_ylabel("y [pixels]")

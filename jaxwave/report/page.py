@@ -43,7 +43,10 @@ def number(value: Any, digits: int = 3) -> str:
     """A number for people, with a true minus; a dash if there is none."""
     if value is None or not np.isfinite(value):
         return "–"
-    return f"{value:.{digits}g}".replace("-", "−")
+    text = f"{value:.{digits}g}"
+    if 1e-5 <= abs(value) < 1e7:  # 33660, not 3.366e+04
+        text = np.format_float_positional(float(text), trim="-")
+    return text.replace("-", "−")
 
 
 def fixed(value: object, places: int) -> str:
@@ -55,12 +58,12 @@ def fixed(value: object, places: int) -> str:
 
 def table(
     head: Iterable[str],
-    rows: Iterable[Iterable[Any]],
+    rows: Iterable[Iterable[Any] | Html],
     numbers: Iterable[int] = (),
     *,
     kind: str = "",
 ) -> str:
-    """An HTML table; cells are escaped unless they are :class:`Html`."""
+    """An HTML table; cells, and rows that bring their own, are escaped unless they are Html."""
     right = set(numbers)
 
     def cell(tag: str, k: int, value: object) -> str:
@@ -70,7 +73,10 @@ def table(
 
     top = "".join(cell("th", k, v) for k, v in enumerate(head))
     body = "".join(
-        "<tr>" + "".join(cell("td", k, v) for k, v in enumerate(row)) + "</tr>\n" for row in rows
+        row
+        if isinstance(row, Html)
+        else "<tr>" + "".join(cell("td", k, v) for k, v in enumerate(row)) + "</tr>\n"
+        for row in rows
     )
     which = f' class="{kind}"' if kind else ""
     return f"<table{which}><thead><tr>{top}</tr></thead><tbody>\n{body}</tbody></table>"
@@ -158,8 +164,9 @@ def _index(objective: Mapping[str, Any]) -> float:
     return objective["n"] if objective["layers"] is None else objective["layers"]["n_i"]
 
 
-def _head(title: str, result: Mapping[str, Any]) -> str:
-    widths, model = result["psf"]["fwhm_um"], result["model"]
+def about(result: Mapping[str, Any], file: str = "") -> str:
+    """What was measured with what: model and objective, then file, date, engraving and note."""
+    model = result["model"]
     objective = model["objective"]
     kind = "vectorial" if model["vectorial"] else "scalar"
     line = (
@@ -167,6 +174,11 @@ def _head(title: str, result: Mapping[str, Any]) -> str:
         f"{fixed(1e3 * objective['wavelength'], 0)} nm, "
         f"{len(result['gain_counts'])} planes of {model['shape'][0]} × {model['shape'][1]} pixels"
     )
+    return f'<p class="soft">{escape(line)}{_source(result, file)}</p>'
+
+
+def _head(title: str, result: Mapping[str, Any]) -> str:
+    widths = result["psf"]["fwhm_um"]
     cards = [
         card(fixed(result["heldout_nmse"], 4), verdict.scale(result)),
         card(fixed(result["strehl_ratio"], 2), "Strehl ratio"),
@@ -181,16 +193,16 @@ def _head(title: str, result: Mapping[str, Any]) -> str:
     ]
     return (
         f"<h1>{escape(title)}</h1>\n<p><b>{escape(verdict.sentence(result))}</b></p>\n"
-        f'<p class="soft">{escape(line)}{_source(result)}</p>\n'
+        f"{about(result)}\n"
         f'<div class="cards">{"".join(cards)}</div>'
     )
 
 
-def _source(result: Mapping[str, Any]) -> str:
+def _source(result: Mapping[str, Any], file: str = "") -> str:
     """The file, its date, and what the operator noted."""
     origins, settings = result.get("provenance", {}), result.get("settings", {})
     path = str(origins.get("file", "")).rpartition(", sha256")[0]
-    parts = [os.path.basename(path), str(origins.get("date", "")).partition(",")[0]]
+    parts = [file or os.path.basename(path), str(origins.get("date", "")).partition(",")[0]]
     parts = [*parts, settings.get("objective"), settings.get("note")]
     told = ", ".join(str(part) for part in parts if part)
     return f"<br>{escape(told)}" if told else ""
@@ -421,7 +433,8 @@ def _flat(name: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _origin(result: Mapping[str, Any]) -> str:
-    rows = [(name, text) for name, text in result["provenance"].items()]
+    said = result["provenance"].items()
+    rows = [(name, "not given" if text == "None, default" else text) for name, text in said]
     origins = table(("number", "origin"), rows, kind="flow")
     parts = [section("Where every number came from", origins)] * bool(rows)
     settings = {**result["settings"], **dict(_flat("model", result["model"]))}

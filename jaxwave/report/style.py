@@ -18,8 +18,8 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
   margin-top: 20px; }
 .card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 16px; }
-.card b { display: block; font-size: 22px; font-weight: 600; line-height: 1.3;
-  font-variant-numeric: tabular-nums; }
+.card b { display: block; font-size: 20px; font-weight: 600; line-height: 1.4;
+  white-space: nowrap; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: 12.5px; }
 .row { display: flex; flex-wrap: wrap; gap: 20px 28px; align-items: flex-start; }
 .wide { overflow-x: auto; }
@@ -34,6 +34,8 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 .modes th, .modes td { padding: 2px 7px 2px 0; white-space: nowrap; }
 .modes td:last-child { width: 40px; }
 td a { white-space: nowrap; }
+tbody tr.why td { border-top: 0; padding-top: 0; } .beads { width: 100%; }
+.why div { position: sticky; left: 0; max-width: min(760px, 66vw); color: var(--bad); }
 code { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
   overflow-wrap: anywhere; }
 .warning { border-left: 4px solid var(--bad); }
@@ -50,7 +52,7 @@ details summary { cursor: pointer; color: var(--blue); margin-bottom: 10px; }
   section, .card { border-radius: 4px; padding: 6px 9px; margin-top: 6px; }
   .card, tr, figure { break-inside: avoid; } h2 { break-after: avoid; }
   .cards { margin-top: 6px; gap: 6px; grid-template-columns: repeat(auto-fit, minmax(84px, 1fr)); }
-  .card b { font-size: 12pt; } .card span, figcaption { font-size: 8pt; }
+  .card b { font-size: 10.5pt; } .card span, figcaption { font-size: 8pt; }
   table, .modes table, code { font-size: 8pt; }
   th, td { padding: 1px 8px 1px 0; } .modes td, .modes th { padding: 0 4px 0 0; }
   .row.modes { flex-wrap: nowrap; } .modes table { flex: 1 1 0; }
@@ -59,7 +61,8 @@ details summary { cursor: pointer; color: var(--blue); margin-bottom: 10px; }
   .images img { width: 430px !important; margin: 0 auto; }
   .pupil figure:first-child { width: 370px; } .pupil figure { width: 190px; }
   .resolves figure { width: 180px; }
-  .field img { width: 330px !important; }
+  .field img { width: 450px !important; margin: 0 auto; } .field figure { width: 100%; }
+  .means { break-inside: avoid; } .means img { width: 600px !important; margin: 0 auto; }
   .numbers { columns: 2; column-gap: 18px; } .numbers td:first-child { width: 50%; }
   .numbers table { width: 100%; }
   .flow, .flow tbody, .flow tr, .flow td { display: inline; border: 0 !important; padding: 0; }
