@@ -99,6 +99,28 @@ def test_the_command_starts_and_names_a_missing_package(tmp_path):
         (["nowhere/beads.npy", *OPTICS], "there is no folder"),
         (["a.tif", *OPTICS, "--max-bytes"], "--max-bytes: expected one argument"),
         (["a.tif", *OPTICS, "--wavelenth", "1"], "Did you mean --wavelength?"),
+        (["a.tif", "--NA", "0.8"], "Did you mean --na?"),
+        (["a.tif", *OPTICS, "--lambda", "0.5"], "Did you mean --wavelength?"),
+        (["a.tif", *OPTICS, "--pixel_size", "0.1"], "Did you mean --pixel?"),
+        (["a.tif", *OPTICS, "--channel", "1"], "Did you mean --select?"),
+        (["a.tif", *OPTICS, "--pixel", "130", "nm"], "one word: '130 nm' in quotes, or 130nm"),
+        (["a.tif", *OPTICS, "--na", "0,8"], "--na must be a number, got '0,8'. Write 0.8."),
+        (["a.tif", *OPTICS, "--dz", "300"], "the depth of focus is 1.2 µm"),
+        (["a.tif", *OPTICS, "--known", "2,2=15"], "such as '2,2=15 nm', got '2,2=15'"),
+        (["a.tif", *OPTICS, "--known", "2,2=15 mm"], "15000 µm is more than an aberration has"),
+        (["a.tif", *OPTICS, "--camera-gain", "0"], "--camera-gain must be positive, got 0"),
+        (["a.tif", *OPTICS, "--read-noise", "2"], "--camera-gain is needed with --read-noise"),
+        (["a.tif", *OPTICS, "--read-noise", "-1"], "--read-noise must be zero or more, got -1"),
+        (
+            ["a.tif", *OPTICS, "--camera-gain", "1", "--quantum-efficiency", "82"],
+            "at most 1, got 82. Pass 0.82 for 82 %.",
+        ),
+        (["a.tif", *OPTICS, "--excess-noise", "0.5"], "--excess-noise must be 1 or more, got 0.5"),
+        (["a.tif", *OPTICS, "--camera-offset", "inf"], "--camera-offset must be a finite number"),
+        (["a.tif", *OPTICS, "--n-g", "15.2"], "--n-g is a refractive index and must lie between"),
+        (["a.tif", *OPTICS, "--n-g", "1.5", "--t-g", "0.17"], "Pass --t-g '0.17 mm'."),
+        (["a.tif", *OPTICS, "--bead", "100"], "Pass --bead '100 nm' if it is in nanometers"),
+        (["a.tif", *OPTICS, "--blur", "60 mm"], "--blur is 60000 µm as it was given"),
     ],
 )
 def test_flags_are_named(tmp_path, monkeypatch, capsys, words, message):
@@ -108,6 +130,11 @@ def test_flags_are_named(tmp_path, monkeypatch, capsys, words, message):
     assert main(["calibrate", *words]) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+
+
+def test_a_command_that_is_mistyped(capsys):
+    assert main(["calibrat", "a.tif"]) == 2
+    assert "Did you mean calibrate?" in capsys.readouterr().err
 
 
 # -- messages of the functions -------------------------------------------------------------
@@ -157,7 +184,7 @@ def test_a_whole_message_of_the_reader(tmp_path, capsys):
     words = [str(tmp_path / "b.npy"), *OPTICS, *VOXEL, "--axes", "CZYX", *out]
     assert main(["calibrate", *words]) == 1
     said = capsys.readouterr().err
-    assert "choose one entry of the others with --select, such as --select C=0" in said
+    assert "Choose one entry of the others with --select, such as --select C=0" in said
     assert "read_stack" not in said
     assert main(["calibrate", *words, "--select", "C=0"]) == 1, "it is constant"
     capsys.readouterr()

@@ -27,7 +27,7 @@ from jaxwave.beads import (
 )
 from jaxwave.beads.model import blur_parameter
 from jaxwave.calibration.run_folder import RunFolder
-from jaxwave.cli import batch, checks, finding, names, options, outputs, progress
+from jaxwave.cli import batch, checks, early, finding, names, options, outputs, progress
 from jaxwave.cli.outputs import JOB
 from jaxwave.cli.settings import (
     Settings,
@@ -41,7 +41,6 @@ from jaxwave.cli.terminal import count, in_flags, say, warn
 from jaxwave.compute import tune_cpu
 from jaxwave.report.field import draw_field
 
-_MOST_DEPTHS = 20  # of focus from plane to plane
 _DRIFT = ("drift_y", "drift_x", "drift_z")
 
 
@@ -227,7 +226,7 @@ def _tasks(
             dz, dy, dx = stack.spacing
             if abs(dy / dx - 1) > 1e-3:
                 raise ValueError(f"the pixels must be square, got {dy:g} x {dx:g} µm.")
-            _require_near_planes(settings, dz)
+            early.planes(settings, dz)
             model = BeadModel(
                 finding.objective(settings),
                 pixel=dx,
@@ -236,9 +235,9 @@ def _tasks(
                 vectorial=settings["model"] == "vectorial",
                 bead_diameter=settings["bead"],
             )
-        except ValueError as error:
+        except (ValueError, UsageError) as error:
             if len({r["file"] for r in rows}) == 1:
-                raise
+                raise ValueError(str(error)) from None  # the file's numbers, no wrong flag
             row.update(status="failed", reason=in_flags(str(error), options.CALIBRATE))
             continue
         z = (np.arange(len(window.data)) - len(window.data) // 2) * dz
@@ -260,17 +259,6 @@ def _job(settings: Settings, row: dict[str, Any], stack: io.Stack) -> str:
     tables = [sha256(Path(path)) for path in inputs(options.CALIBRATE, own)]
     found = [own, stack.sha256, row["z"], row["y"], row["x"], *tables]
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-
-
-def _require_near_planes(settings: Settings, dz: float) -> None:
-    """Requires planes of which several show the bead; nanometers without their unit do not."""
-    na, n = settings["na"], settings["n"]
-    depth = settings["wavelength"] / (n - (n**2 - na**2) ** 0.5)
-    if dz > _MOST_DEPTHS * depth:
-        raise ValueError(
-            f"the planes are {dz:g} µm apart, but the depth of focus is {depth:.2g} µm. A length "
-            f"without a unit is in micrometers; pass it as --dz '{dz:g} nm' if it is in nanometers."
-        )
 
 
 def _provenance(settings: Settings, window: io.Stack) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxwave.cli import catalog, device, names, options, scan_checks, sweep_job
+from jaxwave.cli import catalog, device, early, names, options, scan_checks, sweep_job
 from jaxwave.cli.outputs import JOB, is_our_job, spare
 from jaxwave.cli.settings import MASKS, Settings, UsageError, gather, inputs
 from jaxwave.units import length
@@ -140,6 +140,8 @@ def _spot(settings: Settings) -> None:
         if not 0 <= settings[name] < math.inf:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} must be zero or more, got {settings[name]:g} µm.")
+    for name in ("bead", "blur"):
+        early.largest(name, settings[name])
     if settings["band"] >= settings["wavelength"]:
         raise UsageError(f"--band {settings['band']:g} µm is wider than the wavelength.")
 
@@ -292,6 +294,7 @@ def blur(text: str) -> float | None:
         ) from None
     if not 0 <= sigma < math.inf:
         raise UsageError(f"--blur must not be negative, got {text!r}.")
+    early.largest("blur", sigma)
     return sigma
 
 
@@ -320,6 +323,7 @@ def _complete(settings: Settings) -> None:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} must be zero or more, got {settings[name]:g} µm.")
     _sample(settings)
+    early.check(settings)
     departures(settings)
     exact(settings["known_exactly"])
     blur(settings["blur"])
@@ -423,8 +427,8 @@ def _length(settings: Settings, name: str) -> None:
     for factor, unit, word in ((1e-3, "nm", "nanometres"), (1e6, "m", "metres")):
         if low <= value * factor <= high:
             raise UsageError(
-                f"--{name} is in micrometers without a unit; {value:g} looks like {word}. Pass "
-                f"--{name} '{value:g} {unit}'."
+                f"--{name} is {value:g} µm as it was given (micrometers without a unit), which "
+                f"looks like {word}. Pass --{name} '{value:g} {unit}'."
             )
     raise UsageError(
         f"--{name} must lie between {low:g} and {high:g} µm, got {value:g} µm. Check its unit."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import signal
@@ -14,7 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from jaxwave.cli import cache, checks, instruments, lightfield_checks, options, terminal
+from jaxwave.cli import cache, checks, early, instruments, lightfield_checks, options, terminal
 from jaxwave.cli.settings import Option, UsageError, add_options
 
 _DESCRIPTION = "Calibrates microscopes from measured beads, and writes the PSFs that come out."
@@ -174,9 +173,7 @@ class _Parser(argparse.ArgumentParser):
         own = _COMMANDS[name][2] if name in _COMMANDS else ()
         tables = [own] if own else [table for _, _, table, _ in _COMMANDS.values()]
         flags = [option.flag for table in tables for option in table]
-        wrong = [word for word in message.split() if word.startswith("--")]
-        near = difflib.get_close_matches(wrong[0], flags, n=1) if wrong else []
-        hint = f" Did you mean {near[0]}?" if near and near[0] not in wrong else ""
+        hint = early.hint(message, self.words, flags, _COMMANDS)
         terminal.warn(f"{message}.{hint} {self.prog} --help lists the flags.")
         raise SystemExit(2)
 

@@ -63,7 +63,8 @@ class Option:
             return _READERS[self.kind](self, value)
         except (ValueError, TypeError) as error:
             text = str(error).removeprefix("length: ")
-            raise UsageError(f"{place}: {text}") from None
+            joint = " " if place.startswith("--") and text.startswith("must") else ": "
+            raise UsageError(f"{place}{joint}{text}") from None
 
 
 def _length(option: Option, value: object) -> float:
@@ -82,7 +83,16 @@ def _number(option: Option, value: object) -> float:
     try:
         return float(value)
     except ValueError:
-        raise ValueError(f"must be a number, got {value!r}.") from None
+        point = str(value).replace(",", ".")
+        hint = f" Write {point}." if point != value and _is_number(point) else ""
+        raise ValueError(f"must be a number, got {value!r}.{hint}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _integer(option: Option, value: object) -> int:
@@ -270,7 +280,7 @@ def gather(
     for name, option in table.items():
         value = given.get(name)
         if value is not None and value != []:
-            place = f"`{option.flag}`" if option.kind != "paths" else f"`{name}`"
+            place = option.flag if option.kind != "paths" else f"`{name}`"
             values[name] = option.read(value, place)
             origins[name] = "command line"
     return Settings(values, origins)

@@ -139,7 +139,7 @@ def _prefix(archive: zipfile.ZipFile | None) -> str | None:
     return min(found, key=lambda name: (name.count("/") if name else -1, name), default=None)
 
 
-def _read(ask: Request, path: Path, node: object, archive: zipfile.ZipFile | None) -> Raw:
+def _read(ask: Request, path: Path, node: Any, archive: zipfile.ZipFile | None) -> Raw:
     image: dict[str, Any] = {}
     dataset: dict[str, Any] = {}
     if not hasattr(node, "shape"):
