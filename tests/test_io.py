@@ -147,6 +147,25 @@ def test_bad_arguments(tmp_path, sizes, message):
 # -- damaged, foreign and hostile files --------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": None}, "`path` must be the name of a file, got NoneType"),
+        ({"path": ["a.npy", "b.npy"]}, "`path` must be the name of a file, got list"),
+        ({"select": ["C"]}, r"`select` must look like \{'C': 0\}, with whole numbers, got \['C'\]"),
+        ({"select": {"C": "first"}}, "`select` must look like"),
+        ({"select": 0}, "`select` must look like"),
+        ({"dz": [0.3, 0.3]}, r"`dz` must be one length, got \[0.3, 0.3\]"),
+        ({"max_bytes": "4 GB"}, "`max_bytes` must be a number, got the text '4 GB'"),
+        ({"max_bytes": -1}, "`max_bytes` must be positive"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(tmp_path, options, message):
+    np.save(tmp_path / "a.npy", np.ones((3, 8, 8)))
+    with pytest.raises((TypeError, ValueError), match=message):
+        jio.read_stack(**{"path": tmp_path / "a.npy", **SIZES, **options})
+
+
 def test_path_faults(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         jio.read_stack(tmp_path / "no.tif")

@@ -108,6 +108,8 @@ def _from_npz(ask: Request, path: Path) -> Raw:
 
 def _user_length(where: str, name: str, value: object) -> float:
     """One length from the user [µm], checked against what microscopes have."""
+    if np.ndim(value):  # type: ignore[arg-type]
+        raise TypeError(f"{where}: `{name}` must be one length, got {value!r}.")
     value = _check.length(where, name, value)
     _check.positive(where, name, value, unit="µm")
     value = float(value)
@@ -218,6 +220,19 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def _chosen(where: str, select: object) -> dict[str, int]:
+    """Entries of other axes by their letters."""
+    if isinstance(select, Mapping) and all(
+        isinstance(index, int | np.integer) for index in select.values()
+    ):
+        return {str(letter).upper(): int(index) for letter, index in select.items()}
+    if select is None:
+        return {}
+    raise TypeError(
+        f"{where}: `select` must look like {{'C': 0}}, with whole numbers, got {select!r}."
+    )
+
+
 def read_stack(
     path: str | os.PathLike,
     *,
@@ -282,11 +297,13 @@ def read_stack(
     _check.choice(where, "nan", nan, ("error", "mask"))
     _check.choice(where, "missing", missing, ("error", "trim", "fill"))
     given = _user_lengths(where, pixel, dz)
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{where}: `path` must be the name of a file, got {type(path).__name__}.")
     path = Path(path)
     if not _zarr.is_zarr(path):
         path = _files.existing(where, path)
-    chosen = {str(letter).upper(): int(index) for letter, index in (select or {}).items()}
-    ask = Request(where, max_bytes, axes, name, chosen, missing)
+    _check.positive(where, "max_bytes", max_bytes, unit="bytes")
+    ask = Request(where, max_bytes, axes, name, _chosen(where, select), missing)
     raw = _load(ask, path)
     if raw.axes is None and axes is None:
         raise ValueError(
