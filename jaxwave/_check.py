@@ -120,10 +120,13 @@ _RANGES: dict[str, tuple[float, float]] = {
 def length(where: str, name: str, value: object) -> Any:
     """Turns a string such as ``"130 nm"`` into micrometers, and guards against other units.
 
-    A pair or list of strings, such as ``("1 mm", "0.2 mm")``, becomes a tuple of numbers.
+    A pair or list of strings, such as ``("1 mm", "0.2 mm")``, becomes a tuple of numbers, and one
+    of traced numbers an array, which has a shape.
     """
     if isinstance(value, tuple | list) and any(isinstance(part, str) for part in value):
         value = tuple(length(where, name, part) for part in value)
+    if isinstance(value, tuple | list) and not is_concrete(value):
+        value = jax.numpy.asarray(value)
     if not isinstance(value, str):
         _in_micrometers(where, name, value)
         return value

@@ -127,6 +127,7 @@ def check_array(
         if lenslet == "full":
             raise ValueError(f"{where}: `diameter` belongs to lenslet='round', got 'full'.")
     if centers is not None:
+        centers = _check.length(where, "centers", centers)
         if np.ndim(centers) != 2 or np.shape(centers)[-1] != 2 or not np.shape(centers)[0]:
             raise ValueError(
                 f"{where}: `centers` must be (L, 2) as (y, x), got the shape {np.shape(centers)}."

@@ -103,3 +103,17 @@ def test_pairs_and_lists_of_lengths_may_have_units():
     assert jw.angular_spectrum(light, ["1 um", "3 um"]).u.shape == (2, 8, 9)
     with pytest.raises(ValueError, match=r"rectangular_aperture: `size`: .*'4 ft'"):
         jw.rectangular_aperture(light, ("40 um", "4 ft"))
+
+
+def test_a_list_of_traced_numbers_is_an_array():
+    """A shape is asked for everywhere, which a list of tracers does not tell to numpy."""
+
+    def image(a, b):
+        field = jw.plane_wave((5, 6), spacing=6.0, wavelength=0.6)
+        one = jw.microlens_array(field, [900 * a, 800 * b], pitch=(9 * b, 7 * a))
+        centers = [[a, -4.0], [9.0, b]]
+        return jw.microlens_array(one, 900.0, centers=centers, lenslet="round", diameter=15.0).u
+
+    assert jax.eval_shape(image, 1.0, 2.0).shape == (5, 6)
+    pair = jax.jit(lambda a: _check.length("f", "pitch", (a, "30 nm")))(2.0)
+    np.testing.assert_allclose(pair, [2.0, 0.03])

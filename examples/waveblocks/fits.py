@@ -77,16 +77,20 @@ def data_of(images: np.ndarray, target: np.ndarray, noise: bool) -> m.Numbers:
 def fit_pupil(data: m.Numbers, target: np.ndarray, *, free: int = 0) -> m.Numbers:
     """Levenberg-Marquardt with 6, 13, 30 and 68 numbers, as many as the images ask for.
 
-    Both twins are tried where 30 numbers explain little; then ``free`` steps of L-BFGS with every
-    sample of the pupil.
+    Numbers that explain less than Bayes' criterion asks of them are left out again: they would only
+    follow the noise. Both twins are tried where 30 numbers explain little; then ``free`` steps of
+    L-BFGS with every sample of the pupil.
     """
     learn = partial(cal.calibrate, loss=SQUARES, data=data, steps=16, report_every=1, **METHOD)
     fit = learn(first_guess(data), learn=BASIC, tolerance=0.02)
     if not explained(fit, data):
         fit = learn(fit.model, learn=FEW, tolerance=0.02)
-    stretch = np.exp(fit.model["stretch"])
+    few, stretch = fit, np.exp(fit.model["stretch"])
     data["setup"] = m.setup(target, stretch)
-    fit = learn(fit.model, learn=MANY, tolerance=0.05)
+    fit = learn(few.model, learn=MANY, tolerance=0.05)
+    asked = 0.5 * len(m.HIGH) * np.log(data["images"].size)
+    if explained(few, data) and few.loss - fit.loss < asked:
+        return few.model
     if not explained(fit, data):
         other = learn(twin(fit.model), learn=MANY, tolerance=0.1)
         fit = min(fit, other, key=lambda one: one.loss)

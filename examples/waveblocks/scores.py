@@ -15,6 +15,8 @@ PAPER = {  # mean and deviation that Page and Favaro report; the depth before an
     "depth-mask": {"depth_error_um": (0.67, None), "depth_error_before_um": (5.70, None)},
 }
 
+WIDTHS = 22, 24, 24, 11, 12  # of the columns
+
 Scores = dict[str, float]
 
 
@@ -50,16 +52,21 @@ def summary(scores: list[Scores]) -> dict:
     return table
 
 
-def print_table(experiment: str, result: dict) -> None:
-    """The paper, the free-form baseline and ours, side by side."""
+def print_table(experiment: str, result: dict, goals: dict[str, float]) -> None:
+    """The paper, the free-form baseline and ours, side by side; a failure is beyond its goal."""
     paper, free_form = PAPER[experiment], result["free_form"]
     ours = {name: found for name, found in result.items() if name in result["truths"][0]["ours"]}
-    print(f"\n{'':22s}{'paper':>22s}{'free-form baseline':>24s}{'ours':>24s}{'largest':>11s}")
+    heads = "paper", "free-form baseline", "ours", "largest", "failures"
+    print(f"\n{'':22s}" + "".join(f"{head:>{w}s}" for head, w in zip(heads, WIDTHS, strict=True)))
     for name, found in ours.items():
         cells = [_cell(*paper[name]) if name in paper else "-"]
         for table in (free_form, ours):
             cells.append(_cell(table[name]["mean"], table[name]["std"]) if name in table else "-")
-        print(f"{name:22s}{cells[0]:>22s}{cells[1]:>24s}{cells[2]:>24s}{found['max']:11.2g}")
+        cells += [f"{found['max']:.2g}", "-"]
+        if name in goals:
+            beyond = sum(one["ours"][name] >= goals[name] for one in result["truths"])
+            cells[-1] = f"{beyond} of {len(result['truths'])}"
+        print(f"{name:22s}" + "".join(f"{c:>{w}s}" for c, w in zip(cells, WIDTHS, strict=True)))
 
 
 def _cell(mean: float, deviation: float | None) -> str:
