@@ -12,16 +12,12 @@ Every core has a process of its own, if it has eight truths to find.
 """
 
 import argparse
-import multiprocessing
-import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-from waveblocks import depth, mask, psf, scores
+from waveblocks import cores, depth, mask, psf, scores
 from waveblocks import truth as t
 
 import jaxwave as jw
@@ -75,25 +71,6 @@ def find(options: argparse.Namespace, k: int) -> dict:
     return one(k, options.seed, target(), options.ensemble, k < options.baseline)
 
 
-def found(options: argparse.Namespace, first: int) -> Iterator[dict]:
-    """What is found of every truth from this one on, in order."""
-    numbers = range(first, options.truths)
-    cores = min(os.cpu_count() or 1, len(numbers) // 8)
-    if cores < 2:
-        yield from map(partial(find, options), numbers)
-        return
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=fresh, initializer=one_core) as pool:
-        yield from pool.map(partial(find, options), numbers)
-
-
-def one_core() -> None:
-    """A process of several keeps to itself: its first computation comes after this."""
-    flag = "--xla_cpu_multi_thread_eigen=false"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
-    jw.tune_cpu()
-
-
 def main(words: list[str] | None = None) -> dict:
     """Runs an experiment and returns what is in `result.json`."""
     options = arguments(words)
@@ -102,7 +79,7 @@ def main(words: list[str] | None = None) -> dict:
     settings = {k: v for k, v in vars(options).items() if k not in ("out", "truths", "baseline")}
     truths = scores.finished(options.out, settings)
     bar = tqdm(initial=len(truths), total=options.truths, desc=options.experiment, unit=" truths")
-    for one in found(options, len(truths)):
+    for one in cores.found(partial(find, options), range(len(truths), options.truths)):
         if not truths:
             options.out.mkdir(parents=True, exist_ok=True)
             draw(one).savefig(options.out / f"{options.experiment}.png")
