@@ -408,9 +408,10 @@ def _apply_exact(
 
 def _apply_periodic(size: tuple[int, int], spectrum: Array, parameters: _Parameters) -> Array:
     """The same for one period, whose kernel has no ends, axes (fy, fx): x and y are exchanged."""
-    *rest, dy, dx = parameters
-    everything = Shares(jnp.array(True), *[jnp.ones(1, dy.dtype)] * 2)
-    return _apply_exact(size[::-1], spectrum, (*rest, dx, dy), everything)
+    z, wavelength, n, dy, dx = parameters
+    all_of_it = jnp.ones(1, dy.dtype)
+    everything = Shares(jnp.array(True), all_of_it, all_of_it)
+    return _apply_exact(size[::-1], spectrum, (z, wavelength, n, dx, dy), everything)
 
 
 def _traveling_transfer(size: tuple[int, int], parameters: _Parameters, seen: Shares) -> Array:

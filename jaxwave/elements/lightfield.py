@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +40,10 @@ class LensArray(Noun, function=lightfield.LensArray):
 class _Scope(Element):
     """A microscope with a lens array, and the depths that it is looked at."""
 
+    _noun: ClassVar[Any]
+    _sizes: Sizes | None
+    _no_sizes: str
+
     @classmethod
     def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
         values = with_elements(cls.__name__, psf, values, objective=Objective)
@@ -56,21 +60,23 @@ class _Scope(Element):
         return noun(**values)
 
     def _depths(self) -> Array:
-        return jnp.atleast_1d(self.z[...])
+        return jnp.atleast_1d(self.arguments()["z"])
 
-    def _settled(self, name: str, sizes: Any) -> Sizes:
-        """Sizes from the numbers, or, where these are traced, from those it was made with."""
-        return sizes() if _check.is_concrete(nnx.state(self)) else getattr(self, name)
+    def _count(self) -> Sizes:
+        """What its numbers decide about shapes."""
+        raise NotImplementedError
 
     def __call__(self, volume: ArrayLike, pupil: Any = None) -> Array:
         """Image of a volume ``(..., z, y, x)``, a plane for each of ``z``."""
         volume = jnp.asarray(volume)
-        projector = lightfield.Projector(self.psf(pupil), volume.shape[-2:])
+        ny, nx = volume.shape[-2:]
+        projector = lightfield.Projector(self.psf(pupil), (ny, nx))
         return projector.project(volume)
 
     def psf(self, pupil: Any = None) -> lightfield.LightFieldPSF:
         """PSFs of all places in one period, ``(planes, a, b, y, x)``."""
-        sizes = self._settled("_sizes", self._count)
+        known = _check.is_concrete(nnx.state(self))  # else those of the numbers it was made with
+        sizes = self._count() if known else self._sizes
         if sizes is None:
             raise ValueError(f"{type(self).__name__}: {self._no_sizes}")
         return self.model().places(self._depths(), made(pupil), sizes)

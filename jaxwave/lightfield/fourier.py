@@ -121,7 +121,7 @@ class FourierMicroscope:
         margin = margins(self.array.reach(), self.camera_pitch)  # a lens at the rim is seen whole
         return Sizes((1, 1), self.shape, margin, self._samples(where, samples, z))
 
-    def places(self, z: ArrayLike, pupil: Pupil, sizes: Sizes) -> LightFieldPSF:
+    def places(self, z: Array, pupil: Pupil, sizes: Sizes) -> LightFieldPSF:
         """PSF of an emitter on the axis; all numbers may be traced."""
         where = "FourierMicroscope.psf"
         plan = sheet(sizes)

@@ -106,7 +106,7 @@ class LightFieldMicroscope:
         z = depths(where, z)
         return self.places(z, pupil, self.sizes(where, shape, samples, z=z, repeats=True))
 
-    def places(self, z: ArrayLike, pupil: Pupil, sizes: Sizes) -> LightFieldPSF:
+    def places(self, z: Array, pupil: Pupil, sizes: Sizes) -> LightFieldPSF:
         """PSFs of all places in one period; all numbers may be traced."""
         period, count = sizes.period or (1, 1), sizes.samples
         plan = sheet(sizes)
