@@ -98,12 +98,17 @@ def is_text(node: ast.expr) -> bool:
 def candidates(path: str) -> Iterator[Mistake]:
     """Every mistake that can be made in a file and still can be read by Python."""
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
-    skipped = documented(ast.parse("\n".join(lines)))
+    tree = ast.parse("\n".join(lines))
+    skipped, ends = documented(tree), [(n.lineno, n.end_lineno or n.lineno) for n in tree.body]
     for number, line in enumerate(lines, 1):
         if number in skipped or LEFT_OUT.search(line):
             continue
+        near = [(a, b) for a, b in ends if a <= number <= b]
+        around = "\n".join("\n".join(lines[a - 1 : b]) for a, b in near)
         for pattern, instead in SWAPS:
             for match in re.finditer(pattern, line):
+                if instead.isidentifier() and not re.search(rf"\b{instead}\b", around):
+                    continue  # no such name there: everything would notice
                 after = line[: match.start()] + match.expand(instead) + line[match.end() :]
                 changed = [*lines[: number - 1], after, *lines[number:]]
                 if after != line and is_python("\n".join(changed)):
@@ -204,8 +209,8 @@ def tests_of(path: str) -> list[Path]:
 
 def ranked(mistake: Mistake) -> list[str]:
     """Tests that reach a mistake, the nearest first; the rows of the table come after them."""
-    far = reached(mistake)
-    found = []
+    far, found = reached(mistake), []
+    slow = (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8")
     for file in tests_of(mistake.path):
         inside = {p.name: p for p in pieces(file)}
         for piece in inside.values():
@@ -217,7 +222,8 @@ def ranked(mistake: Mistake) -> list[str]:
                 words |= new
             distances = [far[w] for w in words if w in far]
             if distances:
-                found.append((min(distances), len(found), f"{piece.path}::{piece.name}"))
+                name = f"{piece.path}::{piece.name}"
+                found.append((min(distances), slow.count(name), len(found), name))
     return [name for *_, name in sorted(found)]
 
 
