@@ -47,6 +47,16 @@ def test_spline_is_exact_for_cubics_and_parabolas():
         )
 
 
+def test_gratings_of_a_device_that_is_no_square():
+    levels = gratings((10, 7), knots=[0, 100, 255], period=4)
+    assert levels.shape == (6, 10, 7)
+    y, x = np.arange(10), np.arange(7)
+    along_y, along_x = (y // 2 % 2)[:, None] + 0 * x, (x // 2 % 2) + 0 * y[:, None]
+    wide, stairs = (y // 4 % 2)[:, None] + 0 * x, np.array([0, 100, 255])[y % 3, None] + 0 * x
+    need = [0 * along_y, 100 * along_y, 255 * along_y, 100 * along_x, 255 * wide, stairs]
+    np.testing.assert_array_equal(levels, need)
+
+
 @pytest.mark.slow
 def test_a_device_is_found_and_its_error_bars_are_honest():
     """Several noisy measurements: errors of a few thousandths, as large as the bars say."""

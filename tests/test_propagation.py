@@ -352,6 +352,15 @@ def test_zero_distance_is_the_identity(propagate, shape):
     assert error(propagate(field, 0.0).u, field.u) < 1e-6
 
 
+def test_a_window_that_is_higher_than_wide():
+    """It is the turned one, light on its rim too."""
+    u = np.random.default_rng(0).normal(size=(2, 24, 9)).astype(np.float32)
+    tall = jw.scalar_field(u[0] + 1j * u[1], spacing=(0.4, 0.6), wavelength=0.5)
+    wide = jw.scalar_field((u[0] + 1j * u[1]).T, spacing=(0.6, 0.4), wavelength=0.5)
+    got, need = (jw.angular_spectrum(field, 5.0).u for field in (tall, wide))
+    assert error(got, np.asarray(need).T) < 1e-5
+
+
 @pytest.mark.parametrize("propagate", [jw.angular_spectrum, jw.fresnel])
 def test_huge_distance_warns_and_stays_finite(propagate):
     field = jw.gaussian_beam((32, 32), spacing=0.5, wavelength=0.5, waist=3.0)
