@@ -434,10 +434,10 @@ def test_tables_name_what_exists():
     assert not missing, f"tables name files that do not exist: {missing}"
 
 
-def test_branch_coverage_has_a_floor_that_a_job_holds():
+def test_branch_coverage_is_measured_by_a_job():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     coverage = settings["tool"]["coverage"]
-    assert coverage["run"]["branch"] and coverage["report"]["fail_under"] >= 70
+    assert coverage["run"]["branch"]
     assert coverage["run"]["source_pkgs"] == settings["tool"]["mypy"]["files"]
     job = (ROOT / ".github" / "workflows" / "nightly.yml").read_text(encoding="utf-8")
     assert "- run: pytest -n 2 --dist worksteal --cov " in job

@@ -133,6 +133,17 @@ def test_modes_before_a_pupil_that_was_measured():
 
 
 @pytest.mark.slow
+def test_a_long_window_is_a_part_of_the_square():
+    """Of an aberrated pupil, whose samples reach as far along either axis as its pixels do."""
+    square, long = (
+        psf.Microscope(0.9, W, shape, pixel=0.15, n=1.0).psf(coefficients=[0.05], modes=[(3, 1)])
+        for shape in ((18, 18), (3, 18))
+    )
+    need = np.asarray(square)
+    assert off(long, need[8:11], need.max()) < 1e-5
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, dict(coefficients=C, modes=MODES)], ids=["clear", "modes"])
 def test_the_data_sheet_is_traced(options, x64):
     """Without samples a pixel and nodes: values and derivatives by every number of it."""
