@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -172,14 +173,14 @@ def _sliced(
     field = broadcast(field, batch)
     t, n = (jnp.broadcast_to(a, batch) for a in (t, n))
     half = _kernel(field, t / 2, n)
+    kernels = jnp.stack([half * half, half])  # behind the last slice the light goes half as far
     frame = _frame(field.shape, border).astype(real) if border else None
     rate = (t / field.wavelength)[..., None, None]
 
     def step(u: Array, slice_: dict[str, Array]) -> tuple[Array, None]:
-        # No copy of the stack without its last slice, behind which the light goes half as far.
         last = slice_["is_last"]
-        u = _through(u, slice_, rate, field)
-        u = _transfer(u, half * jnp.where(last, 1, half), field)
+        kernel = lax.dynamic_index_in_dim(kernels, last.astype(int), keepdims=False)
+        u = _transfer(_through(u, slice_, rate, field), kernel, field)
         return u if frame is None else u * jnp.where(last, 1, frame), None
 
     stack = {name: jnp.moveaxis(a, -3, 0) for name, a in optics.items()}
@@ -269,11 +270,17 @@ def _scan(step: Any, u: Array, stack: dict[str, Array], segment: int) -> Array:
     )
     rest = jax.tree.map(lambda a: a[whole * segment :], stack)
 
-    @jax.checkpoint
+    # Of a slice only its field is kept: its wave costs less than reading it back.
+    kept = jax.checkpoint(step, prevent_cse=False)
+
+    @partial(jax.checkpoint, prevent_cse=False)
     def run(u: Array, part: dict[str, Array]) -> tuple[Array, None]:
-        # Of a slice only its field is kept: its wave costs less than reading it back. Two slices a
-        # turn of the loop save it the copy of the field.
-        return lax.scan(jax.checkpoint(step), u, part, unroll=2)[0], None
+        # The last slice stands outside the loop: a gradient that runs a segment again needs the
+        # fields before its slices, and the transforms behind the last one fall away.
+        body, last = (jax.tree.map(lambda a, cut=cut: a[cut], part) for cut in (slice(-1), -1))
+        if body["dn"].shape[0]:
+            u, _ = lax.scan(kept, u, body)
+        return kept(u, last)[0], None
 
     if whole:
         u, _ = lax.scan(run, u, parts)
