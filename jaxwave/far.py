@@ -85,10 +85,10 @@ def rayleigh_sommerfeld(
     if direct:
         _warn_kernel(where, field, z, n, pair, place, view.shape)
         return _direct(view.shape, field, z, n, pair, place)
-    return _convolve(view.shape, field, z, n, place)
-
-
-_Axis = tuple[Array, Array, Array, Array]  # z, n/lambda, y, x: one axis each way, broadcast
+    # On the axis the kernel is even: a quarter of it is made, and half of that transformed.
+    aligned = (old // 2 == new // 2 for old, new in zip(field.shape, view.shape, strict=True))
+    even = tuple(ok and at is None for ok, at in zip(aligned, (y, x), strict=True))
+    return _convolve(view.shape, even, field, z, n, place)
 
 
 def _plain_path(_: None, *numbers: Array) -> Array:
@@ -102,10 +102,15 @@ def _kernel(z: Array, m: Array, y: TwoWord, x: TwoWord) -> Array:
     turns = _path_turns(None, z, m, y.hi + y.lo, x.hi + x.lo, y.lo, x.lo)
     y, x = (y.hi + y.lo)[:, None], x.hi + x.lo
     square = y**2 + x**2 + z**2
-    r = jnp.sqrt(jnp.where(square > 0, square, 1))
-    wave = lax.complex(1 / r, -numerics.TAU * m) * cis(turns)
-    kernel = jnp.abs(z) / (numerics.TAU * r**2) * wave
-    return jnp.where(z < 0, jnp.conj(kernel), kernel)
+    near = 1 / jnp.where(square > 0, square, 1)
+    wave = cis(turns)
+    cos, sin = wave.real, wave.imag
+    real, imaginary = jnp.sqrt(near), -numerics.TAU * m  # 1/r - ik, in real numbers: they are fast
+    weight = jnp.abs(z) / numerics.TAU * near
+    side = jnp.where(z < 0, -weight, weight)
+    return lax.complex(
+        weight * (real * cos - imaginary * sin), side * (real * sin + imaginary * cos)
+    )
 
 
 @numerics.two_words(lambda _, z, m, y, x, *low: _plain_path(None, z, m, y, x))
@@ -139,17 +144,38 @@ def _kernel_is_resolved(
     return jnp.all(free | (reach <= jnp.abs(z) * tangent)) & ~near
 
 
-@partial(jax.jit, static_argnums=0)
+def _half(count: int) -> int:
+    """Samples of an even sequence of a period that differ."""
+    return count // 2 + 1
+
+
+def _unfold(half: Array, count: int, axis: int = -1) -> Array:
+    """The period of an even sequence, in FFT order."""
+    inner = lax.slice_in_dim(half, 1, count - count // 2, axis=axis % half.ndim)
+    return jnp.concatenate([half, jnp.flip(inner, axis)], axis)
+
+
+def _even_fft(u: Array, count: int, even: bool) -> Array:
+    """Transform along the last axis; of an even sequence, half of it goes in and comes out."""
+    return jnp.fft.fft(_unfold(u, count))[..., : _half(count)] if even else jnp.fft.fft(u)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
 def _convolve(
-    shape: tuple[int, int], field: AnyField, z: Array, n: Array, place: Array
+    shape: tuple[int, int],
+    even: tuple[bool, bool],
+    field: AnyField,
+    z: Array,
+    n: Array,
+    place: Array,
 ) -> AnyField:
     old = field.shape
     size = py, px = fast_len(old[0] + shape[0]), fast_len(old[1] + shape[1])
     start = [old[k] // 2 - shape[k] // 2 for k in (0, 1)]
 
     def displacements(k: int, spacing: Array, at: Array) -> TwoWord:
-        index = np.arange(size[k])
-        index = np.where(index < shape[k], index, index - size[k]) + start[k]
+        index = np.arange(_half(size[k]) if even[k] else size[k])
+        index = index if even[k] else np.where(index < shape[k], index, index - size[k]) + start[k]
         return _shifts(index, spacing, at)
 
     def one(u: Array, *numbers: Array) -> Array:
@@ -160,7 +186,10 @@ def _convolve(
         def summed() -> Array:
             rows, columns = (displacements(k, pair[k], at[k]) for k in (0, 1))
             kernel = _kernel(z, m, rows, columns) * pair[0] * pair[1]
-            return jnp.fft.fft(jnp.swapaxes(jnp.fft.fft(kernel), -1, -2))
+            kernel = jnp.swapaxes(_even_fft(kernel, px, even[1]), -1, -2)
+            kernel = _even_fft(kernel, py, even[0])
+            kernel = _unfold(kernel, py) if even[0] else kernel
+            return _unfold(kernel, px, -2) if even[1] else kernel
 
         def waves() -> Array:
             ramps = [

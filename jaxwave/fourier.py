@@ -214,6 +214,35 @@ def contract(u: Array, kernel: Array) -> Array:
     return result.reshape(*rows[:-1], kernel.shape[-1]) if kernel.ndim == 2 else result
 
 
+def zoomed_sum(v: Array, turns: Array, weight: Array, count: int) -> Array:
+    """Sums exp(2 pi i k t_j) v_k over the axis -2, k in FFT order, at places j and -j together.
+
+    The waves k and -k make a sum with cosines and one with sines, which the places j and -j share:
+    products of real matrices of a quarter of the size. A sixth of the work of complex ones.
+
+    Args:
+        v: Amplitudes, ``(..., k, columns)``.
+        turns: Turns of the wave k at the place j for k and j from 0 on, ``(j, k)`` [turns].
+        weight: Weights of the places, ``(j,)``.
+        count: Number of places, the axis at ``count // 2``.
+    """
+    half, odd_size = divmod(v.shape[-2], 2)
+    border = [(0, 0)] * (v.ndim - 2)
+    ahead = jnp.pad(v[..., : half + odd_size, :], [*border, (0, 1 - odd_size), (0, 0)])
+    back = jnp.flip(v[..., half + odd_size :, :], -2)
+    back = jnp.pad(back, [*border, (1, 0), (0, 0)])  # Nyquist is -size / 2
+    wave = cis(turns)
+
+    def product(matrix: Array, u: Array) -> Array:
+        rows = [jnp.matmul(matrix, part, precision="highest") for part in (u.real, u.imag)]
+        return lax.complex(*rows)
+
+    even = product(weight[:, None] * wave.real, ahead + back)
+    odd = 1j * product(weight[:, None] * wave.imag, ahead - back)
+    lower = jnp.flip((even - odd)[..., 1 : count // 2 + 1, :], -2)
+    return jnp.concatenate([lower, (even + odd)[..., : count - count // 2, :]], -2)
+
+
 def _chirp_axis(u: Array, alpha: float, m: int, sign: int) -> Array:
     """Bluestein's algorithm along the last axis: jk = (j^2 + k^2 - (k - j)^2) / 2."""
     n = u.shape[-1]

@@ -18,11 +18,11 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxwave import _check, collins, fourier, free_space, grid, numerics, sampling
+from jaxwave import _check, collins, fourier, free_space, numerics, sampling
 from jaxwave.collins import Window
 from jaxwave.field import AnyField, Field, with_parameters
 from jaxwave.free_space import Shares, axis, exact_turns, quadratic_turns
-from jaxwave.numerics import cis, fast_len, word
+from jaxwave.numerics import TwoWord, cis, fast_len, word
 
 _Parameters = tuple[Array, Array, Array, Array, Array]  # z, wavelength, n, dy, dx (no batch axes)
 BOUNDARIES = ("zero", "periodic")
@@ -314,15 +314,16 @@ def _window_filter(
     def back(
         u: Array, size: tuple[int, int], axis: int, old: Array, new: Array, at: Array
     ) -> Array:
-        """Inverse transform along the last axis to the samples of the window."""
-        count, total = shape[axis], size[axis]
+        """Inverse transform along the axis -2 to the samples of the window."""
+        count, total, start = shape[axis], size[axis], field.shape[axis] // 2
         if not zoomed:
-            turns = shift_turns((total, field.shape[axis] // 2 - count // 2), old, at)
-            return jnp.fft.ifft(u * cis(turns))[..., :count]
-        turns = _zoom_turns((total, field.shape[axis] // 2, count), old, new, at)
+            turns = shift_turns((total, start - count // 2), old, at)
+            return jnp.fft.ifft(u * cis(turns)[:, None], axis=-2)[..., :count, :]
+        u = u * cis(shift_turns((total, start), old, at))[:, None]
         held = 0.5 * (total - field.shape[axis]) * old
-        far = jnp.abs(grid.indices(count).astype(new.dtype) * new) > held
-        return fourier.contract(u, jnp.where(far, 0, cis(turns) / total))
+        far = np.arange(count // 2 + 1).astype(new.dtype) * new > held
+        turns = _zoom_turns((total, count), old, new)
+        return fourier.zoomed_sum(u, turns, jnp.where(far, 0, 1 / total), count)
 
     def reaching(reach: tuple[int, int], u: Array, *numbers: Array) -> Array:
         z, wavelength, n, old, new, at = numbers
@@ -330,8 +331,9 @@ def _window_filter(
         size = py, px
         spectrum = jnp.fft.fft(jnp.swapaxes(jnp.fft.fft(u, px), -1, -2), py)
         parameters = (z, wavelength, n, old[0], old[1])
-        u = back(spectrum * exact_transfer(size, parameters, at), size, 0, old[0], new[0], at[0])
-        return back(jnp.swapaxes(u, -1, -2), size, 1, old[1], new[1], at[1])
+        u = _apply_exact(size, spectrum, parameters, place=at)
+        u = jnp.swapaxes(back(u, size, 1, old[1], new[1], at[1]), -1, -2)
+        return back(u, size, 0, old[0], new[0], at[0])
 
     def one(u: Array, *numbers: Array) -> Array:
         ways = partial(reaching, shape), partial(reaching, wide)
@@ -363,46 +365,49 @@ def shift_turns(static: tuple[int, int], *parameters: Array) -> Array:
     return numerics.product_turns(numerics.divide(steps, word(float(size), dtype)), word(k, dtype))
 
 
-def _plain_zoom(static: tuple[int, int, int], *parameters: Array) -> Array:
-    old, new, at = parameters
-    size, start, count = static
-    k = np.fft.fftfreq(size, 1 / size).astype(old.dtype)[:, None]
-    place = (grid.indices(count).astype(old.dtype) * new + at) / old + start
-    return k * (place / size)
+def _plain_zoom(static: tuple[int, int], *parameters: Array) -> Array:
+    old, new = parameters
+    size, count = static
+    k, j = (np.arange(c // 2 + 1).astype(old.dtype) for c in (size, count))
+    return (j[:, None] * (new / old / size)) * k
 
 
 @numerics.two_words(_plain_zoom)
-def _zoom_turns(static: tuple[int, int, int], *parameters: Array) -> Array:
-    """Phase of a frequency at a sample of the window, (frequencies, samples)."""
-    old, new, at = parameters
-    size, start, count = static
+def _zoom_turns(static: tuple[int, int], *parameters: Array) -> Array:
+    """Phase of a frequency at a sample of the window, from none up, (samples, frequencies)."""
+    old, new = parameters
+    size, count = static
     dtype = old.dtype
+    k, j = (word(np.arange(c // 2 + 1).astype(float), dtype) for c in (size, count))
     period = numerics.multiply(word(old, dtype), word(float(size), dtype))
-    place = numerics.divide(collins.places(count, new, at), period)
-    place = numerics.add(place, word(start / size, dtype))
-    k = np.fft.fftfreq(size, 1 / size)[:, None]
-    return numerics.product_turns(place, word(k, dtype))
+    place = numerics.multiply(numerics.divide(word(new, dtype), period), j)
+    return numerics.product_turns(TwoWord(place.hi[:, None], place.lo[:, None]), k)
 
 
 # -- the exact transfer function -----------------------------------------------------------
 
 
 def _apply_exact(
-    size: tuple[int, int], spectrum: Array, parameters: _Parameters, seen: Shares | None = None
+    size: tuple[int, int],
+    spectrum: Array,
+    parameters: _Parameters,
+    seen: Shares | None = None,
+    place: Array | None = None,
 ) -> Array:
     """Multiplies a spectrum in FFT order, axes (fx, fy), by the exact transfer function.
 
-    A grid too coarse for evanescent waves skips them, which saves a fifth of a gradient.
+    A grid too coarse for evanescent waves skips them, which saves a fifth of a gradient. What
+    comes out of a branch is made once; the compiler would make a product again for each use.
     """
     _, wavelength, n, dy, dx = parameters
     all_travel = 0.25 / dy**2 + 0.25 / dx**2 < (n / wavelength) ** 2
     return lax.cond(
         all_travel,
-        lambda s, p, seen: s * _traveling_transfer(size, p, seen),
-        lambda s, p, seen: s * exact_transfer(size, p, seen=seen),
+        lambda s, p, seen: s * _traveling_transfer(size, p, seen, place),
+        lambda s, p, seen: s * exact_transfer(size, p, place, seen),
         spectrum,
         parameters,
-        free_space.shares(size, parameters) if seen is None else seen,
+        free_space.shares(size, parameters, place) if seen is None else seen,
     )
 
 
@@ -414,14 +419,20 @@ def _apply_periodic(size: tuple[int, int], spectrum: Array, parameters: _Paramet
     return _apply_exact(size[::-1], spectrum, (z, wavelength, n, dx, dy), everything)
 
 
-def _traveling_transfer(size: tuple[int, int], parameters: _Parameters, seen: Shares) -> Array:
+def _traveling_transfer(
+    size: tuple[int, int], parameters: _Parameters, seen: Shares, place: Array | None
+) -> Array:
     z, wavelength, n, dy, dx = parameters
     (fy, step_y), (fx, step_x) = axis(size[0], dy), axis(size[1], dx)
-    fy, fx = fy**2, fx[:, None] ** 2
+    fx = fx[:, None]
     square = (n / wavelength) ** 2
-    # 2 step |z f| <= w, squared
-    resolved_x = fx * (1 + (2 * step_x * z) ** 2) <= square - fy
-    resolved_y = fy * (1 + (2 * step_y * z) ** 2) <= square - fx
+    if place is None:  # 2 step |z f| <= w, squared
+        resolved_x = fx**2 * (1 + (2 * step_x * z) ** 2) <= square - fy**2
+        resolved_y = fy**2 * (1 + (2 * step_y * z) ** 2) <= square - fx**2
+    else:
+        w = jnp.sqrt(square - fx**2 - fy**2)
+        resolved_x = 2 * step_x * jnp.abs(z * fx - place[1] * w) <= w
+        resolved_y = 2 * step_y * jnp.abs(z * fy - place[0] * w) <= w
     kept = jnp.where(seen.far | (resolved_x & resolved_y), 1, 0)
     return kept * seen.product() * cis(exact_turns(size, *parameters))
 
