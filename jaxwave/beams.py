@@ -50,16 +50,19 @@ def _hermite(most: int, x: Array, envelope: Array) -> Array:
 
 
 def _axis(count: int, most: int, *parameters: Array) -> Array:
-    """Hermite-Gauss beams of one dimension and unit power, orders up to the most, ``(m, x)``."""
-    spacing, wavelength, waist, z, n, center, k = parameters
+    """Hermite-Gauss beams of one dimension and unit power, orders up to the most, ``(m, x)``.
+
+    Their waist is at the distance ``z``, the center and the tilt's zero phase at ``way``.
+    """
+    spacing, wavelength, waist, z, n, center, k, way = parameters
     ratio = z * wavelength / (jnp.pi * n * waist**2)
     width = waist * jnp.sqrt(1 + ratio**2)
     place = grid.indices(count).astype(spacing.dtype) * spacing
-    place = (place - (center + k * z * wavelength / (numerics.TAU * n))) / width
+    place = (place - (center + k * way * wavelength / (numerics.TAU * n))) / width
     envelope = _hermite(most, math.sqrt(2) * place, jnp.exp(-(place**2)))
     order = np.arange(most + 1).astype(place.dtype)[:, None]
     gouy = (order + 0.5) * jnp.arctan(ratio) / numerics.TAU
-    turns = place**2 * ratio / numerics.TAU - gouy + _drift_turns(None, k, z, wavelength, n)
+    turns = place**2 * ratio / numerics.TAU - gouy + _drift_turns(None, k, way, wavelength, n)
     amplitude = (2 / np.pi) ** 0.25 / jnp.sqrt(width)
     return amplitude * envelope * cis(turns) * cis(ramp_turns(count, spacing, k))
 
@@ -67,8 +70,9 @@ def _axis(count: int, most: int, *parameters: Array) -> Array:
 def mode_fields(
     shape: tuple[int, int], orders: Sequence[tuple[int, int]], *parameters: Array
 ) -> Field:
-    """One beam for each pair of orders, along a new first axis."""
-    pair, wavelength, waist_y, waist_x, z, n, y, x, ky, kx, power = common(*parameters)
+    """One beam for each pair of orders, along a new first axis; the last number may be left out."""
+    pair, wavelength, waist_y, waist_x, z, n, y, x, ky, kx, power, *rest = common(*parameters)
+    half = 0.5 * rest[0] if rest else jnp.zeros_like(z)  # of the distance between the two waists
 
     def axis(k: int, *numbers: Array) -> Array:
         wanted = np.array([order[k] for order in orders])
@@ -76,7 +80,8 @@ def mode_fields(
         modes = numerics.vectorize(made, power.shape)(pair[..., k], wavelength, *numbers)
         return jnp.moveaxis(modes, -2, 0)[wanted]
 
-    rows, columns = axis(0, waist_y, z, n, y, ky), axis(1, waist_x, z, n, x, kx)
+    rows = axis(0, waist_y, z + half, n, y, ky, z)
+    columns = axis(1, waist_x, z - half, n, x, kx, z)
     scale = numerics.safe_sqrt(power)[..., None, None]
     u = scale * rows[..., :, None] * columns[..., None, :]
     count = (len(orders),)
@@ -120,7 +125,9 @@ def _checked_beam(
     _check_beam(where, numbers["n"], numbers["power"])
     result = checked(where, shape, *grid, waist_y=waist_y, waist_x=waist_x, **numbers)
     shape, pair, wavelength, *rest = result
-    waist_y, waist_x, z, n, _, _, ky, kx, _ = rest
+    waist_y, waist_x, z, n, _, _, ky, kx, _, *apart = rest
+    if apart and _check.is_concrete(z, apart[0]):
+        z = np.abs(z) + np.abs(apart[0]) / 2  # of the farther waist
     _warn_beam(where, shape, pair, (waist_y, waist_x, z, wavelength, n, ky, kx))
     return result
 
@@ -162,6 +169,7 @@ def gaussian_beam(
     ky: ArrayLike = 0.0,
     kx: ArrayLike = 0.0,
     power: ArrayLike = 1.0,
+    astigmatism: ArrayLike | str = 0.0,
     dtype: DTypeLike | None = None,
 ) -> Field:
     r"""Makes a Gaussian beam at a distance from its waist: round or elliptic, displaced, tilted.
@@ -173,7 +181,9 @@ def gaussian_beam(
     with :math:`k = 2\pi n/\lambda`. Paraxial: valid while the divergence
     :math:`\lambda/(\pi n w) \ll 1` and the tilt :math:`k_x/k \ll 1`. The carrier is left out, the
     Gouy phase is in. The axis of the beam passes the waist at (y, x) and runs toward +x for a
-    positive ``kx``. Normalized analytically: the power counts the whole plane.
+    positive ``kx``. Normalized analytically: the power counts the whole plane. With an
+    ``astigmatism`` a the waist along y lies at z = -a/2 and that along x at z = a/2 (z + a/2 and
+    z - a/2 take the place of z in the two q), as behind a tilted mirror or out of a laser diode.
 
     Args:
         shape: Number of samples (ny, nx).
@@ -188,6 +198,7 @@ def gaussian_beam(
         ky: Transverse wave number along y, ``(...)`` [rad/µm].
         kx: Transverse wave number along x, ``(...)`` [rad/µm].
         power: Power of the beam, ``(...)`` [power].
+        astigmatism: Distance from the waist along y to the waist along x, ``(...)`` [µm].
         dtype: complex64 or complex128; by default JAX's precision.
 
     Returns:
@@ -207,7 +218,7 @@ def gaussian_beam(
     """
     shape, *parameters = _checked_beam(
         "gaussian_beam", shape, spacing, wavelength, dtype, waist=waist,
-        z=z, n=n, y=y, x=x, ky=ky, kx=kx, power=power,
+        z=z, n=n, y=y, x=x, ky=ky, kx=kx, power=power, astigmatism=astigmatism,
     )  # fmt: skip
     return _hermite_gauss(shape, (0, 0), *parameters)
 

@@ -92,6 +92,16 @@ def test_beams_are_what_propagation_makes_of_their_waist():
     assert error(jw.fresnel(start, 60.0, n=1.3).u, jw.gaussian_beam(SHAPE, z=60.0, **kind).u) < 2e-6
 
 
+def test_a_beam_with_two_waists_is_narrow_along_y_before_x():
+    kind = dict(waist=(5.0, 8.0), astigmatism=70.0, **GRID, **ROUND)
+    beam = jw.gaussian_beam(SHAPE, z=25.0, **kind)
+    n = single(1.3)
+    need = tilted(lambda y, x: hermite(0, y, 5.0, 60.0, n) * hermite(0, x, 8.0, -10.0, n), 25.0)
+    assert error(beam.u, need) < 3e-6
+    moved = jw.fresnel(jw.gaussian_beam(SHAPE, z=-20.0, **kind), 45.0, n=1.3)
+    assert error(moved.u, beam.u) < 3e-6
+
+
 def test_the_axis_of_a_tilted_beam():
     k = TAU / 0.5
     beam = jw.gaussian_beam(SHAPE, waist=5.0, z=100.0, y=-4.0, x=3.0, kx=0.05 * k, **GRID)

@@ -90,7 +90,7 @@ TABLE = {
         programs=3,
     ),
     "plane_wave": source(jw.plane_wave, kx=0.7, ky=-0.4, power=1.3),
-    "gaussian_beam": source(jw.gaussian_beam, waist=np.array([0.8, 0.75]), **AXIS),
+    "gaussian_beam": source(jw.gaussian_beam, waist=np.array([0.8, 0.75]), astigmatism=0.7, **AXIS),
     "hermite_gauss_beam": source(
         partial(jw.hermite_gauss_beam, order=(2, 1)), waist=np.array([0.8, 0.75]), **AXIS
     ),

@@ -38,6 +38,8 @@ class GaussianBeam(_Beam, function=beams.gaussian_beam):
         (64, 64)
     """
 
+    astigmatism: Number = 0.0
+
     def __call__(self) -> Field:
         return beams.gaussian_beam(**self.arguments())
 

@@ -15,7 +15,7 @@ _UNITS = {
         "µm": "spacing wavelength z f x y waist radius pitch pixel opd coefficients sigma focus "
         "coherence inner outer size vertices length flatness influence thickness "
         "t_s t_g t_i t_g_design t_i_design diameter width front back f1 f2 period correlation "
-        "camera_pitch camera_distance centers",
+        "camera_pitch camera_distance centers astigmatism",
         "rad/µm": "kx ky kr",
         "rad": "phase table angle retardance tilt mirror_tilt",
         "e": "full_well read_noise",

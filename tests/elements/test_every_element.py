@@ -76,7 +76,7 @@ PHOTONS = {"quantum_efficiency": 0.8, "dark_current": 0.1, "exposure": 2.0}
 IMAGE = (picture(),)
 TABLE = {
     "PlaneWave": source(kx=0.7, ky=-0.4, power=1.3),
-    "GaussianBeam": source(waist=[0.8, 0.75], **AXIS),
+    "GaussianBeam": source(waist=[0.8, 0.75], astigmatism=0.7, **AXIS),
     "HermiteGaussBeam": source(waist=[0.8, 0.75], **AXIS, order=(0, 1)),
     "LaguerreGaussBeam": source(waist=0.8, **AXIS, charge=1, radial=1),
     "BesselBeam": source(kr=1.1, waist=2.0, y=0.3, x=-0.2, power=1.3, charge=1),
