@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from journal import record
 from timing import cpu_times, report
 
@@ -22,11 +23,17 @@ def beam(n: int) -> jw.Field:
     return jw.gaussian_beam((n, n), spacing=SPACING, wavelength=WAVELENGTH, waist=n * SPACING / 10)
 
 
-def bare(n: int, total: int) -> Callable[[], object]:
-    """Two transforms of ``total`` samples a side, nothing else."""
+def bare(n: int, total: int, count: int = 2) -> Callable[[], object]:
+    """Two or three transforms of ``total`` samples a side, nothing else."""
     u = jnp.zeros((total, total), jnp.complex64).at[:n, :n].set(beam(n).u)
-    pair = jax.jit(lambda v: jnp.fft.ifft2(jnp.fft.fft2(v)))
-    return lambda: pair(u)
+
+    @jax.jit
+    def chain(v: Array) -> Array:
+        for k in range(count):
+            v = jnp.fft.ifft2(v) if k % 2 else jnp.fft.fft2(v)
+        return v
+
+    return lambda: chain(u)
 
 
 def against_transforms(n: int) -> None:
@@ -49,7 +56,12 @@ def against_transforms(n: int) -> None:
         for name, call in compiled.items()
     }
     name = f"two bare transforms of {fast_len(2 * n)}"
-    times = cpu_times({name: bare(n, fast_len(2 * n)), **contestants})
+    fine = fast_len(int(1.3 * n / 0.3))
+    others = {
+        "three bare transforms (rayleigh_sommerfeld's own)": bare(n, fast_len(2 * n), 3),
+        f"two of {fine}: a window as fine by padding": bare(n, fine),
+    }
+    times = cpu_times({name: bare(n, fast_len(2 * n)), **others, **contestants})
     for key in contestants:
         record(f"N = {n}", {key: times[key], name: times[name]}, key)
     print(f"\nN = {n}: times of the padded pair (goal: at most 1.6; windows 1.0)")
