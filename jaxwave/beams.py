@@ -52,7 +52,7 @@ def _hermite(most: int, x: Array, envelope: Array) -> Array:
 def _axis(count: int, most: int, *parameters: Array) -> Array:
     """Hermite-Gauss beams of one dimension and unit power, orders up to the most, ``(m, x)``.
 
-    Their waist is at the distance ``z``, the center and the tilt's zero phase at ``way``.
+    The waist is ``z`` away, the center and the tilt's zero phase ``way``.
     """
     spacing, wavelength, waist, z, n, center, k, way = parameters
     ratio = z * wavelength / (jnp.pi * n * waist**2)
@@ -80,10 +80,9 @@ def mode_fields(
         modes = numerics.vectorize(made, power.shape)(pair[..., k], wavelength, *numbers)
         return jnp.moveaxis(modes, -2, 0)[wanted]
 
-    rows = axis(0, waist_y, z + half, n, y, ky, z)
-    columns = axis(1, waist_x, z - half, n, x, kx, z)
-    scale = numerics.safe_sqrt(power)[..., None, None]
-    u = scale * rows[..., :, None] * columns[..., None, :]
+    rows = axis(0, waist_y, z + half, n, y, ky, z)[..., :, None]
+    columns = axis(1, waist_x, z - half, n, x, kx, z)[..., None, :]
+    u = numerics.safe_sqrt(power)[..., None, None] * rows * columns
     count = (len(orders),)
     return Field(
         u, jnp.broadcast_to(pair, count + pair.shape),
@@ -126,8 +125,8 @@ def _checked_beam(
     result = checked(where, shape, *grid, waist_y=waist_y, waist_x=waist_x, **numbers)
     shape, pair, wavelength, *rest = result
     waist_y, waist_x, z, n, _, _, ky, kx, _, *apart = rest
-    if apart and _check.is_concrete(z, apart[0]):
-        z = np.abs(z) + np.abs(apart[0]) / 2  # of the farther waist
+    if apart and _check.is_concrete(z, *apart):  # the farther waist
+        z = np.abs(z) + np.abs(apart[0]) / 2
     _warn_beam(where, shape, pair, (waist_y, waist_x, z, wavelength, n, ky, kx))
     return result
 
@@ -182,8 +181,8 @@ def gaussian_beam(
     :math:`\lambda/(\pi n w) \ll 1` and the tilt :math:`k_x/k \ll 1`. The carrier is left out, the
     Gouy phase is in. The axis of the beam passes the waist at (y, x) and runs toward +x for a
     positive ``kx``. Normalized analytically: the power counts the whole plane. With an
-    ``astigmatism`` a the waist along y lies at z = -a/2 and that along x at z = a/2 (z + a/2 and
-    z - a/2 take the place of z in the two q), as behind a tilted mirror or out of a laser diode.
+    ``astigmatism`` a the waist along y lies at z = -a/2 and that along x at z = a/2, with z + a/2
+    and z - a/2 in the place of z in the two q.
 
     Args:
         shape: Number of samples (ny, nx).
