@@ -97,7 +97,7 @@ class LightFieldMicroscope(_Scope):
     Args:
         objective: The objective, :class:`Objective`.
         magnification: Magnification of objective and tube lens, scalar.
-        array: The lens array, an element :class:`LensArray` [none].
+        array: An element :class:`LensArray`; its shape is that of its own numbers [none].
         camera_pitch: Pixels of the camera, one number or ``(2,)`` as (y, x) [µm].
         camera_distance: From the array to the camera, scalar [µm]; by default the focal length.
         emitter: "rotating" for dipoles that turn freely (exact), "scalar" for the scalar model.
@@ -176,7 +176,7 @@ class FourierMicroscope(_Scope):
         objective: The objective, :class:`Objective`.
         magnification: Magnification of objective and tube lens, scalar.
         f: Focal length of the Fourier lens, scalar [µm].
-        array: The lenses, an element :class:`LensArray` [none].
+        array: An element :class:`LensArray`; its shape is that of its own numbers [none].
         camera_pitch: Pixels of the camera, one number or ``(2,)`` as (y, x) [µm].
         shape: Pixels of the camera (ny, nx).
         camera_distance: From the lenses to the camera, scalar [µm]; by default their focal length.
