@@ -222,3 +222,17 @@ def test_polar_heights_are_the_sum_of_splines(rings, spokes):
             need += part * v[np.clip(k, 0, rings - 1), m % spokes]
     got = heights.polar((9, 12), v, spacing=(1.5, 1.0), radius=7.0)
     np.testing.assert_allclose(got, need, atol=2e-5)
+
+
+def test_a_feature_is_a_round_disk_of_oblong_samples():
+    """What an impulse becomes: all of it, even in y and x, as wide in y as in x."""
+    spacing, n = (0.5, 0.8), (25, 21)
+    impulse = np.zeros(n, np.float32)
+    impulse[12, 10] = 1
+    seen = np.asarray(heights.minimum_feature(impulse, 4.0, spacing=spacing), float)
+    y, x = (d * (np.arange(k) - k // 2) for d, k in zip(spacing, n, strict=True))
+    np.testing.assert_allclose(seen, seen[::-1, ::-1], atol=1e-6)
+    assert seen.sum() == pytest.approx(1, abs=1e-5)
+    # A disk has r^2 / 4 along either axis; that light is at the middles of samples adds d^2 / 12.
+    for moment, d in (((seen.sum(1) * y**2).sum(), 0.5), ((seen.sum(0) * x**2).sum(), 0.8)):
+        assert moment == pytest.approx(1 + d**2 / 12, abs=0.05)
