@@ -82,8 +82,11 @@ def aperture(objective: Objective) -> float | None:
     return None if n is None else float(np.max(n))
 
 
-def reach(window: Window) -> list[float] | None:
-    """Farthest sample from the origin along y and x [µm], if the spacing is known."""
+def reach(window: Window, *, offset: bool = True) -> list[float] | None:
+    """Farthest sample from the origin along y and x [µm], if the spacing is known.
+
+    Without ``offset`` from the middle of the window.
+    """
     spacing = known(window.spacing)
     if spacing is None:
         return None
@@ -91,15 +94,16 @@ def reach(window: Window) -> list[float] | None:
     result = []
     for axis, place in enumerate((window.y, window.x)):
         half = window.shape[axis] // 2 * float(np.max(pair[..., axis]))
-        result.append(half + most(place, half))
+        result.append(half + most(place, half) * offset)
     return result
 
 
-def waves(objective: Objective, window: Window) -> list[float]:
+def waves(objective: Objective, window: Window, *, offset: bool = True) -> list[float]:
     """Turns of phase that the farthest samples (y, x) add across the radius of the pupil."""
-    na, wavelength, far = aperture(objective), known(objective.wavelength), reach(window)
+    na, wavelength = aperture(objective), known(objective.wavelength)
+    far = reach(window, offset=offset)
     bound = [
-        n // 2 * (0.25 if known(p) is not None and not np.any(known(p)) else 0.5)
+        n // 2 * (0.5 if offset and not is_zero(p) else 0.25)
         for n, p in zip(window.shape, (window.y, window.x), strict=True)
     ]
     if na is None or wavelength is None or far is None:

@@ -1,8 +1,7 @@
 """How many quadrature nodes a picture needs: one rule for each solver.
 
-For traced aberrations the rule takes two waves rms of the worst mode; a second, smaller set of
-nodes is compiled beside that one, and the program itself takes it where the pupil turns out to be
-flat (see _planes).
+For traced aberrations the rule takes two waves rms of the worst mode. That costs little: the sums
+over the nodes are made at as few places of the image as its band asks for (see _parity.spread).
 
 The planar rule: the integrand is an entire function of the chord coordinates (t, a).
 Gauss-Legendre nodes lie at equal steps of arccos(t), so a phase whose steepest slope is w turns per
@@ -52,7 +51,6 @@ from jaxwave.zernike import Mode, mode_list, zernike_norm
 
 MOST = 2048
 RMS = 2.0  # waves of aberration that traced coefficients are taken to have at most
-FLAT = 8  # nodes for the aberrations that the smaller of two sets of nodes holds
 OPAQUE = 100  # nodes for those of a traced function: two waves of modes to order 4, but (4, +-4)
 
 
@@ -107,7 +105,6 @@ def extra(modes: tuple[Mode, ...], coefficients: ArrayLike, wavelength: ArrayLik
     return multiple(growth * 1.15 * math.pi * max(steps) + 8)
 
 
-Count = tuple[int | PolarNodes, ...]  # one set of nodes, or a smaller and a larger one
 Kept = TypeVar("Kept")
 
 
@@ -122,20 +119,56 @@ def kept(store: OrderedDict[Any, Kept], key: object, make: Callable[[], Kept]) -
 
 def planar(
     objective: Objective, window: Window, modes: tuple[Mode, ...], coefficients: ArrayLike
-) -> Count:
-    """Sets of nodes for a clear pupil or one with Zernike modes."""
+) -> int | PolarNodes:
+    """Nodes for a clear pupil or one with Zernike modes."""
     base = rule(objective, window)
     more = extra(modes, coefficients, objective.wavelength) if modes else 0
     if is_steep(objective) or breaks(objective):
-        return (rings_of(objective, base + more, 1.5),)
-    traced = modes and not are_known((coefficients, objective.wavelength))
-    return (base + FLAT, base + more) if traced and more > FLAT else (base + more,)
+        return rings_of(objective, base + more, 1.5)
+    return base + more
 
 
-def asked(where: str, objective: Objective, window: Window, nodes: object) -> Count:
+def _size(count: int | PolarNodes) -> int:
+    """Nodes in a quadrant."""
+    if isinstance(count, PolarNodes):
+        return count.radial * count.azimuthal * (len(count.breaks) + 1)
+    return count * count // 4
+
+
+def few(objective: Objective, window: Window, count: int | PolarNodes) -> _parity.Chords | None:
+    """Nodes (x, t) that hold the optics and the waves to the image, if they are fewer.
+
+    Their degree is the steepest slope by arccos(x), or arccos(t), and what the square root of the
+    defocus and the apodization ask for: its branch point lies on the ellipse of an angle.
+    """
+    if is_steep(objective) or breaks(objective):
+        return None
+    n, na = most(objective.n_i, 1.5), aperture(objective)
+    square = min(0.96 if na is None else (na / n) ** 2, 0.96)
+    angle = math.acosh(1 / math.sqrt(square))
+    x, t = np.meshgrid(np.linspace(0, 1, 65), np.linspace(0, 1, 65))
+    rim_x, rim_t = np.sqrt(1 - x * x), np.sqrt(1 - t * t)
+    rho2 = x * x + rim_x**2 * t * t
+    # The defocus by rho, over rho.
+    rate = square / np.sqrt(1 - square * rho2) / (1 - math.sqrt(1 - square))
+    rate *= depth(objective, window)
+    wy, wx = waves(objective, window, offset=False)
+    slopes = (
+        wx * rim_x + wy * t * x + rate * x * rim_t**2 * rim_x,
+        wy * rim_x * rim_t + rate * rim_x**2 * t * rim_t,
+    )
+    margin, right = (7, 14) if digits() <= 6 else (11.5, 23)
+    turns = [TAU * float(np.max(slope)) for slope in slopes]
+    need = [max(right / angle, w + margin * w ** (1 / 3) + right / 8 / angle) for w in turns]
+    result = multiple(need[0]), multiple(need[1])
+    many = 4 * _size(count)
+    return result if many > 1.3 * result[0] * result[1] else None
+
+
+def asked(where: str, objective: Objective, window: Window, nodes: object) -> int | PolarNodes:
     """Nodes that the caller chose, with a warning if a known picture needs more."""
     if isinstance(nodes, PolarNodes):
-        return (_polar(where, nodes),)
+        return _polar(where, nodes)
     nodes = _even(where, nodes)
     if are_known((objective, window)):
         need = rule(objective, window)
@@ -146,7 +179,7 @@ def asked(where: str, objective: Objective, window: Window, nodes: object) -> Co
                 f"`nodes` = {nodes} are too few for this window and z range (less than 1e-2 "
                 f"right); {need} would do. It is {least_right} at the very least.",
             )
-    return (nodes,)
+    return nodes
 
 
 def _even(where: str, nodes: Any) -> int:
@@ -216,11 +249,11 @@ def _refuse(where: str, jones: int, got: tuple[int, ...], points: tuple[int, ...
     )
 
 
-# -- planar solver: sampled pupils ---------------------------------------------------------
+# -- planar solver: places in the image ----------------------------------------------------
 
 
 def between(where: str, objective: Objective, window: Window, nodes: object) -> _parity.Between:
-    """Places across half the image at which a sampled pupil is summed, if fewer than samples.
+    """Places across half the image at which a pupil is summed, if fewer than samples.
 
     A wave of w turns across half the image is a polynomial of 2 pi w degrees and some.
     """

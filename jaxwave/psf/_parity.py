@@ -32,7 +32,6 @@ class Nodes(NamedTuple):
     """Quadrature nodes of a quadrant of the pupil, in pupil radii; their weights add up to pi/4."""
 
     chord: bool  # rows of different length (Gauss-Legendre), or a grid
-    across: int  # nodes across the pupil
     y: Any  # (h, k) for chords, (h, 1) on a grid
     x: Any  # (h, 1) for chords, (1, k) on a grid
     weight: Any  # (h, k)
@@ -49,12 +48,22 @@ def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
     return t[count // 2 :], w[count // 2 :]
 
 
+Chords = tuple[int, int]  # chords, and nodes on each
+
+
 def chord_nodes(count: int) -> Nodes:
     """Gauss-Legendre nodes on chords: x = sin(a), y = cos(a) t, both smooth up to the rim."""
     t, w = _legendre(count)
     a, wa = 0.5 * np.pi * t, 0.5 * np.pi * w
     x, half = np.sin(a)[:, None], np.cos(a)[:, None]
-    return Nodes(True, count, half * t, x, half**2 * wa[:, None] * w, (1.0, 1.0))
+    return Nodes(True, half * t, x, half**2 * wa[:, None] * w, (1.0, 1.0))
+
+
+def few_nodes(count: Chords) -> Nodes:
+    """Nodes (x, t) for polynomials, y = sqrt(1 - x^2) t, without weights (see gathered)."""
+    (x, _), (t, _) = (_legendre(n) for n in count)
+    x = x[:, None]
+    return Nodes(True, np.sqrt(1 - x * x) * t, x, np.ones((len(x), len(t))), (1.0, 1.0))
 
 
 @spelled
@@ -103,12 +112,55 @@ def polar_nodes(kind: PolarNodes) -> Nodes:
     phi = np.pi / 4 * (a + 1)
     x, y = np.outer(rho, np.cos(phi)).ravel(), np.outer(rho, np.sin(phi)).ravel()
     weight = np.outer(rho * weight, np.pi / 4 * wa).ravel()
-    return Nodes(True, len(x), y[:, None], x[:, None], weight[:, None], (1.0, 1.0))
+    return Nodes(True, y[:, None], x[:, None], weight[:, None], (1.0, 1.0))
 
 
 def smooth_nodes(kind: int | PolarNodes) -> Nodes:
     """Nodes for a pupil function."""
     return polar_nodes(kind) if isinstance(kind, PolarNodes) else chord_nodes(kind)
+
+
+def _lagrange(count: int, places: np.ndarray) -> np.ndarray:
+    """Values at the positive nodes to those at places, of even and of odd polynomials.
+
+    ``(2, places, nodes)``, by Legendre polynomials: those of even and those of odd degree.
+    """
+    t, w = _legendre(count)
+    at, here = (np.polynomial.legendre.legvander(p, count - 1) for p in (t, places))
+    norm = 2 * np.arange(count) + 1.0
+    return np.stack([(here[:, k::2] * norm[k::2]) @ (at[:, k::2].T * w) for k in (0, 1)])
+
+
+@lru_cache(maxsize=16)
+def _to_few(fine: int | PolarNodes, few: Chords) -> tuple[np.ndarray, np.ndarray]:
+    """Polynomials at a few nodes to those at many: along each chord, and across ``(2, 2, h, k)``.
+
+    What is odd in y is the chord's half length times a polynomial of x.
+    """
+    nodes, half = smooth_nodes(fine), np.sqrt(1 - _legendre(few[0])[0] ** 2)
+    long = np.sqrt(1 - nodes.x**2)
+    t = nodes.y / long
+    along = _lagrange(few[1], t[:, 0] if isinstance(fine, PolarNodes) else t[0])
+    across = _lagrange(few[0], nodes.x[:, 0])
+    return along, np.stack([across, across * long / half])
+
+
+def gathered(folded: Array, fine: int | PolarNodes, few: Chords) -> Array:
+    """Weighted parts of a pupil at many nodes as parts at few, ``(2, 2, jones, h, k)``.
+
+    What the optics multiplies a pupil with is a polynomial of the chord coordinates, and so is the
+    wave to the image: both are known from their values at a few nodes. Transposed, the sums over a
+    pupil's many nodes are sums over the few. The pupil may be as rough as its own nodes hold, and
+    it costs what a clear one costs but for this step.
+    """
+    along, across = (m.astype(numerics.real_dtype(folded.dtype)) for m in _to_few(fine, few))
+    parts = jnp.concatenate([folded.real, folded.imag], axis=2)
+    if isinstance(fine, PolarNodes):
+        parts = parts * along[:, None, None]
+    else:
+        parts = jnp.einsum("pqjhk,pkl->pqjhl", parts, along, precision=HIGHEST)
+    parts = jnp.einsum("pqjhl,pqhm->pqjml", parts, across, precision=HIGHEST)
+    return lax.complex(*lax.split(parts, (folded.shape[2],) * 2, axis=2))
 
 
 def grid_nodes(samples: tuple[int, int], step: tuple[Any, Any], share: Array) -> Nodes:
@@ -118,7 +170,7 @@ def grid_nodes(samples: tuple[int, int], step: tuple[Any, Any], share: Array) ->
     # The axis is its own mirror image: it would count twice.
     half = np.where(np.arange(h) == 0, 0.5, 1)[:, None] * np.where(np.arange(k) == 0, 0.5, 1)
     y, x = np.arange(h)[:, None] * dy, np.arange(k)[None, :] * dx
-    return Nodes(False, max(samples), y, x, weight * half, step)
+    return Nodes(False, y, x, weight * half, step)
 
 
 def _corrected(share: Array, samples: tuple[int, int]) -> Array:

@@ -32,12 +32,13 @@ class Plan(NamedTuple):
     kind: str  # "scalar", "focus", "dipole", "rotating"
     intensity: bool
     shape: tuple[int, int]  # samples of the image
-    nodes: tuple[int | PolarNodes, ...]  # one set of nodes, or a smaller and a larger one
+    nodes: int | PolarNodes | None  # None: samples
     samples: tuple[int, int]  # of a sampled pupil; (0, 0) for nodes
     shifted: bool  # the window is off the axis
     modes: tuple[Mode, ...] = ()  # of an aberration
     between: _parity.Between = (0, 0)
     zeros: tuple[bool, ...] = (False, False, False)  # which numbers of the polarization vanish
+    few: _parity.Chords | None = None  # nodes of the optics, if they are fewer
 
 
 class Numbers(NamedTuple):
@@ -50,17 +51,15 @@ class Numbers(NamedTuple):
     x: Any
     e: Any  # (..., 2 or 3): Jones vector or dipole
     coefficients: Any  # (..., modes) or None
-    values: tuple[
-        Any, ...
-    ]  # at each set of nodes (2, 2, jones, h, k), or samples (..., jones, y, x)
+    values: Any  # at the nodes (2, 2, jones, h, k), samples (..., jones, y, x), or None
     step: Any = (1.0, 1.0)  # (..., 2): spacing of a sampled pupil [pupil radii]
     scale: Any = None  # amplitude of the spectrum, if it is not that of unit power
 
 
-def nodes_of(plan: Plan, level: int, step: Array) -> Nodes:
+def nodes_of(plan: Plan, step: Array) -> Nodes:
     """The quadrature nodes of a quadrant, in pupil radii."""
-    if plan.nodes:
-        return _parity.smooth_nodes(plan.nodes[level])
+    if plan.nodes is not None:
+        return _parity.smooth_nodes(plan.nodes)
     h, k = (n // 2 + 1 for n in plan.samples)
     dy, dx = step[0], step[1]
     # A grid that begins at the axis.
@@ -260,14 +259,14 @@ def _mode_signs(modes: tuple[Mode, ...]) -> np.ndarray:
     return result
 
 
-def _quadrants(plan: Plan, level: int, nodes: Nodes, v: Numbers) -> Array:
+def _quadrants(plan: Plan, nodes: Nodes, v: Numbers) -> Array:
     """The pupil in the quadrants, ``(2, 2, jones, h, k)``."""
-    values = v.values[level] if v.values else None
-    if values is not None and not plan.nodes:
+    values, is_grid = v.values, plan.nodes is None
+    if is_grid:
         values = _parity.quadrants_of_grid(values)
     if plan.modes:
         # The nodes of a grid lie at multiples of traced steps: Zernikes of their static places.
-        turned = _aberration(plan, _static_grid(plan) if not plan.nodes else nodes, v)[:, :, None]
+        turned = _aberration(plan, _static_grid(plan) if is_grid else nodes, v)[:, :, None]
         values = turned if values is None else values * turned
     if values is None:
         shape = (2, 2, 1, *nodes.weight.shape)
@@ -278,45 +277,25 @@ def _quadrants(plan: Plan, level: int, nodes: Nodes, v: Numbers) -> Array:
 def _static_grid(plan: Plan) -> Nodes:
     (h, k), (ny, nx) = (tuple(n // 2 + 1 for n in plan.samples), plan.samples)
     y, x = np.arange(h)[:, None] * 2 / (ny - 1), np.arange(k)[None, :] * 2 / (nx - 1)
-    return Nodes(False, 0, y, x, np.ones((h, k)), (1.0, 1.0))
-
-
-def _is_flat(nodes: Nodes, quadrants: Array) -> Array:
-    """Tells whether the smaller set of nodes holds the pupil: its values change slowly enough."""
-    t = np.asarray(nodes.y / np.sqrt(1 - np.minimum(nodes.x**2, 1)))[0]
-    a = np.arcsin(nodes.x[:, 0]) * 2 / np.pi
-    # By the angles whose cosines are t and a, as the rule for nodes counts.
-    dense_t, dense_a = (np.sqrt(1 - ((c[1:] + c[:-1]) / 2) ** 2) / np.diff(c) for c in (t, a))
-    rise = jnp.abs(lax.stop_gradient(jnp.diff(quadrants, axis=-1))) * dense_t.astype("float32")
-    turn = jnp.abs(lax.stop_gradient(jnp.diff(quadrants, axis=-2)))
-    turn = turn * dense_a[:, None].astype("float32")
-    need = 1.15 * math.pi * jnp.maximum(jnp.max(rise), jnp.max(turn)) / TAU
-    return need + 4 <= _nodes.FLAT
+    return Nodes(False, y, x, np.ones((h, k)), (1.0, 1.0))
 
 
 def one(plan: Plan, v: Numbers) -> Array:
     """Field ``([planes,] c, y, x)`` or intensity ``([planes,] y, x)`` without batch axes."""
-    if len(plan.nodes) < 2:
-        nodes = nodes_of(plan, 0, v.step)
-        return _sum(plan, nodes, _quadrants(plan, 0, nodes, v), v)
-    small, large = (nodes_of(plan, level, v.step) for level in (0, 1))
-    quadrants = _quadrants(plan, 0, small, v)
-    return lax.cond(
-        _is_flat(small, quadrants),
-        lambda: _sum(plan, small, quadrants, v),
-        lambda: _sum(plan, large, _quadrants(plan, 1, large, v), v),
-    )
-
-
-def _sum(plan: Plan, nodes: Nodes, quadrants: Array, v: Numbers) -> Array:
+    nodes = nodes_of(plan, v.step)
+    quadrants = _quadrants(plan, nodes, v)
     o, dtype = v.objective, v.objective.na.dtype
     if plan.shifted:
         quadrants = quadrants * _ramp(plan, nodes, v)[:, :, None]
-    near = nodes._replace(**{k: getattr(nodes, k).astype(dtype) for k in ("x", "y", "weight")})
+    folded = _parity.fold(quadrants) * nodes.weight.astype(dtype)
+    if plan.few is not None and plan.nodes is not None:
+        folded = _parity.gathered(folded, plan.nodes, plan.few)
+        nodes = _parity.few_nodes(plan.few)
+    near = nodes._replace(x=nodes.x.astype(dtype), y=nodes.y.astype(dtype))
     optics = factors(o, near, o.transmission and plan.kind != "scalar")
     rows = matrix(near, optics)
     scale = scale_of(plan.kind, o) if v.scale is None else v.scale
-    folded = _parity.fold(quadrants) * (scale * near.weight * optics.envelope)
+    folded = folded * (scale * optics.envelope)
     kernels = _parity.matrices(nodes, plan.shape, v.spacing, o.na, o.wavelength, plan.between)
     one = 1 + 0 * lax.stop_gradient(jnp.sum(quadrants[0, 0, :, 0, 0].real))
     wave = waves(o, nodes)
@@ -431,7 +410,7 @@ def plan_of(
     """Everything static: how many nodes, which terms vanish, whether the window is off the axis."""
     if kind == "scalar" and parts.jones == 2:
         raise TypeError(f"{where}: `pupil` is a JonesPupil, but the model is scalar.")
-    count: _nodes.Count = ()
+    count: int | PolarNodes | None = None
     between, shape = (0, 0), (0, 0)
     if parts.samples is not None:
         shape = (parts.samples.shape[-2], parts.samples.shape[-1])
@@ -445,37 +424,27 @@ def plan_of(
             count = _added(count, parts, objective)
     else:
         count = _nodes.planar(objective, window, parts.modes, parts.coefficients)
+    few = None if count is None else _nodes.few(objective, window, count)
     centered = _bounds.is_zero(window.y, window.x)
     odd = window.shape[0] % 2 and window.shape[1] % 2
     return Plan(
         kind, intensity, window.shape, count, shape, not (centered and odd), parts.modes, between,
-        zeros,
+        zeros, few,
     )  # fmt: skip
 
 
-def _added(count: _nodes.Count, parts: Pupil, objective: Objective) -> _nodes.Count:
+def _added(count: int | PolarNodes, parts: Pupil, objective: Objective) -> int | PolarNodes:
     """Nodes of a function with those of an aberration in front of it."""
     more = _nodes.extra(parts.modes, parts.coefficients, objective.wavelength)
-    last = count[-1]
-    if isinstance(last, PolarNodes):
-        return (last._replace(radial=last.radial + more, azimuthal=last.azimuthal + more),)
-    traced = not _bounds.are_known((parts.coefficients, objective.wavelength))
-    first = count[0]
-    if isinstance(first, int) and traced and more > _nodes.FLAT:
-        return (first + _nodes.FLAT, last + more)
-    return (last + more,)
+    if isinstance(count, PolarNodes):
+        return count._replace(radial=count.radial + more, azimuthal=count.azimuthal + more)
+    return count + more
 
 
-def values_at(where: str, plan: Plan, parts: Pupil, dtype: DTypeLike | None) -> tuple[Array, ...]:
-    """The pupil at each set of nodes, complex."""
-    kind = jnp.result_type(dtype, jnp.complex64)
-    if parts.samples is not None:
-        return (parts.samples.astype(kind),)
-    if parts.function is None:
-        return ()
-    return tuple(
-        _nodes.evaluate(
-            where, parts.function, _parity.smooth_nodes(count), dtype, parts.jones
-        ).astype(kind)
-        for count in plan.nodes
-    )
+def values_at(where: str, plan: Plan, parts: Pupil, dtype: DTypeLike | None) -> Array | None:
+    """The pupil at the nodes, or its samples, complex; None for a clear one."""
+    values = parts.samples
+    if parts.function is not None and plan.nodes is not None:
+        nodes = _parity.smooth_nodes(plan.nodes)
+        values = _nodes.evaluate(where, parts.function, nodes, dtype, parts.jones)
+    return None if values is None else values.astype(jnp.result_type(dtype, jnp.complex64))

@@ -31,9 +31,7 @@ from jaxwave.psf._bounds import (
     steps,
 )
 from jaxwave.psf._nodes import (
-    FLAT,
     OPAQUE,
-    Count,
     PupilFunction,
     evaluate,
     kept,
@@ -47,16 +45,15 @@ from jaxwave.psf.objective import Objective, Window
 
 def searched(
     where: str, pupil: PupilFunction, jones: int, objective: Objective, window: Window
-) -> Count:
-    """Sets of nodes for a function of the pupil: by convergence where all is known."""
+) -> int | PolarNodes:
+    """Nodes for a function of the pupil: by convergence where all is known."""
     base = rule(objective, window)
     seen = _seen(where, pupil, jones)
     has_rings = is_steep(objective) or bool(breaks(objective))
     if seen is None:
-        rings = rings_of(objective, base + OPAQUE, 1.5)
-        return (rings,) if has_rings else (base + FLAT, base + OPAQUE)
+        return rings_of(objective, base + OPAQUE, 1.5) if has_rings else base + OPAQUE
     if are_known((objective, window)):
-        return (_known(where, pupil, jones, objective, window, seen),)
+        return _known(where, pupil, jones, objective, window, seen)
     # What the pupil asks for beyond a clear one is seen in a picture of known numbers.
     usual, plain = Objective(1.0, 1.0, n=1.5), Window(window.shape, spacing=0.25)
     found, bare = _known(where, pupil, jones, usual, plain, seen), rule(usual, plain)
@@ -65,9 +62,9 @@ def searched(
             objective, base, 1.5 * found.azimuthal / rings_of(usual, bare, 1.0).azimuthal
         )
         edges = tuple(sorted({*breaks(objective), *found.breaks}))
-        return (rings._replace(breaks=edges),)
-    more = max(found - bare, 0) + FLAT
-    return (rings_of(objective, base + more, 1.5) if has_rings else base + more,)
+        return rings._replace(breaks=edges)
+    count = base + max(found - bare, 0) + 8
+    return rings_of(objective, count, 1.5) if has_rings else count
 
 
 def _known(

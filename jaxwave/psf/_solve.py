@@ -173,7 +173,7 @@ def _planar_ranks(v: _planes.Numbers, plan: _planes.Plan) -> _planes.Numbers:
         0,
         1,
         _ranks(v.coefficients, 1),
-        _ranks(v.values, 5 if plan.nodes else 3),
+        _ranks(v.values, 3 if plan.nodes is None else 5),
         1,
     )
 

@@ -347,8 +347,7 @@ def nodes(
 
     Returns:
         For a round pupil nodes inside and beyond the critical angle and of the radial table; for
-        others chord nodes (with traced aberrations a smaller and a larger set), or rings for
-        pupils with steps; 0 for samples.
+        others chord nodes, or rings for pupils with steps; 0 for samples.
 
     Raises:
         TypeError: If an argument is of the wrong kind.
@@ -370,6 +369,4 @@ def nodes(
     parts = _planes.taken_apart("nodes", pupil)
     kind = "scalar" if parts.jones == 1 else "focus"
     plan = _planes.plan_of("nodes", kind, True, objective, window, parts, (False,) * 3, None)
-    if not plan.nodes:
-        return 0
-    return plan.nodes[0] if len(plan.nodes) == 1 else plan.nodes  # type: ignore[return-value]
+    return plan.nodes or 0

@@ -62,7 +62,7 @@ def _focus(
     _check_window(where, field, numbers)
     _check_samples(where, field, objective, window, f)
     plan = Plan(
-        kind, False, shape, (), field.shape, shape[0] * shape[1] % 2 == 0,
+        kind, False, shape, None, field.shape, shape[0] * shape[1] % 2 == 0,
         between=_nodes.between(where, objective, window, None),
     )  # fmt: skip
     u = field.u[..., :2, :, :] if field._rank == 3 else field.u[..., None, :, :]
@@ -98,7 +98,7 @@ def _program(
         zero = jnp.zeros((), real)
         scale = lens.f / lens.n * lens.na**2 / lens.wavelength
         numbers = Numbers(
-            objective, lens.new, lens.z, zero, zero, vector, None, (samples,), step, scale
+            objective, lens.new, lens.z, zero, zero, vector, None, samples, step, scale
         )
         return _planes.one(plan, numbers)
 
@@ -396,7 +396,7 @@ def _far_field(
     layers, na, wavelength = o.layers, o.na, o.wavelength
     stop = grid.disk_coverage(shape, pair, v["f"] * na)
     y, x = hy / (v["f"] * na), hx / (v["f"] * na)
-    nodes = Nodes(False, 0, y, x, stop, (0.0, 0.0))
+    nodes = Nodes(False, y, x, stop, (0.0, 0.0))
     factors = _planes.factors(o, nodes, o.transmission)
     xx, yy, xy, zx, zy = _planes.matrix(nodes, factors)
     s = _planes.radius(nodes, na)

@@ -294,7 +294,7 @@ def _counted(where: str, kind: str, objective: Objective, window: Window, pupil:
         return _nodes.radial(objective, window, radial, True)
     parts = _planes.taken_apart(where, pupil)
     plan = _planes.plan_of(where, kind, True, objective, window, parts, NONE, None)
-    return plan.nodes[-1] if plan.nodes else None  # the larger of two sets
+    return plan.nodes
 
 
 def _volume_image(volume: ArrayLike, z: Array, v: _Numbers, plan: tuple[Any, ...]) -> Array:

@@ -93,3 +93,30 @@ def test_nothing_is_nan_for_any_sample_and_aperture(pupil):
     value, slope = jax.jit(jax.vmap(jax.value_and_grad(peak, argnums=(0, 1))))(n_s, na)
     assert np.isfinite(value).all() and (np.asarray(value) > 0).all()
     assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("fine", [60, psf.PolarNodes(9, 8, (0.3,))])
+def test_rough_values_at_many_nodes_are_gathered_at_few(fine):
+    """Sums of noise times what an objective and a wave make, by the nodes and by few of them."""
+    nodes, few = _parity.smooth_nodes(fine), _parity.few_nodes((44, 36))
+    rng = np.random.default_rng(3)
+    shape = (2, 2, 2, *nodes.weight.shape)
+    f = (rng.normal(size=shape) + 1j * rng.normal(size=shape)) * nodes.weight
+
+    def light(at):
+        """In the four quadrants, ``(2, 2, 1, h, k)``: even and odd in y and x, all distinct."""
+        signs = _parity.signs()[..., None, None]
+        y, x = signs[:, :, 0] * at.y, signs[:, :, 1] * at.x
+        rho2 = x * x + y * y
+        wave = np.exp(2j * np.pi * (1.3 * y - 2.1 * x + 0.8 * np.sqrt(1 - 0.7 * rho2)))
+        return ((1 + 0.2 * x * y + 0.1 * y) * (1 - 0.7 * rho2) ** -0.25 * wave)[:, :, None]
+
+    need = np.sum(f * light(nodes), axis=(0, 1, 3, 4))
+
+    @jax.jit
+    def gathered(f, light):
+        parts = _parity.gathered(_parity.fold(f), fine, (44, 36))
+        return jnp.sum(parts * _parity.fold(light), axis=(0, 1, 3, 4)) / 4
+
+    got = np.asarray(gathered(f.astype("complex64"), light(few).astype("complex64")))
+    assert np.max(np.abs(got - need)) < 3e-6 * np.max(np.abs(need))
