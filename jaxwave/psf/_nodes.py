@@ -1,7 +1,7 @@
 """How many quadrature nodes a picture needs: one rule for each solver.
 
-For traced aberrations the rule takes two waves rms of the worst mode. That costs little: the sums
-over the nodes are made at as few places of the image as its band asks for (see _parity.spread).
+For traced aberrations the rule takes two waves rms of the worst mode. That costs little: a pupil's
+many nodes are gathered at the few that hold the optics and the image (see few).
 
 The planar rule: the integrand is an entire function of the chord coordinates (t, a).
 Gauss-Legendre nodes lie at equal steps of arccos(t), so a phase whose steepest slope is w turns per
@@ -161,8 +161,7 @@ def few(objective: Objective, window: Window, count: int | PolarNodes) -> _parit
     turns = [TAU * float(np.max(slope)) for slope in slopes]
     need = [max(right / angle, w + margin * w ** (1 / 3) + right / 8 / angle) for w in turns]
     result = multiple(need[0]), multiple(need[1])
-    many = 4 * _size(count)
-    return result if many > 1.3 * result[0] * result[1] else None
+    return result if 4 * _size(count) > 1.3 * result[0] * result[1] else None
 
 
 def asked(where: str, objective: Objective, window: Window, nodes: object) -> int | PolarNodes:
