@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,32 +14,18 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxwave import _check
+from jaxwave.beads.bars import errors_of, physical_errors, turned
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.judge import judge
-from jaxwave.beads.loss import (
-    AMPLITUDE_STEP,
-    MAPS,
-    PHASE_STEP,
-    Pieces,
-    known_opd,
-    make_pieces,
-    started,
-)
-from jaxwave.beads.model import (
-    PRIORS,
-    SCALES,
-    BeadModel,
-    Parameters,
-    physical,
-)
+from jaxwave.beads.loss import FURTHER, MAPS, Pieces, known_opd, make_pieces, started
+from jaxwave.beads.model import SCALES, BeadModel, Parameters, physical
 from jaxwave.beads.noise import Camera, noise_variance
-from jaxwave.beads.spherical import Departure, Wanted, departures, wanted
+from jaxwave.beads.spherical import Departure, Wanted, wanted
 from jaxwave.beads.spherical import sentence as departed
-from jaxwave.beads.ties import Tie, ties_of
+from jaxwave.beads.ties import Tie, pulled
 from jaxwave.beads.ties import sentence as tied
 from jaxwave.calibration.calibrate import Calibration, Progress, Stage, calibrate
 from jaxwave.calibration.optimizers import lbfgs
-from jaxwave.calibration.uncertainty import GroupedErrors, grouped_errors
 from jaxwave.zernike import zernike_name
 
 _SHOWN = 8  # modes of a printed fit
@@ -117,7 +104,7 @@ class BeadFit:
             for mode, v, e in large
         ]
         head = f"held-out NMSE {self.scores.get('heldout_per_plane_gain', np.nan):.4f}"
-        told = [departed(self.layers), tied(self.ties)]
+        told = [departed(self.layers), tied(self.ties), pulled(self.values, self.model.na)]
         return "\n".join([head, *lines, *filter(None, told)])
 
 
@@ -133,7 +120,7 @@ def fit_bead(
     known: ArrayLike | None = None,
     camera: Camera | None = None,
     layers: Wanted = (),
-    steps: tuple[int, int] = (60, 80),
+    steps: tuple[int, int] = (60, 40),
     model_error: float = 0.02,
     per_plane_gain: bool = True,
     progress: Progress | bool = False,
@@ -148,7 +135,9 @@ def fit_bead(
     with gain and background solved inside the loss. First the Zernike modes, then the free phase
     and amplitude of the pupil on top (orthogonal to the modes, to piston, tilt and the true
     defocus, which is the position); both are stages of one calibration and the same compiled
-    program. Valid as :class:`~jaxwave.beads.model.BeadModel` says. The error bars are the larger
+    program. The second one goes in coordinates in which the curvature of the first one's end is the
+    same along every direction, so that it gets along valleys such as that of pixel against
+    aperture. Valid as :class:`~jaxwave.beads.model.BeadModel` says. The error bars are the larger
     ones of two: those of the residuals' size, and those of the scatter from plane to plane, which
     a model that is slightly wrong makes larger. Free maps add the modes that follow the model's
     own to what is not known.
@@ -211,38 +200,91 @@ def fit_bead(
     tolerances = wanted(where, model, layers)
     if tolerances and "zernike" in freeze:
         raise ValueError(f"{where}: `layers` are fitted to the modes, which `freeze` holds.")
-    pieces = make_pieces(model, *planes, per_plane_gain)
     problem = _problem(where, model, data, z, mask, model_error, camera, known)
     brightest = int(np.argmax((data * mask).max(axis=(1, 2))))
     parameters = _start(where, model, float(z[brightest]), start)
-    run = calibrate(
-        {**parameters, "maps": np.zeros((), np.float32)},
-        pieces.loss,
+    named = tuple(k for k in parameters if k not in (*freeze, *MAPS))
+    pieces = make_pieces(model, *planes, per_plane_gain, (*named, *(FURTHER if steps[1] else ())))
+    run, parameters = _descended(
+        pieces,
         problem,
-        stages=_stages(steps),
-        learn=[name for name in parameters if name not in freeze],
-        optimizer=lbfgs(),
-        heldout=problem,
-        heldout_loss=pieces.heldout,
-        report_every=_REPORT,
-        progress=progress,
-        checkpoint=checkpoint,
-        resume=resume,
+        {k: np.asarray(v) for k, v in parameters.items()},
+        _legs(steps, start is not None),
+        [name for name in MAPS if name not in freeze],
+        partial(_weights, model, data, mask, model_error, camera),
+        {"progress": progress, "checkpoint": checkpoint, "resume": resume},
     )
-    fit = _result(pieces, run, problem, freeze, camera, tolerances)
+    fit = _result(pieces, run, parameters, problem, camera, tolerances)
     judge(where, fit, mask)
     return fit
 
 
-def _stages(steps: tuple[int, int]) -> list[Stage]:
-    """First the modes alone, then with the free maps; whole reports, so that nothing recompiles."""
-    return [
-        Stage(name=name, steps=_REPORT * -(-count // _REPORT), values={"maps": maps})
-        for name, count, maps in zip(
-            ("Zernike modes", "free pupil"), steps, (0.0, 1.0), strict=True
+class _Leg(NamedTuple):
+    """A part of the way down: its steps, whether the maps are free, and in which coordinates."""
+
+    name: str
+    steps: int
+    maps: float
+    round: bool
+
+
+def _legs(steps: tuple[int, int], near: bool) -> list[_Leg]:
+    """First the modes alone, then with the free maps; the last one in round coordinates.
+
+    There are two legs at least, as the first one's image gives the second one's weights.
+    Whole reports, so that nothing recompiles.
+    """
+    first, last = (-(-count // _REPORT) for count in steps)
+    if first and last:
+        legs = [_Leg("Zernike modes", first, 0.0, near), _Leg("free pupil", last, 1.0, True)]
+    else:
+        name, maps, half = ("free pupil", 1.0, last) if last else ("Zernike modes", 0.0, first)
+        far = half // 2 if near else half - half // 3
+        legs = [_Leg(name, far, maps, near), _Leg(f"{name}, its valley", half - far, maps, True)]
+    return [leg._replace(steps=_REPORT * leg.steps) for leg in legs if leg.steps]
+
+
+def _descended(
+    pieces: Pieces,
+    problem: dict,
+    parameters: Parameters,
+    legs: list[_Leg],
+    maps: list[str],
+    weights: Callable[[np.ndarray], tuple[dict[str, np.ndarray], float]],
+    options: dict[str, Any],
+) -> tuple[dict[str, Calibration], Parameters]:
+    """The stages one after the other, by name, and where they end."""
+    runs = {}
+    basis, folder = problem["basis"], options["checkpoint"]
+    further = {k: np.zeros(len(basis[k]), np.float32) for k in FURTHER if k in pieces.named}
+    count = sum(np.size({**parameters, **further}[k]) for k in pieces.named)
+    move = np.zeros(count, np.float32)
+    whole: dict[str, Any] = {}
+    for k, leg in enumerate(legs):
+        if k:
+            problem |= weights(np.asarray(pieces.compiled_summary(whole, problem)["image"]))[0]
+        whole = {**parameters, **further, "maps": np.asarray(leg.maps, np.float32)}
+        turn = np.eye(count, dtype=np.float32)
+        if leg.round:
+            turn = turned(pieces, whole, problem)
+        place = None if folder is None else Path(folder) / f"{k + 1}"
+        run = calibrate(
+            {**whole, "move": move, "turn": turn},
+            pieces.loss,
+            problem,
+            stages=[Stage(name=leg.name, steps=leg.steps)],
+            learn=["move", *maps],
+            optimizer=lbfgs(),
+            heldout=problem,
+            heldout_loss=pieces.heldout,
+            report_every=_REPORT,
+            **{**options, "checkpoint": place},
         )
-        if count
-    ]
+        runs[leg.name] = run
+        ended = jax.tree.map(np.asarray, pieces.compiled_whole(run.model, problem))
+        parameters = {k: ended[k] for k in parameters}
+        whole = {**parameters, "maps": whole["maps"]}
+    return runs, {**parameters, "maps": np.asarray(legs[-1].maps, np.float32)}
 
 
 def _problem(
@@ -256,20 +298,37 @@ def _problem(
     known: ArrayLike | None,
 ) -> dict[str, Any]:
     """The numbers of a fit."""
-    noise = partial(noise_variance, data, camera=camera, cutoff=model.cutoff)
-    variance, background, _ = noise(model_error=model_error)
-    measured, _, _ = noise(model_error=0.0)
-    even = 1.0 if camera is None else camera.sensitivity**2
+    weights, background = _weights(model, data, mask, model_error, camera)
     arrays = {
         "data": data if camera is None else camera.evened(data),
-        "weight": mask * even / variance,
-        "variance": measured / even,
+        **weights,
         "mask": mask,
         "z": z,
         "background": background,
         "known": known_opd(where, model, known, len(z)),
     }
     return {"basis": basis_of(model), **{k: np.asarray(v, np.float32) for k, v in arrays.items()}}
+
+
+def _weights(
+    model: BeadModel,
+    data: np.ndarray,
+    mask: np.ndarray,
+    model_error: float,
+    camera: Camera | None,
+    image: np.ndarray | None = None,
+) -> tuple[dict[str, np.ndarray], float]:
+    """Weights and variances for a camera of equal pixels, and the background.
+
+    Those of a fitted ``image`` know nothing of the noise that they weigh.
+    """
+    expected = image if image is None or camera is None else camera.uneven(image)
+    noise = partial(noise_variance, data, camera=camera, cutoff=model.cutoff, expected=expected)
+    variance, background, _ = noise(model_error=model_error)
+    measured, _, _ = noise(model_error=0.0)
+    even = 1.0 if camera is None else camera.sensitivity**2
+    found = {"weight": mask * even / variance, "variance": measured / even}
+    return {k: v.astype(np.float32) for k, v in found.items()}, background
 
 
 def _planes(
@@ -359,59 +418,16 @@ def _scores(pieces: Pieces, summary: dict[str, np.ndarray], problem: dict) -> di
     }
 
 
-class _Bars(NamedTuple):
-    """Errors of the scaled parameters and of a bootstrap over planes, ties, and the layers."""
-
-    errors: Parameters
-    bootstrap: Parameters
-    ties: tuple[Tie, ...]
-    layers: tuple[Departure, ...]
-
-
-def _errors(
-    pieces: Pieces,
-    parameters: Parameters,
-    problem: dict,
-    freeze: Sequence[str],
-    tolerances: Mapping[str, float],
-) -> _Bars:
-    """What is known how well of the scaled parameters; infinite errors where it cannot be had."""
-    known = (*MAPS, *freeze, "maps")
-    named: dict[str, Any] = {k: v for k, v in parameters.items() if k not in known}
-    rest = {k: v for k, v in parameters.items() if k in known}
-    prior = {k: np.full(np.shape(v), PRIORS[k]) for k, v in named.items()}
-    if float(parameters["maps"]):
-        for name, step in (("phase", PHASE_STEP), ("amplitude", AMPLITUDE_STEP)):
-            shapes = np.asarray(problem["basis"][f"further_{name}"], np.float64)
-            rough = sum(np.sum(np.diff(shapes, axis=a) ** 2, axis=(1, 2)) for a in (1, 2))
-            named[f"further_{name}"] = np.zeros(len(shapes), np.float32)
-            prior[f"further_{name}"] = step / np.sqrt(rough)
-    plane = np.repeat(np.arange(len(pieces.fitted)), int(np.prod(pieces.model.shape)))
-    try:
-        found = grouped_errors(
-            pieces.residuals_beside, named, rest, problem, prior=prior, groups=plane
-        )
-        ties = ties_of(pieces.model, found.covariance, named)
-        layers = departures(pieces.model, tolerances, named, found.covariance, found.errors)
-    except (ValueError, MemoryError, np.linalg.LinAlgError) as error:  # the fit is good
-        _check.warn("fit_bead", f"there are no error bars: {error}")
-        unknown = {k: np.full(np.shape(v), np.inf) for k, v in named.items()}
-        found, ties, layers = GroupedErrors(unknown, np.zeros((0, 0)), unknown), (), ()
-    exact: dict[str, Any] = {k: np.zeros(np.shape(v)) for k, v in rest.items()}
-    return _Bars({**exact, **found.errors}, {**exact, **found.bootstrap}, ties, layers)
-
-
 def _result(
     pieces: Pieces,
-    run: Calibration,
+    runs: dict[str, Calibration],
+    parameters: Parameters,
     problem: dict,
-    freeze: Sequence[str],
     camera: Camera | None,
     tolerances: Mapping[str, float],
 ) -> BeadFit:
     model = pieces.model
-    parameters = {name: np.asarray(value) for name, value in run.model.items()}
-    bars = _errors(pieces, parameters, problem, freeze, tolerances)
+    bars = errors_of(pieces, parameters, problem, tolerances)
     summary = jax.tree.map(np.asarray, pieces.compiled_summary(parameters, problem))
     parameters.pop("maps")
     values = physical(model, parameters)
@@ -422,7 +438,7 @@ def _result(
         model=model,
         parameters=parameters,
         values=values,
-        errors=_physical_errors(values, bars.errors),
+        errors=physical_errors(values, bars.errors),
         pupil_amplitude=summary["amplitude"],
         pupil_opd=summary["opd"],
         image=summary["image"] if camera is None else camera.uneven(summary["image"]),
@@ -431,38 +447,19 @@ def _result(
         fitted=pieces.fitted,
         heldout=pieces.held,
         scores=scores,
-        history=run.history,
-        seconds=run.seconds,
-        reason=run.reason,
-        bootstrap=_physical_errors(values, bars.bootstrap),
+        history=_history(list(runs.values())),
+        seconds=sum(run.seconds for run in runs.values()),
+        reason="; ".join(f"{name}: {run.reason}" for name, run in runs.items()),
+        bootstrap=physical_errors(values, bars.bootstrap),
         ties=bars.ties,
         layers=bars.layers,
     )
 
 
-_SOURCES = {
-    "zernike_um": "zernike",
-    "amplitude_modes": "amplitude",
-    "y_um": "y",
-    "x_um": "x",
-    "z_um": "z",
-    "drift_y_um": "drift_y",
-    "drift_x_um": "drift_x",
-    "drift_z_um": "drift_z",
-    "pixel_factor": "pixel",
-    "dz_factor": "dz",
-    "na": "na",
-    "blur_sigma_pixels": "blur",
-}
-_LOGARITHMIC = ("pixel_factor", "dz_factor", "na")
-
-
-def _physical_errors(values: dict[str, Any], errors: Parameters) -> dict[str, Any]:
-    result = {}
-    for name, source in _SOURCES.items():
-        error = np.asarray(errors[source], np.float64) * SCALES[source]
-        result[name] = error * values[name] if name in _LOGARITHMIC else error
-        if source == "blur":  # the variance is what the fit knows; at zero the width is open
-            sigma = np.asarray(values[name], np.float64)
-            result[name] = np.sqrt(sigma**2 + error) - sigma
-    return result
+def _history(runs: list[Calibration]) -> dict[str, np.ndarray]:
+    """Losses and scores of all stages in a row."""
+    parts = [run.history for run in runs]
+    row = {k: np.concatenate([part[k] for part in parts]) for k in ("loss", "heldout_loss")}
+    before = np.cumsum([0, *(len(part["loss"]) for part in parts)])
+    steps = [part["report_steps"] + b for part, b in zip(parts, before, strict=False)]
+    return {**row, "report_steps": np.concatenate(steps)}

@@ -11,17 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.beads.linear import solve_gain_background
 from jaxwave.beads.model import EXACT, PRIORS, BeadModel, Parameters, bead_stack, pupil
 
-# Expected step of the free maps from one pupil sample to the next [rad], [1].
-PHASE_STEP, AMPLITUDE_STEP = 0.25, 0.15
-
+# Expected step of the free maps from one pupil sample to the next [rad], [1]. Wider ones let the
+# maps fit noise, whose halo the fit then takes for a larger pixel and a smaller aperture.
+PHASE_STEP, AMPLITUDE_STEP = 0.06, 0.04
 
 MAPS = ("phase_map", "amplitude_map")
+FURTHER = ("further_phase", "further_amplitude")  # modes of the maps, see basis.py
 
 
 def known_opd(where: str, model: BeadModel, known: ArrayLike | None, planes: int) -> np.ndarray:
@@ -67,9 +69,10 @@ def make_pieces(
     fitted: tuple[int, ...],
     held: tuple[int, ...],
     per_plane: bool,
+    named: tuple[str, ...] = (),
 ) -> Pieces:
     """The loss of a model and its planes, made once."""
-    return Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane)
+    return Pieces(model, np.asarray(fitted, int), np.asarray(held, int), per_plane, named)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,26 +83,41 @@ class Pieces:
     fitted: np.ndarray
     held: np.ndarray
     per_plane: bool
+    named: tuple[str, ...] = ()  # what is fitted beside the maps, all of it in one row of numbers
 
     @cached_property
     def compiled_summary(self) -> Callable[..., dict[str, Any]]:
         """The summary as a program."""
         return jax.jit(self.summary)
 
+    @cached_property
+    def compiled_whole(self) -> Callable[..., Parameters]:
+        """The whole parameters as a program."""
+        return jax.jit(self.whole)
+
     def stack(self, parameters: Parameters, problem: dict, planes: np.ndarray | slice) -> Array:
         """The stack of unit light in some planes."""
-        maps = parameters["maps"]
-        active = {k: v * maps if k in MAPS else v for k, v in parameters.items() if k != "maps"}
-        for name, part in zip(MAPS, ("phase", "amplitude"), strict=True):
-            if (further := active.pop(f"further_{part}", None)) is not None:
-                shapes = problem["basis"][f"further_{part}"]
-                active[name] += jnp.tensordot(further, shapes, 1, precision=EXACT)
+        active = self.whole(parameters, problem)
+        maps = active.pop("maps")
+        active = {k: v * maps if k in MAPS else v for k, v in active.items()}
         # The drift counts in units of the whole stack's range, so all z go in.
         full = jnp.max(jnp.abs(problem["z"]))
         known = problem["known"]
         known = known[planes] if known.shape[0] > 1 else known
         z = problem["z"][planes]
         return bead_stack(self.model, active, z, problem["basis"], z_range=full, opd=known)
+
+    def whole(self, parameters: Parameters, problem: dict) -> Parameters:
+        """The parameters with their common move, and the maps with the modes that are theirs."""
+        p = dict(parameters)
+        if (move := p.pop("move", None)) is not None:
+            turn = p.pop("turn")
+            flat, unravel = ravel_pytree({name: p[name] for name in self.named})
+            p |= unravel(flat + jnp.matmul(turn, move, precision=EXACT))
+        for name, part in zip(MAPS, FURTHER, strict=True):
+            if (further := p.pop(part, None)) is not None:
+                p[name] += jnp.tensordot(further, problem["basis"][part], 1, precision=EXACT)
+        return p
 
     def residuals(self, parameters: Parameters, problem: dict) -> Array:
         """What is left of the fitted planes, over its noise."""
@@ -114,16 +132,18 @@ class Pieces:
 
     def loss(self, parameters: Parameters, problem: dict) -> Array:
         """The loss of a pixel, with the priors."""
-        chi2 = jnp.sum(self.residuals(parameters, problem) ** 2)
-        prior = sum(jnp.sum((parameters[name] / width) ** 2) for name, width in PRIORS.items())
+        p = self.whole(parameters, problem)
+        chi2 = jnp.sum(self.residuals(p, problem) ** 2)
+        prior = sum(jnp.sum((p[name] / width) ** 2) for name, width in PRIORS.items())
         for name, step in (("phase_map", PHASE_STEP), ("amplitude_map", AMPLITUDE_STEP)):
-            rough = sum(jnp.sum(jnp.diff(parameters[name], axis=a) ** 2) for a in (0, 1))
+            rough = sum(jnp.sum(jnp.diff(p[name], axis=a) ** 2) for a in (0, 1))
             prior += rough / step**2
         return (chi2 + prior) / (len(self.fitted) * self.model.shape[0] * self.model.shape[1])
 
     def summary(self, parameters: Parameters, problem: dict) -> dict[str, Any]:
         """The stack with every plane's own gain, and with the one of the fitted planes."""
         data, mask = problem["data"], problem["mask"]
+        parameters = self.whole(parameters, problem)
         image = self.stack(parameters, problem, slice(None))
         fitted = np.zeros((len(data), 1, 1), np.float32)
         fitted[self.fitted] = 1

@@ -376,13 +376,13 @@ def bead_stack(
     counts = (
         np.array([1, 1, 2, 1, 1], np.float32) / 2 if model.vectorial else np.ones(1, np.float32)
     )
-    fine = model.pixel / model.samples_per_pixel * jnp.exp(parameters["pixel"] * SCALES["pixel"])
-    alpha = model.step * fine / model.wavelength
+    alpha = model.step * model.pixel / model.samples_per_pixel / model.wavelength
     u = fourier.matrix_ft2(wave[:, None] * fields, alpha, model.grid_shape, inverse=True)
     intensity = jnp.einsum("c,zcyx->zyx", counts, u.real**2 + u.imag**2, precision=EXACT)
     if slices > 1:
         intensity = _spread(intensity, jnp.asarray(basis["bead"]))
-    pixels = _camera(model, intensity, blur_variance(parameters["blur"]))
+    stretch = jnp.exp(parameters["pixel"] * SCALES["pixel"])
+    pixels = _camera(model, intensity, blur_variance(parameters["blur"]), stretch)
     return pixels / jnp.sum(emitted**2)
 
 
@@ -416,34 +416,38 @@ def _spread(intensity: Array, spheres: Array) -> Array:
     return jnp.fft.irfft2(jnp.sum(spectrum * spheres, axis=1), (ny, nx))
 
 
-def _camera(model: BeadModel, intensity: Array, variance: Array) -> Array:
+def _camera(model: BeadModel, intensity: Array, variance: Array, stretch: Array) -> Array:
     """Blurs by a ``variance`` (y, x) [pixels²] and sums light on every pixel, without the margin.
 
     Both are filters of one axis each, so an axis is one real matrix: it takes the samples of the
     intensity to their spectrum, multiplies that by the filters, and evaluates it at the centers of
-    the pixels alone. Exact where the intensity is sampled at its Nyquist rate, for any width of
-    the pixel, up to the wrapping of what crosses the margin.
+    the pixels alone, which are ``stretch`` as wide as they are said to be. Exact where the
+    intensity is sampled at its Nyquist rate, for any width of the pixel, up to the wrapping of
+    what crosses the margin.
     """
     rows, columns = (
-        _pixel_matrix(size, model.margin, model.samples_per_pixel, width)
+        _pixel_matrix(size, model.margin, model.samples_per_pixel, width, stretch)
         for size, width in zip(model.shape, variance, strict=True)
     )
     wide = jnp.einsum("jy,zyx->zjx", rows, intensity, precision=EXACT)
     return jnp.einsum("zjx,kx->zjk", wide, columns, precision=EXACT)
 
 
-def _pixel_matrix(size: int, margin: int, fine: int, variance: Array) -> Array:
+def _pixel_matrix(size: int, margin: int, fine: int, variance: Array, stretch: Array) -> Array:
     """From ``fine`` samples a pixel (margins included) to the light on every pixel."""
     count = (size + 2 * margin) * fine
-    f = np.fft.rfftfreq(count, 1 / fine)  # cycles per pixel
+    f = np.fft.rfftfreq(count, 1 / fine)  # cycles per pixel of the width that is said
     share = np.where((f == 0) | (2 * np.arange(len(f)) == count), 1, 2) * fine / count
-    filters = jnp.asarray((share * np.sinc(f)).astype(np.float32))
-    filters *= jnp.exp(-0.5 * TAU**2 * (f**2).astype(np.float32) * variance)
-    pixel = np.arange(margin, margin + size)[:, None]
-    at = (np.arange(count) - count // 2) / fine + (size + 2 * margin) // 2
-    far, near = TAU * f * pixel, TAU * f * at[:, None]
-    ahead = np.concatenate([np.cos(far), np.sin(far)], axis=1).astype(np.float32)
+    square = (TAU * f).astype(np.float32) ** 2 * (variance * stretch**2)
+    filters = share.astype(np.float32) * jnp.sinc(f.astype(np.float32) * stretch)
+    filters *= jnp.exp(-0.5 * square) * stretch
+    pixel = np.arange(margin, margin + size)[:, None] - (size + 2 * margin) // 2
+    at = (np.arange(count) - count // 2)[:, None] / fine
+    far, near = TAU * f * pixel, TAU * f * at
+    more = cis((f * pixel).astype(np.float32) * (stretch - 1))  # keeps the digits of the rest
+    ahead = (np.cos(far) + 1j * np.sin(far)).astype(np.complex64) * more
     back = np.concatenate([np.cos(near), np.sin(near)], axis=1).astype(np.float32)
+    ahead = jnp.concatenate([ahead.real, ahead.imag], axis=1)
     return jnp.einsum("jf,f,kf->jk", ahead, jnp.tile(filters, 2), back, precision=EXACT)
 
 

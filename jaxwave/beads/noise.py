@@ -125,6 +125,7 @@ def noise_variance(
     model_error: float = 0.02,
     camera: Camera | None = None,
     cutoff: float | None = None,
+    expected: ArrayLike | None = None,
 ) -> tuple[np.ndarray, float, float]:
     r"""Finds the variance of every pixel, from the camera or from the stack itself.
 
@@ -143,6 +144,8 @@ def noise_variance(
         camera: What is known of the camera, its maps cut like the stack.
         cutoff: Highest frequency of the light, 2 na pixel/wavelength [1/pixel]; without it, or
             where no frequency is above it, differences of neighboring pixels are taken.
+        expected: Expected counts, such as a fit of the stack, ``(z, y, x)`` [counts]; by default
+            as above.
 
     Returns:
         The variance, ``(z, y, x)`` [counts²], the background and its noise [counts].
@@ -165,9 +168,10 @@ def noise_variance(
     background = float(np.median(border))
     # Differences of neighbors along the border are blind to a slow background.
     steps = np.diff(border, axis=1).ravel() / np.sqrt(2)
-    noise = 1.4826 * float(np.median(np.abs(steps - np.median(steps))))
+    noise = _spread_of(steps)
     noise = max(noise, 1e-5 * float(np.ptp(data)), float(np.finfo(np.float32).tiny))
-    signal = np.maximum(data - background, 0)
+    likely = data if expected is None else np.asarray(expected, np.float64)
+    signal = np.maximum(likely - background, 0)
     if camera is not None:
         if camera.shape not in ((), data.shape[1:]):
             raise ValueError(
@@ -177,22 +181,39 @@ def noise_variance(
         even = camera.sensitivity if camera.shape else 1.0
         own = _of_expected(
             lambda light: camera.variance(light * even + camera.offset),
-            (data - camera.offset) / even,
+            (likely - camera.offset) / even,
+            sure=expected is not None,
         )
         noise = float(np.sqrt(np.median(own[:, :, [0, -1]])))
     else:
         shot = _shot_noise(data, background, noise, cutoff)
-        own = _of_expected(lambda light: noise**2 + shot * np.maximum(light, 0), data - background)
+        own = _of_expected(
+            lambda light: noise**2 + shot * np.maximum(light, 0),
+            likely - background,
+            sure=expected is not None,
+        )
     return own + (model_error * signal) ** 2, background, noise
 
 
-def _of_expected(variance: Callable[[np.ndarray], np.ndarray], light: np.ndarray) -> np.ndarray:
+def _spread_of(steps: np.ndarray) -> float:
+    """Standard deviation without outliers: a median of whole numbers is off by a sixth."""
+    off = steps - np.median(steps)
+    rough = 1.4826 * float(np.median(np.abs(off)))
+    inside = np.abs(off) <= 4 * rough
+    return float(np.sqrt(np.mean(off[inside] ** 2))) if rough else 0.0
+
+
+def _of_expected(
+    variance: Callable[[np.ndarray], np.ndarray], light: np.ndarray, *, sure: bool
+) -> np.ndarray:
     """The variance of the light that was expected, not of what a pixel happened to count.
 
     A weight that knows the noise of its own pixel trusts the pixels that counted too little: the
     fit comes out an electron too low wherever there is light, of which the wings of a bead hold
     few. So where the noise is a good part of a pixel, its neighbors speak.
     """
+    if sure:
+        return variance(light)
     around = smooth(smooth(light))
     share = np.maximum(around, 0) ** 2
     share = share / (share + _SURE**2 * variance(around))

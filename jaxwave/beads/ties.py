@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxwave.beads.model import BeadModel
+from jaxwave.beads.model import PRIORS, SCALES, BeadModel
 from jaxwave.zernike import zernike_name
 
 _LEAST = 0.85  # correlation: each is known twice as well if the other is known
@@ -25,6 +25,7 @@ _AXES = ("y", "x")
 _DRIFTS = {"drift_y": (1, 2, 3), "drift_x": (1, 2, 3), "drift_z": (2, 3, 4)}
 # Of these somebody wants to know the number; places and drifts only spoil them.
 _WANTED = ("zernike", "pixel", "dz", "na")
+_FAR = 2.0  # tolerances of what was given
 
 
 class Tie(NamedTuple):
@@ -91,4 +92,34 @@ def sentence(ties: Iterable[Tie]) -> str:
     return (
         f"This stack hardly tells apart {'; '.join(map(str, listed))}: each is known up to "
         f"{worst:.2g} times worse than if the other were known. The error bars count that in."
+    )
+
+
+def pulled(values: Mapping[str, Any], na: float) -> str:
+    """Which numbers a fit moved further from what was given than they are usually off, in words.
+
+    Magnifying the image, opening the aperture and moving the planes closer together leave a stack
+    nearly as it was; what is left to tell them apart, a small fault of the model outweighs.
+
+    Args:
+        values: Fitted numbers by name, as from :func:`~jaxwave.beads.model.physical`.
+        na: The numerical aperture that was given.
+    """
+    factors = {
+        "pixel": values.get("pixel_factor", 1.0),
+        "dz": values.get("dz_factor", 1.0),
+        "na": values.get("na", na) / na,
+    }
+    far = [
+        f"{_WORDS[name]} by {100 * (float(factor) - 1):+.1f}%"
+        for name, factor in factors.items()
+        if abs(np.log(float(factor))) > _FAR * PRIORS[name] * SCALES[name]
+    ]
+    if not far:
+        return ""
+    return (
+        f"The fit has moved {', '.join(far)} from what was given. Of pixel, aperture and distance "
+        "of the planes a stack knows two ratios well, and their common scale only as well as the "
+        "model is right: what you know better, hold (command line: --known-exactly, Python: "
+        "freeze)."
     )

@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
+
+_BLOCK = 2**16  # residuals whose columns are held in float64 at once
 
 
 def information_of(jacobian: Array) -> np.ndarray:
     """J J^T, summed in float64: what is nearly degenerate would drown in float32."""
-    rows = np.asarray(jacobian)
-    total = np.zeros((len(rows), len(rows)))
-    for start in range(0, rows.shape[1], 2**16):
-        block = rows[:, start : start + 2**16].astype(np.float64)
-        total += block @ block.T
-    return total
+    count = jacobian.shape[1]
+    blocks = np.arange(count) // _BLOCK
+    return by_group(jacobian, np.zeros(count, np.float32), blocks)[0].sum(axis=0)
 
 
-def by_group(jacobian: Array, r: Array, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def by_group(
+    jacobian: ArrayLike, r: ArrayLike, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Information ``(groups, count, count)`` and pull ``(groups, count)`` of every group."""
-    rows, values = np.asarray(jacobian), np.asarray(r, np.float64)
-    if groups.shape != values.shape:
+    if groups.shape != np.shape(r):
         raise ValueError(
-            f"standard_errors: `groups` must have one number for each of the {values.size} "
+            f"standard_errors: `groups` must have one number for each of the {np.size(r)} "
             f"residuals, got the shape {groups.shape}."
         )
-    blocks = [(rows[:, k].astype(np.float64), values[k]) for k in _members(groups)]
-    return np.stack([b @ b.T for b, _ in blocks]), np.stack([b @ v for b, v in blocks])
+    counts = np.unique(groups, return_counts=True)[1]
+    first = np.cumsum(counts) - counts
+    place = np.arange(counts.max(initial=0))
+    inside = place < counts[:, None]
+    members = np.argsort(groups, kind="stable")[np.where(inside, first[:, None] + place, 0)]
+    # XLA's products: numpy's threads wait by spinning, ten times as long as they multiply.
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, _products(jacobian, r, members, inside))
 
 
-def _members(groups: np.ndarray) -> list[np.ndarray]:
-    return [np.flatnonzero(groups == k) for k in np.unique(groups)]
+@jax.jit
+def _products(jacobian: Array, r: Array, members: Array, inside: Array) -> tuple[Array, Array]:
+    def one(part: tuple[Array, Array]) -> tuple[Array, Array]:
+        which, kept = part
+        block = jacobian[:, which].astype(np.float64) * kept
+        exact = jax.lax.Precision.HIGHEST
+        pull = jnp.matmul(block, r[which].astype(np.float64), precision=exact)
+        return jnp.matmul(block, block.T, precision=exact), pull
+
+    return jax.lax.map(one, (members, inside))  # one block at a time
 
 
 def pull_variance(pulls: np.ndarray, information: np.ndarray) -> np.ndarray:

@@ -350,14 +350,18 @@ def grouped_errors(
     covariance = birge(jacobian, r) ** 2 * covariance_of(information, 0.0)
     variance = np.maximum(np.diag(covariance), pull_variance(pulls, information))
     count = np.random.default_rng(0).multinomial(len(own), np.full(len(own), 1 / len(own)), draws)
-    steps = [
-        np.linalg.solve(np.tensordot(w, own, 1) + rest, (w - 1.0) @ pulls)
-        for w in count.astype(np.float64)
-    ]
+    with jax.enable_x64(True):
+        steps = np.asarray(_steps(np.tensordot(count, own, 1) + rest, (count - 1.0) @ pulls))
     errors, resampled = (
         unravel(jnp.asarray(v, flat.dtype)) for v in (np.sqrt(variance), np.std(steps, axis=0))
     )
     return GroupedErrors(errors, covariance, resampled)
+
+
+@jax.jit  # numpy's solver has its threads wait by spinning, which costs seconds on busy cores
+def _steps(curvatures: Array, pulls: Array) -> Array:
+    factor = jax.scipy.linalg.cho_factor(curvatures)
+    return jax.scipy.linalg.cho_solve(factor, pulls[..., None])[..., 0]
 
 
 def information(

@@ -335,7 +335,7 @@ def _fit(
             known=finding.known(settings, model, len(z)),
             layers=checks.departures(settings),
             steps=tuple(settings["steps"]),  # type: ignore[arg-type]
-            later_steps=min(40, sum(settings["steps"])),
+            later_steps=min(20, sum(settings["steps"])),
             start=start,
             always=blur,
             freeze=frozen,

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxwave import grid
 from jaxwave._files import atomic
 from jaxwave.beads import BeadFit, noise_variance
-from jaxwave.beads.ties import Tie, sentence
+from jaxwave.beads.ties import Tie, pulled, sentence
 from jaxwave.plot import fields, fits, stacks
 from jaxwave.report import charts, verdict
 from jaxwave.report.quality import PsfQuality
@@ -418,7 +418,8 @@ def _parameters(result: Mapping[str, Any]) -> str:
             ("photons through the pupil in a plane", number(result["scores"]["photons"], 4))
         )
     said = sentence(Tie(tuple(t["names"]), t["correlation"]) for t in result.get("ties", ()))
-    note = f'<p class="soft">{escape(said)}</p>' * bool(said)
+    moved = pulled(values, float(result["model"]["objective"]["na"]))
+    note = "".join(f'<p class="soft">{escape(text)}</p>' for text in (said, moved) if text)
     body = f'<div class="numbers">{table(("parameter", "value ± error"), rows)}</div>'
     return section("Fitted numbers", body + note)
 

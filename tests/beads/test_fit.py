@@ -9,8 +9,8 @@ import pytest
 
 from jaxwave import io, psf
 from jaxwave._check import JaxwaveWarning
+from jaxwave.beads import bars, judge
 from jaxwave.beads import fit as bead_fit
-from jaxwave.beads import judge
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.find import cut_bead, mass_center
 from jaxwave.beads.fit import fit_bead
@@ -245,7 +245,7 @@ def test_a_fit_without_error_bars_is_kept(monkeypatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ValueError("standard_errors: the data cannot tell a, b apart.")
 
-    monkeypatch.setattr(bead_fit, "grouped_errors", refuse)
+    monkeypatch.setattr(bars, "grouped_errors", refuse)
     data, _ = _synthetic()
     with pytest.warns(JaxwaveWarning, match="no error bars: .* cannot tell a, b apart"):
         fit = fit_bead(data, Z, SMALL, steps=(10, 0))

@@ -238,7 +238,7 @@ def test_the_blur_has_its_standard_deviation_in_pixels(pixel: float) -> None:
     point = np.zeros((1, *model.grid_shape), np.float32)
     point[0, origin[0], origin[1]] = 1
     width = np.array([1.5, 2.5], np.float32)
-    image = np.asarray(bead_model._camera(model, jnp.asarray(point), width**2), np.float64)[0]
+    image = np.asarray(bead_model._camera(model, jnp.asarray(point), width**2, 1.0), np.float64)[0]
     assert fine == (1 if pixel < 0.2 else 3)
     y, x = np.arange(32) - 16.0, np.arange(33) - 16.0
     total = image.sum()

@@ -52,12 +52,10 @@ def test_a_tetrapod_comes_back_within_a_tenth_of_a_radian(tmp_path):
     clean[:, 8:72, 8:72] += 3e5 * light / light.sum(axis=(1, 2)).mean()
     data = np.random.default_rng(1).poisson(clean).astype(np.uint16)
     path = io.write_stack(tmp_path / "tetra.ome.tif", data, spacing=(0.2, PIXEL, PIXEL))
-    words = ["--na", "1.45", "--n", "1.518", "--wavelength", "580 nm", "--steps", "100", "120"]
+    words = ["--na", "1.45", "--n", "1.518", "--wavelength", "580 nm"]
     out = tmp_path / "out"
-    assert (
-        main(["calibrate", str(path), *words, "--known-exactly", "pixel", "na", "-o", str(out)])
-        == 0
-    )
+    words += ["--known-exactly", "pixel", "na", "--steps", "100", "40"]
+    assert main(["calibrate", str(path), *words, "-o", str(out)]) == 0
     fit = report.load_bead_fit(out).fit
     model = fit.model
     place = (np.arange(model.samples) - model.samples // 2) * model.step / NA

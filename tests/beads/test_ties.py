@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxwave.beads import BeadModel
-from jaxwave.beads.ties import Tie, sentence, ties_of
+from jaxwave.beads.ties import Tie, pulled, sentence, ties_of
 from jaxwave.calibration.uncertainty import grouped_errors, standard_errors
 from jaxwave.psf import Objective
 
@@ -37,6 +37,15 @@ def test_places_and_further_modes_alone_are_not_told():
     ties = ties_of(MODEL, covariance, {**learned, "zernike": np.zeros(1)})
     assert ties and all("further" not in str(tie) for tie in ties)
     assert all(any("astigmatism" in name for name in tie.names) for tie in ties)
+
+
+def test_what_left_its_tolerance_is_told_with_its_sign_and_size():
+    given = {"pixel_factor": 0.975, "dz_factor": 0.95, "na": 0.816}
+    text = pulled(given, 0.8)
+    assert "moved the pixel by -2.5% from what was given" in text and "--known-exactly" in text
+    text = pulled({**given, "dz_factor": 0.93, "na": 0.82}, 0.8)
+    assert "the distance of the planes by -7.0%, the numerical aperture by +2.5%" in text
+    assert pulled({"pixel_factor": 1.019, "dz_factor": 1.05, "na": 0.79}, 0.8) == ""
 
 
 def test_bootstrap_is_the_scatter_of_refits_of_a_linear_model():
