@@ -72,7 +72,7 @@ def fit_beads(
     names: Sequence[str] | None = None,
     weights: Sequence[Any] | None = None,
     cameras: Sequence[Camera | None] | None = None,
-    steps: tuple[int, int] = (60, 40),
+    steps: tuple[int, int] = (100, 40),
     later_steps: int = 20,
     start: dict[str, Any] | None = None,
     always: dict[str, Any] | None = None,

@@ -17,7 +17,7 @@ from jaxwave import _check
 from jaxwave.beads.bars import errors_of, physical_errors, turned
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.judge import judge
-from jaxwave.beads.loss import FURTHER, MAPS, Pieces, known_opd, make_pieces, started
+from jaxwave.beads.loss import FURTHER, MAPS, TOLERANCES, Pieces, known_opd, make_pieces, started
 from jaxwave.beads.model import SCALES, BeadModel, Parameters, physical
 from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.beads.spherical import Departure, Wanted, wanted
@@ -120,7 +120,7 @@ def fit_bead(
     known: ArrayLike | None = None,
     camera: Camera | None = None,
     layers: Wanted = (),
-    steps: tuple[int, int] = (60, 40),
+    steps: tuple[int, int] = (100, 40),
     model_error: float = 0.02,
     per_plane_gain: bool = True,
     progress: Progress | bool = False,
@@ -135,12 +135,14 @@ def fit_bead(
     with gain and background solved inside the loss. First the Zernike modes, then the free phase
     and amplitude of the pupil on top (orthogonal to the modes, to piston, tilt and the true
     defocus, which is the position); both are stages of one calibration and the same compiled
-    program. The second one goes in coordinates in which the curvature of the first one's end is the
-    same along every direction, so that it gets along valleys such as that of pixel against
-    aperture. Valid as :class:`~jaxwave.beads.model.BeadModel` says. The error bars are the larger
-    ones of two: those of the residuals' size, and those of the scatter from plane to plane, which
-    a model that is slightly wrong makes larger. Free maps add the modes that follow the model's
-    own to what is not known.
+    program. The first one holds the scale (pixel, aperture, distance of the planes), which would
+    imitate large aberrations while they are not found. The second one goes in coordinates in which
+    the curvature of the first one's end is the same along every direction, so that it gets along
+    valleys such as that of pixel against aperture. Valid as
+    :class:`~jaxwave.beads.model.BeadModel` says. The error bars are the larger ones of two: those
+    of the residuals' size, and those of the scatter from plane to plane, which a model that is
+    slightly wrong makes larger. Free maps add the modes that follow the model's own to what is not
+    known.
 
     Args:
         stack: One bead, ``(z, y, x)`` [counts].
@@ -209,7 +211,7 @@ def fit_bead(
         pieces,
         problem,
         {k: np.asarray(v) for k, v in parameters.items()},
-        _legs(steps, start is not None),
+        _legs(steps, near="zernike" in (start or {})),
         [name for name in MAPS if name not in freeze],
         partial(_weights, model, data, mask, model_error, camera),
         {"progress": progress, "checkpoint": checkpoint, "resume": resume},
@@ -241,7 +243,8 @@ def _legs(steps: tuple[int, int], near: bool) -> list[_Leg]:
         name, maps, half = ("free pupil", 1.0, last) if last else ("Zernike modes", 0.0, first)
         far = half // 2 if near else half - half // 3
         legs = [_Leg(name, far, maps, near), _Leg(f"{name}, its valley", half - far, maps, True)]
-    return [leg._replace(steps=_REPORT * leg.steps) for leg in legs if leg.steps]
+    legs = [leg._replace(steps=_REPORT * leg.steps) for leg in legs if leg.steps]
+    return [*legs[:-1], legs[-1]._replace(round=True)] if legs else []
 
 
 def _descended(
@@ -264,9 +267,7 @@ def _descended(
         if k:
             problem |= weights(np.asarray(pieces.compiled_summary(whole, problem)["image"]))[0]
         whole = {**parameters, **further, "maps": np.asarray(leg.maps, np.float32)}
-        turn = np.eye(count, dtype=np.float32)
-        if leg.round:
-            turn = turned(pieces, whole, problem)
+        turn = turned(pieces, whole, problem) if leg.round else _held(pieces, whole)
         place = None if folder is None else Path(folder) / f"{k + 1}"
         run = calibrate(
             {**whole, "move": move, "turn": turn},
@@ -285,6 +286,12 @@ def _descended(
         parameters = {k: ended[k] for k in parameters}
         whole = {**parameters, "maps": whole["maps"]}
     return runs, {**parameters, "maps": np.asarray(legs[-1].maps, np.float32)}
+
+
+def _held(pieces: Pieces, parameters: Parameters) -> np.ndarray:
+    """Steps of all but the scale, which would imitate large aberrations that are not found yet."""
+    named = {k: np.full(np.shape(parameters[k]), k not in TOLERANCES) for k in pieces.named}
+    return np.diag(np.concatenate([np.ravel(named[k]) for k in sorted(named)])).astype(np.float32)
 
 
 def _problem(

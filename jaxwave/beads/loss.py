@@ -23,6 +23,7 @@ from jaxwave.beads.model import EXACT, PRIORS, BeadModel, Parameters, bead_stack
 PHASE_STEP, AMPLITUDE_STEP = 0.06, 0.04
 
 MAPS = ("phase_map", "amplitude_map")
+TOLERANCES = ("pixel", "dz", "na")  # given by makers
 FURTHER = ("further_phase", "further_amplitude")  # modes of the maps, see basis.py
 
 

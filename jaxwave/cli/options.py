@@ -206,7 +206,7 @@ CALIBRATE = (
         "steps",
         "numbers",
         "steps with Zernike modes, and with the free pupil",
-        [60, 40],
+        [100, 40],
         group="fit",
     ),
     Option(

@@ -251,3 +251,28 @@ def test_a_fit_without_error_bars_is_kept(monkeypatch) -> None:
         fit = fit_bead(data, Z, SMALL, steps=(10, 0))
     assert np.all(np.isinf(fit.errors["zernike_um"]))
     assert fit.scores["fitted_per_plane_gain"] < 0.1
+
+
+@pytest.mark.parametrize("start", [None, {}, {"blur": np.zeros(2, np.float32)}])
+def test_the_scale_is_held_until_aberrations_are_known(monkeypatch, start) -> None:
+    """It would imitate them; what starts from another bead's pupil has them."""
+    stages = []
+
+    def ended(pieces, problem, parameters, legs, *_):
+        steps = np.diag(bead_fit._held(pieces, parameters))
+        sizes = [np.size(parameters[name]) for name in sorted(pieces.named)]
+        moves = dict(zip(sorted(pieces.named), np.split(steps, np.cumsum(sizes)), strict=False))
+        assert all(np.all(moves[name] == 0) for name in ("pixel", "dz", "na"))
+        assert all(np.all(moves[name] == 1) for name in ("zernike", "drift_y", "y", "blur"))
+        stages.extend(legs)
+        raise StopIteration
+
+    monkeypatch.setattr(bead_fit, "_descended", ended)
+    with pytest.raises(StopIteration):
+        fit_bead(_synthetic()[0], Z, SMALL, start=start, steps=(60, 0))
+    assert [leg.round for leg in stages] == [False, True]
+    stages.clear()
+    with pytest.raises(StopIteration):
+        fit_bead(_synthetic()[0], Z, SMALL, start=SMALL.start(0.0), steps=(60, 0))
+    assert [leg.round for leg in stages] == [True, True]
+    assert [leg.round for leg in bead_fit._legs((10, 0), near=False)] == [True]
