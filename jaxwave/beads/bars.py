@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxwave import _check
-from jaxwave.beads.loss import AMPLITUDE_STEP, FURTHER, PHASE_STEP, Pieces
+from jaxwave.beads.loss import AMPLITUDE_STEP, FURTHER, PHASE_STEP, TOLERANCES, Pieces
 from jaxwave.beads.model import PRIORS, SCALES, Parameters
 from jaxwave.beads.spherical import Departure, departures
 from jaxwave.beads.ties import Tie, ties_of
-from jaxwave.calibration.uncertainty import GroupedErrors, grouped_errors, information
+from jaxwave.calibration.uncertainty import GroupedErrors, grouped_errors, scatter_over_noise
 
 # Curvature of the free maps: what the numbers beside them are scaled to.
 _LIKE_MAPS = 100.0
@@ -47,27 +47,44 @@ def _parts(
     return named, rest, prior
 
 
-def turned(pieces: Pieces, parameters: Parameters, problem: dict) -> np.ndarray:
+def _planes(pieces: Pieces) -> np.ndarray:
+    """Number of the plane of every residual."""
+    return np.repeat(np.arange(len(pieces.fitted)), int(np.prod(pieces.model.shape)))
+
+
+def turned(pieces: Pieces, parameters: Parameters, problem: dict) -> tuple[np.ndarray, float]:
     r"""Steps ``(count, count)`` of what is fitted beside the maps that all change the fit as much.
 
     .. math:: T = c\,(J^T J + S^{-2})^{-1/2}
 
     In them the valleys of what is nearly degenerate, such as pixel and aperture, are round: a
-    descent that sees only gradients gets along them.
+    descent that sees only gradients gets along them. And how many times as much as by their widths
+    the tolerances have to count: as many as the scale scatters more over the planes than the noise
+    says, because the model is not quite right. By the noise alone thousands of pixels would outvote
+    every tolerance for a hundredth of what the model leaves unexplained.
     """
     named, rest, prior = _parts(pieces, parameters, problem)
     count = sum(map(np.size, named.values()))
     even = np.eye(count, dtype=np.float32)
+    scale = {k: np.full(np.shape(v), k in TOLERANCES) for k, v in named.items()}
+    free = {k: np.where(scale[k], np.inf, v) for k, v in prior.items()}
     try:
-        found = information(pieces.residuals_beside, named, rest, problem)[0]
+        found, excess = scatter_over_noise(
+            pieces.residuals_beside, named, rest, problem, prior=free, groups=_planes(pieces)
+        )
     except MemoryError:  # slower then, but no worse
-        return even
+        return even, 1.0
     if not np.all(np.isfinite(found)):
-        return even
+        return even, 1.0
+    inside = np.concatenate([np.ravel(scale[k]) for k in sorted(scale)])
+    doubt = max(1.0, float(np.mean(excess[inside]))) if inside.any() else 1.0
+    if not np.isfinite(doubt):
+        doubt = 1.0
     width = np.concatenate([np.ravel(prior[name]) for name in sorted(named)])
+    width = np.where(inside, width / np.sqrt(doubt), width)
     values, vectors = np.linalg.eigh(found * np.outer(width, width) + np.eye(count))
     root = width[:, None] * (vectors / np.sqrt(values)) @ vectors.T
-    return (np.sqrt(_LIKE_MAPS) * root).astype(np.float32)
+    return (np.sqrt(_LIKE_MAPS) * root).astype(np.float32), doubt
 
 
 def errors_of(
@@ -75,10 +92,19 @@ def errors_of(
 ) -> Bars:
     """What is known how well of the scaled parameters; infinite errors where it cannot be had."""
     named, rest, prior = _parts(pieces, parameters, problem)
-    plane = np.repeat(np.arange(len(pieces.fitted)), int(np.prod(pieces.model.shape)))
+    counts = {
+        k: np.full(np.shape(v), float(problem["doubt"]) if k in TOLERANCES else 1.0)
+        for k, v in named.items()
+    }
     try:
         found = grouped_errors(
-            pieces.residuals_beside, named, rest, problem, prior=prior, groups=plane
+            pieces.residuals_beside,
+            named,
+            rest,
+            problem,
+            prior=prior,
+            counts=counts,
+            groups=_planes(pieces),
         )
         ties = ties_of(pieces.model, found.covariance, named)
         layers = departures(pieces.model, tolerances, named, found.covariance, found.errors)

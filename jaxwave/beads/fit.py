@@ -267,7 +267,11 @@ def _descended(
         if k:
             problem |= weights(np.asarray(pieces.compiled_summary(whole, problem)["image"]))[0]
         whole = {**parameters, **further, "maps": np.asarray(leg.maps, np.float32)}
-        turn = turned(pieces, whole, problem) if leg.round else _held(pieces, whole)
+        if leg.round:
+            turn, trusted = turned(pieces, whole, problem)
+            problem |= {"doubt": np.float32(trusted)}
+        else:
+            turn = _held(pieces, whole)
         place = None if folder is None else Path(folder) / f"{k + 1}"
         run = calibrate(
             {**whole, "move": move, "turn": turn},
@@ -313,6 +317,7 @@ def _problem(
         "z": z,
         "background": background,
         "known": known_opd(where, model, known, len(z)),
+        "doubt": np.ones(()),
     }
     return {"basis": basis_of(model), **{k: np.asarray(v, np.float32) for k, v in arrays.items()}}
 

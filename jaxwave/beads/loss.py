@@ -135,7 +135,10 @@ class Pieces:
         """The loss of a pixel, with the priors."""
         p = self.whole(parameters, problem)
         chi2 = jnp.sum(self.residuals(p, problem) ** 2)
-        prior = sum(jnp.sum((p[name] / width) ** 2) for name, width in PRIORS.items())
+        prior = sum(
+            jnp.sum((p[name] / width) ** 2) * (problem["doubt"] if name in TOLERANCES else 1)
+            for name, width in PRIORS.items()
+        )
         for name, step in (("phase_map", PHASE_STEP), ("amplitude_map", AMPLITUDE_STEP)):
             rough = sum(jnp.sum(jnp.diff(p[name], axis=a) ** 2) for a in (0, 1))
             prior += rough / step**2

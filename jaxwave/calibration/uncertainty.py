@@ -321,6 +321,7 @@ def grouped_errors(
     parameters: object,
     *data: object,
     prior: object,
+    counts: object,
     groups: ArrayLike,
     draws: int = 200,
 ) -> GroupedErrors:
@@ -337,18 +338,24 @@ def grouped_errors(
         parameters: The parameters at the minimum, a pytree.
         data: Further arguments of ``residuals``.
         prior: Widths of the Gaussian priors, a pytree like ``parameters``.
+        counts: How many times as much as by its width each prior counts, a pytree like
+            ``parameters``: more than once where the residuals know less than their noise says.
         groups: Number of the group of every residual, ``(residuals,)``.
         draws: How many sets of groups are drawn.
     """
     flat, unravel = ravel_pytree(parameters)
     jacobian, r = _linearize(TreeResiduals(residuals, unravel), flat, data)
     own, pulls = by_group(jacobian, r, np.asarray(groups))
-    width = np.asarray(ravel_pytree(prior)[0], np.float64)
-    rest = np.diag(1 / width**2)
+    width, times = (np.asarray(ravel_pytree(tree)[0], np.float64) for tree in (prior, counts))
+    rest = np.diag(times / width**2)
     information = own.sum(axis=0) + rest
     _require_resolved(information, parameters)
-    covariance = birge(jacobian, r) ** 2 * covariance_of(information, 0.0)
-    variance = np.maximum(np.diag(covariance), pull_variance(pulls, information))
+    inverse = covariance_of(information, 0.0)
+    covariance = birge(jacobian, r) ** 2 * inverse
+    # What a prior may be off by moves the minimum as much as the prior counts, beyond once.
+    scatter = pull_variance(pulls, information)
+    scatter = scatter + np.square(inverse) @ (times * (times - 1) / width**2)
+    variance = np.maximum(np.diag(covariance), scatter)
     count = np.random.default_rng(0).multinomial(len(own), np.full(len(own), 1 / len(own)), draws)
     with jax.enable_x64(True):
         steps = np.asarray(_steps(np.tensordot(count, own, 1) + rest, (count - 1.0) @ pulls))
@@ -362,6 +369,27 @@ def grouped_errors(
 def _steps(curvatures: Array, pulls: Array) -> Array:
     factor = jax.scipy.linalg.cho_factor(curvatures)
     return jax.scipy.linalg.cho_solve(factor, pulls[..., None])[..., 0]
+
+
+def scatter_over_noise(
+    residuals: Callable[..., Array],
+    parameters: object,
+    *data: object,
+    prior: object,
+    groups: ArrayLike,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The information J J^T, and how many times the variance that it says is that over groups.
+
+    White noise of the residuals' size leaves one. What a wrong model leaves is alike in many
+    residuals, which know less together than as many independent ones. The arguments are those of
+    :func:`grouped_errors`; infinite widths are no priors.
+    """
+    flat, unravel = ravel_pytree(parameters)
+    jacobian, r = _linearize(TreeResiduals(residuals, unravel), flat, data)
+    own, pulls = by_group(jacobian, r, np.asarray(groups))
+    width = np.asarray(ravel_pytree(prior)[0], np.float64)
+    whole = own.sum(axis=0) + np.diag(1 / width**2)
+    return own.sum(axis=0), pull_variance(pulls, whole) / np.diag(covariance_of(whole, 0.0))
 
 
 def information(

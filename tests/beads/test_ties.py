@@ -6,7 +6,11 @@ import pytest
 
 from jaxwave.beads import BeadModel
 from jaxwave.beads.ties import Tie, pulled, sentence, ties_of
-from jaxwave.calibration.uncertainty import grouped_errors, standard_errors
+from jaxwave.calibration.uncertainty import (
+    grouped_errors,
+    scatter_over_noise,
+    standard_errors,
+)
 from jaxwave.psf import Objective
 
 MODEL = BeadModel(Objective(0.8, 0.5, 1.0), pixel=0.13, shape=(16, 16), order=4, margin=2)
@@ -68,9 +72,27 @@ def test_bootstrap_is_the_scatter_of_refits_of_a_linear_model():
     a, b = jnp.asarray(rows, jnp.float32), jnp.asarray(y, jnp.float32)
     call = lambda p: a @ p["w"] - b  # noqa: E731
     at, prior = {"w": jnp.asarray(best, jnp.float32)}, {"w": np.full(2, width)}
-    found = grouped_errors(call, at, prior=prior, groups=groups)
+    found = grouped_errors(call, at, prior=prior, counts={"w": np.ones(2)}, groups=groups)
     np.testing.assert_allclose(found.bootstrap["w"], need, rtol=1e-3)
     errors, covariance = standard_errors(call, at, prior=prior, groups=groups)
     np.testing.assert_allclose(found.errors["w"], errors["w"], rtol=1e-6)
     np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9)
     assert np.all(need < 1.5 * np.asarray(errors["w"]))
+
+
+def test_what_a_wrong_model_knows_less_than_its_noise_says():
+    """Means of groups that are off together: their number counts, not that of the residuals."""
+    rng = np.random.default_rng(5)
+    groups, off = np.repeat(np.arange(40), 50), 3 * rng.normal(size=40)
+    for wrong, low, high in ((np.zeros(40), 0.6, 1.5), (off, 300, 700)):  # 1 + 50 * 3²
+        r = jnp.asarray(wrong[groups] + rng.normal(size=2000), jnp.float32)
+        call = lambda p, r=r: p["c"] - (r - jnp.mean(r))  # noqa: E731
+        at, free = {"c": jnp.zeros(1)}, {"c": np.full(1, np.inf)}
+        found, excess = scatter_over_noise(call, at, prior=free, groups=groups)
+        np.testing.assert_allclose(found, [[2000]], rtol=1e-6)
+        assert low < excess[0] < high
+    # A prior as wide as the scatter of the mean halves its variance.
+    width = 3 / np.sqrt(40)
+    known, counts = {"c": np.full(1, width)}, {"c": np.full(1, excess[0])}
+    errors = grouped_errors(call, at, prior=known, counts=counts, groups=groups).errors
+    assert errors["c"][0] == pytest.approx(width / np.sqrt(2), rel=0.15)
