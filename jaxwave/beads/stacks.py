@@ -15,18 +15,12 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxwave import _check
+from jaxwave import _check, grid
 from jaxwave._noun import spelled
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.find import mass_center
 from jaxwave.beads.loss import MAPS, known_opd, started
-from jaxwave.beads.model import (
-    PRIORS,
-    SCALES,
-    BeadModel,
-    Parameters,
-    pupil,
-)
+from jaxwave.beads.model import PRIORS, SCALES, BeadModel, Parameters, pupil
 from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.beads.stack_model import OWN, Stack, Together, at_command, stack_errors
 from jaxwave.calibration._spread import Common
@@ -35,6 +29,7 @@ from jaxwave.calibration.joint import Joint
 from jaxwave.calibration.optimizers import lbfgs, levenberg_marquardt
 from jaxwave.calibration.priors import normal
 from jaxwave.calibration.starts import random_starts
+from jaxwave.zernike import zernike_polynomials
 
 _SPREAD = {"zernike": 0.4, "response": 0.4, "z": 2.0}  # of the starts, in units of SCALES
 
@@ -122,6 +117,17 @@ class StacksFit:
         """Influence function of an actuator, ``(s_y, s_x)`` [µm per unit of the command]."""
         unit = np.eye(len(self.command_scale))[actuator] * self.command_scale
         return (self.opd(unit) - self.opd()) / self.command_scale[actuator]
+
+    def influence(self, shape: tuple[int, int], spacing: ArrayLike, radius: float) -> np.ndarray:
+        """All influence functions, ``(actuators, y, x)`` [µm per unit], for a ``DeformableMirror``.
+
+        On the samples of a field whose pupil has this radius [µm]; they go on beyond the rim.
+        """
+        rim = _check.length("influence", "radius", radius)
+        _check.positive("influence", "radius", rim, unit="µm")
+        y, x = grid.coordinates(shape, grid.checked_spacing("influence", spacing))
+        modes = zernike_polynomials(self.model.modes, y / rim, x / rim)
+        return np.tensordot(self.responses, np.asarray(modes), 1)
 
 
 @partial(jax.jit, static_argnames="model")

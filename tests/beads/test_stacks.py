@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxwave import psf
+import jaxwave as jw
+from jaxwave import elements, psf
 from jaxwave.beads.basis import pupil_basis
 from jaxwave.beads.model import SCALES, BeadModel, bead_stack
 from jaxwave.beads.stacks import fit_stacks, predict_stacks
@@ -212,3 +213,21 @@ def test_measured_mirror_is_predicted_from_any_start(seed: int, mirror, from_fla
     assert np.linalg.norm(fit.zernike - from_flat.zernike) < 5e-3
     off = np.linalg.norm(fit.responses - from_flat.responses, axis=1) * fit.command_scale
     assert np.all(off < 5e-3), off
+
+
+def test_a_fit_is_an_element(fit) -> None:
+    """A deformable mirror in a field of its own samples does what the fit says of commands."""
+    ny, nx, spacing, radius, commands = 30, 25, (110.0, 130.0), 1500.0, np.array([0.4, -0.7])
+    mirror = elements.DeformableMirror(commands, fit.influence((ny, nx), spacing, radius))
+    light = jw.plane_wave((ny, nx), spacing=spacing, wavelength=0.6)
+    got = np.angle(np.asarray(mirror(light).u / light.u)) * 0.6 / (2 * np.pi)
+    y, x = (np.arange(ny) - ny // 2)[:, None] * 110 / 1500, (np.arange(nx) - nx // 2) * 130 / 1500
+    inside = np.hypot(y, x) <= 1
+    modes = np.asarray(jw.zernike_polynomials(SMALL.modes, y, x))
+    need = np.tensordot(commands @ fit.responses, modes, 1)
+    off = np.angle(np.exp(2j * np.pi * (got - need) / 0.6))
+    assert np.abs(off[inside]).max() < 1e-4 and np.ptp(need[inside]) > 0.01
+    model = fit.model
+    own = fit.influence((model.samples,) * 2, model.step, model.na)[1]
+    seen = fit.response_opd(1) != 0
+    np.testing.assert_allclose(own[seen], fit.response_opd(1)[seen], atol=2e-6)
