@@ -309,7 +309,7 @@ def test_a_canceled_calibration_ends_at_its_next_word(tmp_path):
 @pytest.mark.slow
 def test_a_layer_is_calibrated_as_its_file_is(tmp_path):
     """The same numbers as the command line's, from the stack that lies in the folder."""
-    texts = NUMBERS | {"order": "2", "steps": ["3", "0"]}
+    texts = NUMBERS | {"order": "2", "steps": ["30", "0"]}
     told = []
     stack = layer(beads_field(), (0.3, 0.13, 0.13), name="beads")
     found, code = beads.calibrate(stack, texts, tmp_path / "out", lambda *p: told.append(p))

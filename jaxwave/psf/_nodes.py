@@ -138,10 +138,11 @@ def _size(count: int | PolarNodes) -> int:
 def few(objective: Objective, window: Window, count: int | PolarNodes) -> _parity.Chords | None:
     """Nodes (x, t) that hold the optics and the waves to the image, if they are fewer.
 
+    Only where seven digits are wanted: in float64 the interpolation would cost six of fifteen.
     Their degree is the steepest slope by arccos(x), or arccos(t), and what the square root of the
     defocus and the apodization ask for: its branch point lies on the ellipse of an angle.
     """
-    if is_steep(objective) or breaks(objective):
+    if digits() > 7 or is_steep(objective) or breaks(objective):
         return None
     n, na = most(objective.n_i, 1.5), aperture(objective)
     square = min(0.96 if na is None else (na / n) ** 2, 0.96)
@@ -157,9 +158,8 @@ def few(objective: Objective, window: Window, count: int | PolarNodes) -> _parit
         wx * rim_x + wy * t * x + rate * x * rim_t**2 * rim_x,
         wy * rim_x * rim_t + rate * rim_x**2 * t * rim_t,
     )
-    margin, right = (7, 14) if digits() <= 6 else (11.5, 23)
     turns = [TAU * float(np.max(slope)) for slope in slopes]
-    need = [max(right / angle, w + margin * w ** (1 / 3) + right / 8 / angle) for w in turns]
+    need = [max(14 / angle, w + 7 * w ** (1 / 3) + 1.75 / angle) for w in turns]
     result = multiple(need[0]), multiple(need[1])
     return result if 4 * _size(count) > 1.3 * result[0] * result[1] else None
 

@@ -74,8 +74,8 @@ def test_coefficients_that_are_traced(name, learned):
     assert off(np.asarray(learned(jnp.asarray(c)))[index], need, PEAK) < 1.5e-6
 
 
-def test_traced_aberrations_are_gathered_at_few_nodes(x64):
-    """Coefficients from nothing to two waves, where fewer nodes hold the optics and the image."""
+def test_traced_aberrations_in_float64_keep_their_digits(x64):
+    """Coefficients from nothing to two waves: gathering at fewer nodes would cost six digits."""
     o, to = dataclasses.replace(OIL, apodization="none"), psf.Window((5, 4), 0.11)
 
     @jax.jit
@@ -83,8 +83,10 @@ def test_traced_aberrations_are_gathered_at_few_nodes(x64):
         return psf.scalar_focus_intensity(o, to, psf.ZernikePupil(c, [(3, 1)]))
 
     count = psf.nodes(o, to, jax.eval_shape(lambda: psf.ZernikePupil([0.1], [(3, 1)])))
-    few = _nodes.few(o, to, count)
-    assert few is not None and few[0] * few[1] < 0.8 * count**2
+    assert _nodes.few(o, to, count) is None
+    with jax.enable_x64(False):
+        few = _nodes.few(o, to, count)
+        assert few is not None and few[0] * few[1] < 0.8 * count**2
     _, y, x = window((5, 4), 0.11)
     rays = Aperture(na=1.3, wavelength=W, n=1.5, apodization="none", radial=120)
     for c in (0.0, 0.03, 0.06, 0.1, 0.2, 0.5):
