@@ -1,7 +1,7 @@
 """How many quadrature nodes a picture needs: one rule for each solver.
 
 For traced aberrations the rule takes two waves rms of the worst mode. That costs little: a pupil's
-many nodes are gathered at the few that hold the optics and the image (see few).
+many nodes are gathered at the few that hold the optics and the image (in float32, see few).
 
 The planar rule: the integrand is an entire function of the chord coordinates (t, a).
 Gauss-Legendre nodes lie at equal steps of arccos(t), so a phase whose steepest slope is w turns per
@@ -138,9 +138,9 @@ def _size(count: int | PolarNodes) -> int:
 def few(objective: Objective, window: Window, count: int | PolarNodes) -> _parity.Chords | None:
     """Nodes (x, t) that hold the optics and the waves to the image, if they are fewer.
 
-    Only where seven digits are wanted: in float64 the interpolation would cost six of fifteen.
-    Their degree is the steepest slope by arccos(x), or arccos(t), and what the square root of the
-    defocus and the apodization ask for: its branch point lies on the ellipse of an angle.
+    The degree of the nodes is the steepest slope by arccos(x), or arccos(t), and what the square
+    root of the defocus and the apodization ask for: its branch point lies on the ellipse of an
+    angle. Seven digits are held so; float64 has its own nodes, as 1e-10 would be left of 1e-13.
     """
     if digits() > 7 or is_steep(objective) or breaks(objective):
         return None
