@@ -276,3 +276,18 @@ def test_the_scale_is_held_until_aberrations_are_known(monkeypatch, start) -> No
         fit_bead(_synthetic()[0], Z, SMALL, start=SMALL.start(0.0), steps=(60, 0))
     assert [leg.round for leg in stages] == [True, True]
     assert [leg.round for leg in bead_fit._legs((10, 0), near=False)] == [True]
+
+
+def test_tolerances_count_as_often_as_the_doubt_says() -> None:
+    """And nothing else does: pixel, distance of planes and aperture are what makers give."""
+    data, _ = _synthetic()
+    mask = np.ones_like(data)
+    problem = bead_fit._problem("fit_bead", SMALL, data, Z, mask, 0.0, None, None)
+    pieces = bead_fit.make_pieces(SMALL, (0, 2, 4, 6, 8, 10), (1, 3, 5, 7, 9), True)
+    off = {"pixel": 0.7, "dz": -0.4, "na": 1.1, "z": 0.3, "x": 2.0, "blur": 1.5}
+    p = {k: v + off.get(k, 0.0) for k, v in SMALL.start(0.0).items()} | {"maps": np.float32(0)}
+    one, nine = (
+        float(pieces.loss(p, problem | {"doubt": np.float32(doubt)})) for doubt in (1.0, 9.0)
+    )
+    pixels = 6 * 24 * 25
+    assert (nine - one) * pixels == pytest.approx(8 * (0.7**2 + 0.4**2 + 1.1**2), rel=0.02)
