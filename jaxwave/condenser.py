@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid, numerics
 from jaxwave.coherence import incoherent_sum
-from jaxwave.numerics import cis
+from jaxwave.numerics import cis, gauss_legendre
 
 _SIDES = {"right": 0.0, "bottom": 0.5, "left": 1.0, "top": 1.5}  # half turns from +x toward +y
 
@@ -73,7 +73,7 @@ def illumination_points(
 
 @numerics.program("side", "rings")
 def _points(na: Array, inner: Array, y: Array, x: Array, side: str | None, rings: int) -> Array:
-    nodes, weights = np.polynomial.legendre.leggauss(rings)
+    nodes, weights = gauss_legendre(rings)
     count = 8 * rings if side is None else 4 * rings
     turns = (np.arange(count) + 0.5) / (8 * rings)
     turns = turns if side is None else turns - 0.25 + _SIDES[side] / 2

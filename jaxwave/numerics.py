@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
@@ -55,6 +55,34 @@ def number(value: ArrayLike, dtype: Any) -> Array:
     if any(isinstance(leaf, Array) for leaf in leaves):
         return jnp.asarray(value, dtype)
     return cast(Array, np.asarray(value, dtype))
+
+
+# -- quadrature ----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def gauss_legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes on [-1, 1], ascending, and their weights, in float64.
+
+    By Newton's method from Tricomi's estimate, with the recurrence of the polynomials: weights to
+    1e-15, and milliseconds for hundreds of nodes. The eigenvalues of numpy's ``leggauss`` take a
+    second of CPU time where LAPACK's threads wait for each other on a busy machine.
+    """
+    k = np.arange(1, (count + 1) // 2 + 1)
+    x = np.cos(np.pi * (4 * k - 1) / (4 * count + 2)) * (1 - (count - 1) / (8 * count**3))
+    for _ in range(4):
+        before, now = np.ones_like(x), x
+        for j in range(2, count + 1):
+            before, now = now, now * x + (x * now - before) * ((j - 1) / j)
+        slope = count * (before - x * now) / ((1 - x) * (1 + x))
+        x = x - now / slope
+    if count % 2:
+        x[-1] = 0.0
+    weight = 2 / ((1 - x) * (1 + x) * slope**2)
+    nodes = np.concatenate([-x, x[::-1][count % 2 :]])
+    weights = np.concatenate([weight, weight[::-1][count % 2 :]])
+    nodes.flags.writeable = weights.flags.writeable = False  # they are shared by all callers
+    return nodes, weights
 
 
 # -- the complex exponential ---------------------------------------------------------------

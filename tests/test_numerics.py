@@ -147,3 +147,13 @@ def test_rows_in_whole_batches_are_a_loop(most):
     values, counts = numerics.map_rows(one, rows, most)
     np.testing.assert_allclose(values, np.sin(rows["a"]) * rows["k"][:, None], rtol=1e-6, atol=1e-7)
     assert counts.tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 64, 257])
+def test_gauss_legendre_nodes_integrate_polynomials_of_twice_their_number(count):
+    t, w = numerics.gauss_legendre(count)
+    theirs, weights = np.polynomial.legendre.leggauss(count)
+    assert np.abs(t - theirs).max() < 1e-15 and np.abs(w / weights - 1).max() < 1e-9
+    powers = np.arange(2 * count)
+    exact = np.where(powers % 2, 0, 2 / (powers + 1))
+    assert np.abs(w @ np.vander(t, 2 * count, increasing=True) - exact).max() < 2e-15

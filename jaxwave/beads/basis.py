@@ -11,7 +11,7 @@ from jax import Array
 
 from jaxwave import grid
 from jaxwave.beads.model import BeadModel
-from jaxwave.numerics import TAU
+from jaxwave.numerics import TAU, gauss_legendre
 from jaxwave.psf.layers import Layers, Path, gibson_lanni_path
 from jaxwave.psf.transmission import fresnel_transmission
 from jaxwave.zernike import zernike_modes_up_to
@@ -97,7 +97,7 @@ def _slices(model: BeadModel) -> tuple[np.ndarray, np.ndarray]:
     if radius == 0:
         return np.zeros(1), np.ones((1, 1, 1))
     depth = model.wavelength / (model.n - np.sqrt(model.n**2 - model.na**2))
-    t, weight = np.polynomial.legendre.leggauss(3 + round(16 * radius / depth))
+    t, weight = gauss_legendre(3 + round(16 * radius / depth))
     ny, nx = model.grid_shape
     fine = model.pixel / model.samples_per_pixel
     f = np.hypot(np.fft.fftfreq(ny, fine)[:, None], np.fft.rfftfreq(nx, fine))

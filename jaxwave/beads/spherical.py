@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check
 from jaxwave.beads.model import SCALES, BeadModel
+from jaxwave.numerics import gauss_legendre
 from jaxwave.psf.layers import Layers, coverslip_layers, gibson_lanni_path
 from jaxwave.zernike import mode_list
 
@@ -258,7 +259,7 @@ def _path(s: ArrayLike, layers: Layers) -> Any:
 
 def _modes_of(model: BeadModel, layers: Layers) -> np.ndarray:
     """The modes (n, 0) of the path through layers [µm], beside piston and the true defocus."""
-    nodes, weight = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weight = gauss_legendre(_NODES)
     rho = np.sqrt((nodes + 1) / 2)  # equal shares of the pupil's area
     with jax.enable_x64(True):
         path = np.asarray(_path(model.na * rho, layers), np.float64)

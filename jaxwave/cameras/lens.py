@@ -28,7 +28,7 @@ from jaxwave import _check, grid, numerics, sampling
 from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.fourier import contract
 from jaxwave.heights.shapes import largest
-from jaxwave.numerics import cis
+from jaxwave.numerics import cis, gauss_legendre
 
 
 @noun
@@ -299,7 +299,7 @@ def _psfs(plan: tuple, path: Array | None, p: dict[str, Array]) -> Array:
     u = _transform(u, *_kernels(plan, p))
     dy, dx = p["spacing"]
     square = jnp.real(u) ** 2 + jnp.imag(u) ** 2
-    weights = np.outer(*(np.polynomial.legendre.leggauss(count)[1] / 2,) * 2)
+    weights = np.outer(*(gauss_legendre(count)[1] / 2,) * 2)
     square = square.reshape(*u.shape[:-2], window[0], count, window[1], count)
     total = jnp.einsum("...yixj,ij->...yx", square, weights.astype(square.dtype),
                        precision="highest")  # fmt: skip
@@ -353,7 +353,7 @@ def _kernels(plan: tuple, p: dict[str, Array]) -> tuple[Array, Array, Array | No
     few fixed x_y, the nodes, is interpolated to the true x_y by polynomials.
     """
     shape, window, count, nodes = plan
-    points = np.polynomial.legendre.leggauss(count)[0] / 2
+    points = gauss_legendre(count)[0] / 2
     sines, far = _directions(p)
     y, x = (
         (grid.indices(m)[:, None] + points).reshape(-1).astype(p["z"].dtype) * p["pitch"][axis]

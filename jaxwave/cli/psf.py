@@ -21,6 +21,7 @@ from jaxwave import io
 from jaxwave.cli import checks, finding, formats, options, scan_checks, scanning
 from jaxwave.cli.settings import Settings, UsageError, write_toml
 from jaxwave.cli.terminal import say, warn
+from jaxwave.numerics import gauss_legendre
 from jaxwave.psf.objective import Pupil
 
 _WAVELENGTHS = 7  # of a band, by Gauss and Legendre
@@ -69,7 +70,7 @@ def _band(settings: Settings) -> list[tuple[float, float]]:
     middle, width = settings["wavelength"], settings["band"]
     if not width:
         return [(middle, 1.0)]
-    t, w = np.polynomial.legendre.leggauss(_WAVELENGTHS)
+    t, w = gauss_legendre(_WAVELENGTHS)
     return [(float(middle + width / 2 * a), float(b / 2)) for a, b in zip(t, w, strict=True)]
 
 

@@ -23,7 +23,7 @@ from jax.typing import DTypeLike
 
 from jaxwave import numerics
 from jaxwave._noun import spelled
-from jaxwave.numerics import cis, word
+from jaxwave.numerics import cis, gauss_legendre, word
 
 HIGHEST = lax.Precision.HIGHEST
 
@@ -44,7 +44,7 @@ class Nodes(NamedTuple):
 @lru_cache(maxsize=16)
 def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Positive half of the Gauss-Legendre nodes on [-1, 1] and their weights."""
-    t, w = np.polynomial.legendre.leggauss(count)
+    t, w = gauss_legendre(count)
     return t[count // 2 :], w[count // 2 :]
 
 
@@ -101,8 +101,8 @@ class PolarNodes(NamedTuple):
 @lru_cache(maxsize=16)
 def polar_nodes(kind: PolarNodes) -> Nodes:
     """Nodes on rings, in the form of chords of one node each."""
-    t, w = np.polynomial.legendre.leggauss(kind.radial)
-    a, wa = np.polynomial.legendre.leggauss(kind.azimuthal)
+    t, w = gauss_legendre(kind.radial)
+    a, wa = gauss_legendre(kind.azimuthal)
     edges = np.array([0.0, *kind.breaks, 1.0])
     half = np.diff(edges)[:, None] / 2
     middle = (edges[:-1, None] + edges[1:, None]) / 2

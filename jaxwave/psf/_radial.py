@@ -18,7 +18,7 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from jaxwave import grid, numerics
-from jaxwave.numerics import TAU, cis
+from jaxwave.numerics import TAU, cis, gauss_legendre
 from jaxwave.psf.layers import complex_root, defocus_path, gibson_lanni_path, roots
 from jaxwave.psf.objective import Objective, RadialPupil
 from jaxwave.psf.transmission import apodization as lens_factor
@@ -70,7 +70,7 @@ class Nodes(NamedTuple):
 
 def _gauss(count: int, dtype: DTypeLike | None) -> tuple[Any, Any]:
     """Gauss-Legendre nodes and weights on [0, 1]."""
-    t, w = np.polynomial.legendre.leggauss(count)
+    t, w = gauss_legendre(count)
     return ((t + 1) / 2).astype(dtype), (w / 2).astype(dtype)
 
 
@@ -357,7 +357,7 @@ def _pixel_matrix(
     With ``pixel`` every polynomial is integrated over the pixel (in units of its area): the
     integral is linear, so it costs nothing when the picture is made.
     """
-    t, w = np.polynomial.legendre.leggauss(pixel) if pixel else (np.zeros(1), np.array([2.0]))
+    t, w = gauss_legendre(pixel) if pixel else (np.zeros(1), np.array([2.0]))
     far, series, total = _reach(shape, pixel), _series_matrix(count), 0.0
     y, x = (np.arange(n // 2 + 1)[:, None] + t / 2 for n in shape)
     y2, x2 = y * y, x * x
