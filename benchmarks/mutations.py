@@ -228,10 +228,11 @@ def ranked(mistake: Mistake) -> list[str]:
 
 
 def rows(mistake: Mistake) -> list[str]:
-    """Rows of the tables of transforms by their words."""
+    """Rows of the tables of transforms and of the validation by their words."""
     far = {n: d for n, d in reached(mistake).items() if not n.startswith("_")}
     near = sorted(far, key=far.get)[:4]
-    return ["tests/test_transforms.py", "-k", " or ".join(near)] if near else []
+    tables = ["tests/test_validation.py", "tests/test_transforms.py"]
+    return [*tables, "-k", " or ".join(near)] if near else []
 
 
 # -- planting ------------------------------------------------------------------------------

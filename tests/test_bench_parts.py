@@ -287,6 +287,16 @@ def test_fill_factor_of_round_lenslets():
         assert float(jnp.mean(array.amplitude)) == pytest.approx(0.81 * need, rel=0.01)
 
 
+@pytest.mark.parametrize("gap", [1.0, 0.4])
+def test_a_rim_is_shared_by_a_lenslet_and_the_gap(gap):
+    """Of lenses without power the rims are seen, and in a clear plate nothing at all."""
+    light = wave((70, 81), (1.1, 0.9))
+    options = dict(pitch=PITCH, lenslet="round", diameter=0.8 * PITCH, y=Y0, x=X0)
+    clear, dark = (np.asarray(jw.microlens_array(light, 1e9, gap=g, **options).u) for g in (gap, 0))
+    np.testing.assert_allclose(clear, dark + gap * (1 - dark), atol=2e-5)
+    assert np.sum((np.abs(dark) > 0.1) & (np.abs(dark) < 0.9)) > 200  # samples of the rims
+
+
 def test_foci_lie_on_the_lattice_and_turn_with_it():
     light = wave((140, 140), 1.0)
     array = jw.microlens_array(light, F, pitch=PITCH, phi=TURN, y=Y0, x=X0)

@@ -81,6 +81,24 @@ def test_one_filter_for_all_depths_is_that_of_least_error():
     assert best < 0.8 * min(others[:3])  # of one depth: what the paper's decoder gives away
 
 
+@pytest.mark.parametrize("shape", [(24, 10), (9, 25)])
+def test_the_filter_of_an_oblong_image_is_the_formula(shape, x64):
+    # one period in a square of the image's area is where the power of scenes bends
+    image, weight = random(*shape), 0.03
+    psf = spot(5, 6, 0.4, -0.3)
+    fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1])
+    power = 1 / (fy**2 + fx**2 + 1 / (shape[0] * shape[1]))
+    power = power / power.mean()
+    whole = np.zeros(shape)
+    whole[:5, :6] = psf
+    h = np.fft.fft2(np.roll(whole, (-2, -3), (0, 1)))
+    gain = h.conj() * power / (np.abs(h) ** 2 * power + weight)
+    gain[0, 0] = 1 / h[0, 0]  # the mean is kept
+    need = np.fft.ifft2(gain * np.fft.fft2(image)).real
+    got = wiener(image, psf, weight, boundary="periodic")
+    np.testing.assert_allclose(got, need, atol=1e-12)
+
+
 def test_mean_and_haze():
     # Of the light one quarter misses the PSF's window and lies evenly over the image.
     scene, psf = random(12, 11), 0.75 * spot(5, 5)

@@ -87,6 +87,19 @@ def test_glass_changes_with_temperature_as_the_data_sheet_says(x64):
         assert float(warm - cold) / 20 == pytest.approx(rise, abs=0.06e-6)
 
 
+def test_each_number_of_the_heat_counts_as_the_data_sheet_defines_it(x64):
+    """SCHOTT, TIE-19: one number of the formula at a time, at a change of -30 and +25 K."""
+    wavelength, change, pole = 0.61, np.array([-30.0, 25.0]), 0.23
+    n = np.sqrt(1 + 1.2 * wavelength**2 / (wavelength**2 - 0.011))
+    rises = (change, change**2, change**3, change, change**2)
+    for k, rise in enumerate(rises):
+        heat = np.eye(6)[k] * 1e-6 + np.eye(6)[5] * pole
+        glass = jw.Material("a", "sellmeier", (1.2, 0.011), (0.4, 1.0), "me", 22.0, tuple(heat))
+        got = jw.refractive_index(glass, wavelength, temperature=22.0 + change) - n
+        weight = 1 if k < 3 else 1 / (wavelength**2 - pole**2)
+        np.testing.assert_allclose(got, 1e-6 * weight * rise * (n**2 - 1) / (2 * n), rtol=1e-8)
+
+
 def test_limits_are_errors_and_traced_ones_are_nan():
     with pytest.raises(ValueError, match=r"`wavelength` of 'N-BK7' must be from 0.3 to 2.5 µm"):
         jw.refractive_index("N-BK7", np.array([0.5, 0.2]))

@@ -1,6 +1,9 @@
 """Exponentials, sizes and two-word phases against float64 and exact rational arithmetic."""
 
+import importlib
+import itertools
 from fractions import Fraction
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreter import interpreted
 from reference import TAU
 
 import jaxwave as jw
@@ -157,3 +161,47 @@ def test_gauss_legendre_nodes_integrate_polynomials_of_twice_their_number(count)
     powers = np.arange(2 * count)
     exact = np.where(powers % 2, 0, 2 / (powers + 1))
     assert np.abs(w @ np.vander(t, 2 * count, increasing=True) - exact).max() < 2e-15
+
+
+# -- phases --------------------------------------------------------------------------------
+
+LINE = np.linspace(-9, 11, 13)
+# module, function, what is static, numbers of about this size: those in `either` have both signs
+PHASES = [
+    ("beams", "_drift_turns", None, (LINE, 50.0, 0.5, 1.3), (1,)),
+    ("collins", "_far_turns", (12, 9), (0.4, 90.0, 1.0, 0.7, 2.0, 1.5, 2.5, 3.0), (0, 1, 3, 7)),
+    ("collins", "_near_turns", (12, 9), (0.4, 90.0, 1.0, 0.7, 2.0, 1.5, 2.5, 3.0), (0, 1, 3, 7)),
+    ("collins", "chirp_turns", 12, (0.3, 1.5, 4.0), (0, 2)),
+    ("far", "_path_turns", None, (20.0, 2.0, LINE, 2 * LINE[:7], 0 * LINE, 0 * LINE[:7]), (0,)),
+    ("free_space", "exact_turns", (12, 9), (90.0, 0.5, 1.3, 1.4, 0.6), (0,)),
+    ("free_space", "quadratic_turns", 12, (90.0, 0.5, 1.3, 1.4), (0,)),
+    ("lenses", "_parabola_turns", 12, (4.0, 0.5, 20.0, 1.3), (2,)),
+    ("propagation", "_zoom_turns", (24, 17), (1.1, 2.7), ()),
+    ("propagation", "shift_turns", (24, -7), (1.1, 13.0), (1,)),
+    ("sources", "_defocus_turns", (12, 9), (70.0, 0.5, 1.3, 2.0, 3.0, 20.0), (0,)),
+    ("sources", "_spherical_turns", (12, 9), (20.0, 0.5, 1.3, 2.0, 3.0, 4.0, 7.0), (0, 5, 6)),
+    ("sources", "ramp_turns", 12, (1.3, 6.0), (1,)),
+    ("surfaces", "_cone_turns", (12, 9), (2.0, 1.3, 2.2, 4.0, 7.0), (0, 3, 4)),
+    ("surfaces", "_cylinder_turns", (12, 9), (0.2, 0.6, 0.8, 1.3, 2.2), (0, 1, 2)),
+    ("surfaces", "_plane_turns", (12, 9), (0.4, 0.7, 1.3, 2.2), (0, 1)),
+]
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda p: p[1])
+def test_a_phase_in_two_words_is_the_one_in_float64(phase):
+    """The second formula also gives the derivative; here the two are compared for all signs."""
+    module, name, static, sizes, either = phase
+    turns = partial(getattr(importlib.import_module(f"jaxwave.{module}"), name), static)
+    rng = np.random.default_rng(1)
+    for signs in itertools.product((1, -1), repeat=len(either)):
+        sign = np.ones(len(sizes))
+        sign[list(either)] = signs
+        numbers = [
+            np.float32(s * size * rng.uniform(0.8, 1.2))
+            for s, size in zip(sign, sizes, strict=True)
+        ]
+        words = np.asarray(interpreted(turns)(*numbers), float)
+        with jax.enable_x64(True):
+            one = np.asarray(interpreted(turns)(*(n.astype(float) for n in numbers)))
+        assert words.shape == one.shape and np.ptp(one) > 0.5
+        assert np.abs((words - one + 0.5) % 1 - 0.5).max() < 1e-5

@@ -120,6 +120,56 @@ def test_what_its_grid_holds_is_not(name):
     FINE[name](jw.plane_wave((32, 32), **TILE))  # a warning is an error here
 
 
+# What is too much for one axis only, in a window (32, 48) of wide samples along that axis and fine
+# ones along the other: `p` orders numbers for (that axis, the other one) as (y, x).
+ONE_AXIS = {
+    "tilt": lambda w, p: jw.plane_wave((32, 48), **grid_of(w), **named("ky kx", p(3.2, 0.0))),
+    "tilted beam": lambda w, p: jw.gaussian_beam(
+        (32, 48), waist=p(4.0, 2.0), **grid_of(w), **named("ky kx", p(3.2, 0.0))
+    ),
+    "sphere off axis": lambda w, p: jw.point_source(
+        (32, 48), z=1000.0, **grid_of(w), **named("y x", p(300.0, 0.0))
+    ),
+    "narrow beam": lambda w, p: jw.gaussian_beam((32, 48), waist=p(0.4, 2.0), **grid_of(w)),
+    "wide beam": lambda w, p: jw.gaussian_beam((32, 48), waist=p(3.0, 7.0), **grid_of(w)),
+    "cylinder": lambda w, p: jw.cylindrical_lens(w, 50.0, phi=p(np.pi / 2, 0.0)[0]),
+    "prism": lambda w, p: jw.prism(w, 0.55, phi=p(np.pi / 2, 0.0)[0]),
+    "window": lambda w, p: jw.ff_lens(w, 100.0, spacing=2.0, shape=p(30, 20)),
+    "pixels": lambda w, p: jw.slm(w, np.zeros((4, 4)), pitch=p(0.25, 1.0)),
+    "opening": lambda w, p: jw.circular_aperture(w, 1.0, **named("y x", p(0.0, 10.0))),
+}
+ROUND = {  # the same number for both axes, too much for one of them
+    "lens": lambda w: jw.thin_lens(w, 50.0),
+    "sphere": lambda w: jw.point_source((32, 48), z=40.0, **grid_of(w)),
+    "turned cubic": lambda w: jw.cubic_mask(w, 0.5, radius=10.0, angle=np.pi / 4),
+    "axicon": lambda w: jw.axicon(w, 0.55),
+}
+
+
+def grid_of(wave):
+    return dict(spacing=wave.spacing, wavelength=0.5)
+
+
+def named(names, values):
+    return dict(zip(names.split(), values, strict=True))
+
+
+@pytest.mark.parametrize("along", ["y", "x"])
+@pytest.mark.parametrize("name", [*ONE_AXIS, *ROUND])
+def test_every_axis_is_looked_at_with_its_own_samples(name, along):
+    def order(own, other):
+        return (own, other) if along == "y" else (other, own)
+
+    wave = jw.scalar_field(np.ones((32, 48)), spacing=order(1.0, 0.25), wavelength=0.5)
+    with pytest.warns(jw.JaxwaveWarning):
+        ONE_AXIS[name](wave, order) if name in ONE_AXIS else ROUND[name](wave)
+    if name in ONE_AXIS:
+        ONE_AXIS[name](wave, lambda own, other: order(other, own))  # a warning is an error here
+    else:
+        fine = jw.scalar_field(np.ones((32, 48)), spacing=0.25, wavelength=0.5)
+        ROUND[name](fine)
+
+
 def test_lengths_in_other_units():
     wave = jw.plane_wave((8, 8), **TILE)
     for call, text in (
