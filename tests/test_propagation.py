@@ -297,6 +297,26 @@ def test_a_grazing_wave_at_zero_distance_is_kept():
     assert np.all(np.isfinite(slope(0.01, 0.5)))  # though dw/df is infinite on the cone
 
 
+@pytest.mark.parametrize("place", [None, (4.0, -7.0)])
+@pytest.mark.parametrize("z", [30.0, -30.0])
+def test_near_a_plane_waves_are_kept_that_meet_the_window(z, place, x64):
+    """Along each axis alone, a wave moves by z f / w; less than half a period from the place."""
+    size, m = (24, 18), 1.3 / 0.53
+    parameters = tuple(jnp.asarray(p) for p in (z, 0.53, 1.3, 0.5, 0.8))
+    at = None if place is None else jnp.asarray(place)
+    seen = propagation.Shares(jnp.array(False), jnp.ones(18), jnp.ones(24))  # as if it were near
+    got = interpreted(lambda p: propagation._traveling_transfer(size, p, seen, at))(parameters)
+    other = interpreted(lambda p: propagation.exact_transfer(size, p, at, seen))(parameters)
+    fy, fx = np.fft.fftfreq(24, 0.5), np.fft.fftfreq(18, 0.8)[:, None]
+    w = np.sqrt(m**2 - fy**2 - fx**2)  # all waves travel
+    y, x = (0.0, 0.0) if place is None else place
+    met = (np.abs(z * fy / w - y) < 24 * 0.5 / 2) & (np.abs(z * fx / w - x) < 18 * 0.8 / 2)
+    need = met * np.exp(1j * TAU * z * (w - m))
+    assert 50 < met.sum() < 300
+    np.testing.assert_allclose(got, need, atol=1e-11)
+    np.testing.assert_allclose(other, need, atol=1e-11)
+
+
 # -- phases in float32 -----------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from reference import axis, error, mie, scattered_by_a_sphere
 from test_apertures import bright
 
 import jaxwave as jw
+from jaxwave import samples
 
 TAU = 2 * np.pi
 
@@ -196,3 +197,11 @@ def test_bad_samples(options, kind, message):
     options = {"dn": np.zeros((3, 4, 6)), "thickness": 1.0, **options}
     with pytest.raises(kind, match=f"multislice: .*{message}"):
         jw.multislice(bright((4, 6), 0.5), options.pop("dn"), options.pop("thickness"), **options)
+
+
+def test_a_stack_is_kept_in_about_the_square_root_of_its_slices():
+    for slices in range(2, 400):
+        count = samples._segment(slices)
+        kept = -(-slices // count) + count  # beginnings of segments, and slices of one
+        assert kept <= 2.6 * np.sqrt(slices) + 1
+    assert [samples._segment(k) for k in (12, 64, 97, 100)] == [3, 8, 10, 10]

@@ -110,9 +110,18 @@ FINE = {
 
 @pytest.mark.parametrize("name", SILENT)
 def test_what_its_grid_cannot_hold_is_told(name):
-    wave = jw.plane_wave((32, 32), **TILE)
+    wave = jw.plane_wave((32, 32), **TILE) * np.exp(-2j)  # both parts are negative
     with pytest.warns(jw.JaxwaveWarning, match=r"Use a|Move|pad|finer"):
         SILENT[name](wave)
+
+
+@pytest.mark.parametrize("shape", [(12, 9), (11, 150), (140, 8)])
+def test_the_light_reaches_as_far_as_its_outer_samples(shape):
+    u, (i, j) = np.zeros((2, *shape), complex), np.array(shape) // 2
+    u[0, i - 4 : i + 3, j - 1 : j + 4] = -2 - 1j
+    u[1] = 0.01  # in all less than a hundredth of the light
+    field = jw.scalar_field(u, spacing=(0.5, 0.7), wavelength=0.5)
+    assert np.ravel(sampling.lit_half_widths(field)) == pytest.approx([2.0, 2.0, 2.1, 2.1])
 
 
 @pytest.mark.parametrize("name", FINE)
@@ -135,6 +144,8 @@ ONE_AXIS = {
     "cylinder": lambda w, p: jw.cylindrical_lens(w, 50.0, phi=p(np.pi / 2, 0.0)[0]),
     "prism": lambda w, p: jw.prism(w, 0.55, phi=p(np.pi / 2, 0.0)[0]),
     "window": lambda w, p: jw.ff_lens(w, 100.0, spacing=2.0, shape=p(30, 20)),
+    "reach": lambda w, p: jw.angular_spectrum(w, 50.0, shape=(30, 30), spacing=p(1.0, 0.5)[::-1]),
+    "replica": lambda w, p: jw.fresnel(w, 200.0, shape=(30, 30), spacing=p(4.0, 1.0)),
     "pixels": lambda w, p: jw.slm(w, np.zeros((4, 4)), pitch=p(0.25, 1.0)),
     "opening": lambda w, p: jw.circular_aperture(w, 1.0, **named("y x", p(0.0, 10.0))),
 }
@@ -156,7 +167,10 @@ def named(names, values):
 
 @pytest.mark.parametrize("along", ["y", "x"])
 @pytest.mark.parametrize("name", [*ONE_AXIS, *ROUND])
-def test_every_axis_is_looked_at_with_its_own_samples(name, along):
+def test_every_axis_is_looked_at_with_its_own_samples(name, along, monkeypatch):
+    monkeypatch.setattr("jaxwave.propagation._window_filter", lambda *_: None)  # takes seconds
+    monkeypatch.setattr("jaxwave.collins.transfer", lambda *_: None)
+
     def order(own, other):
         return (own, other) if along == "y" else (other, own)
 
