@@ -110,7 +110,7 @@ FINE = {
 
 @pytest.mark.parametrize("name", SILENT)
 def test_what_its_grid_cannot_hold_is_told(name):
-    wave = jw.plane_wave((32, 32), **TILE) * np.exp(-2j)  # both parts are negative
+    wave = jw.plane_wave((32, 32), **TILE) * (100 * np.exp(-2j))  # bright, and both parts negative
     with pytest.warns(jw.JaxwaveWarning, match=r"Use a|Move|pad|finer"):
         SILENT[name](wave)
 

@@ -473,3 +473,14 @@ def test_maps_that_do_not_fit_are_named():
     ):
         with pytest.raises(ValueError, match=r"axes must broadcast .* `photons` \(2, 4, 5\)"):
             call()
+
+
+def test_uniform_numbers_are_fine_grained_near_zero():
+    """In half precision, whose steps are coarse enough to see: every cell near zero is filled."""
+    u = np.asarray(sensors._uniform(jax.random.key(3), (400_000,), jnp.float16), float)
+    eps = float(jnp.finfo(jnp.float16).eps)
+    assert np.all((u > 0) & (u < 1)) and u.mean() == pytest.approx(0.5, abs=2e-3)
+    counts, _ = np.histogram(u, np.linspace(0, 4 * eps, 17))  # four cells for each coarse step
+    expected = 400_000 * eps / 4
+    assert np.abs(counts - expected).max() < 5 * np.sqrt(expected)
+    assert np.unique(u[u < eps]).size > 300  # of about 390 numbers
