@@ -10,7 +10,7 @@ from interpreter import interpreted
 
 import jaxwave as jw
 from jaxwave import convolve_psf, richardson_lucy, total_variation, wiener
-from jaxwave.filters import window_of
+from jaxwave.filters import transfer, window_of
 
 BOUNDARIES = ["zero", "periodic", "reflect", "edge"]
 
@@ -54,6 +54,16 @@ def test_an_extended_image_closes_without_a_seam(boundary):
         around = np.concatenate([whole, np.take(whole, [0], axis)], axis)
         steps.append(np.abs(np.diff(around, axis=axis)).max())
     assert max(steps) < 3  # from rim to rim it would be 10
+
+
+@pytest.mark.parametrize("size", [(4, 6), (9, 6), (4, 11), (12, 14)])
+def test_a_transfer_is_the_sum_of_waves_over_the_psf(size, x64):
+    # Of two depths at once, also where the image is smaller than the PSF on either axis.
+    h = random(2, 7, 9)
+    found = transfer(jnp.asarray(h), size, False)
+    v, u = np.fft.fftfreq(size[0]), np.arange(size[1] // 2 + 1) / size[1]
+    wave_y, wave_x = (np.exp(-2j * np.pi * np.outer(f, np.arange(n))) for f, n in ((v, 7), (u, 9)))
+    np.testing.assert_allclose(found, wave_y @ h @ wave_x.T, atol=1e-12)
 
 
 def test_one_filter_for_all_depths_is_that_of_least_error():

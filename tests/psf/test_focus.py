@@ -9,7 +9,8 @@ from psf.polar import Aperture, off, window
 from jaxwave import JaxwaveWarning, psf
 
 W, NA = 0.6, 1.25
-JONES, DIPOLE = np.array([0.6, 0.1 + 0.8j]), np.array([0.3, 0.5j, -0.7])
+JONES = np.array([0.36 - 0.48j, 0.1 + 0.8j])
+DIPOLE = np.array([0.18 - 0.24j, 0.5j, -0.7])
 SHAPE, PLACE, Z = (6, 9), dict(spacing=(0.11, 0.08), y=0.23, x=-0.31), np.array([-0.4, 0.7])
 C, MODES = np.array([0.06, -0.04, 0.03]), [(2, 2), (3, -1), (4, 0)]
 LAYERS = dict(n_s=1.36, n_g=1.52, n_i=1.5, t_s=1.2, n_i_design=1.51)

@@ -215,6 +215,8 @@ def test_lenses_keep_the_power(x64):
     assert np.allclose(psf.apodization(s, 1.5, kind="herschel") * cos, 1)
     assert np.all(psf.apodization(s, 1.5, kind="none") == 1)
     assert psf.apodization(1.5, 1.5) == 0
+    for kind in ("aplanatic", "herschel", "none"):  # the two broadcast
+        assert psf.apodization(0.5, np.full((3, 1), 1.5), kind=kind).shape == (3, 1)
 
 
 # -- arguments -----------------------------------------------------------------------------

@@ -170,6 +170,9 @@ def test_bad_input_is_said():
         )
     with pytest.warns(JaxwaveWarning, match=r"too coarse .* Pass at least \(51, 51\) samples"):
         psf.high_na_ff_lens(light, F, na=NA, n=N, spacing=0.1, shape=(8, 121))
+    # The same window 5 µm behind the focus: rays at the rim walk sideways by 5 tan(60 degrees).
+    with pytest.warns(JaxwaveWarning, match=r"z range that reach 9\.\d+ µm"):
+        psf.high_na_ff_lens(light, F, na=NA, n=N, spacing=0.1, shape=(8, 9), z=5.0)
     with pytest.warns(JaxwaveWarning, match="taken as dark"):
         psf.high_na_ff_lens(light, 2 * F, na=NA, n=N, spacing=0.1)
 

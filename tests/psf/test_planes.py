@@ -16,7 +16,7 @@ from jaxwave import psf
 
 NA, N, WAVELENGTH, SPACING = (single(v) for v in (1.3, 1.5, 0.632, 0.04))
 OIL = psf.Objective(NA, WAVELENGTH, N)
-JONES = np.array([0.8, 0.6j])
+JONES = np.array([0.48 - 0.64j, 0.6j])
 MODES, COEFFICIENTS = [(2, 2), (3, 1)], [single(0.05), single(-0.04)]
 
 

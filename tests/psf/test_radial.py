@@ -18,8 +18,8 @@ W = 0.6
 LAYERS = {"n_s": 1.33, "n_g": 1.52, "n_i": 1.515, "t_s": 1.5, "n_i_design": 1.51}
 REFERENCE = {"n_s": 1.33, "n_g": (1.52,), "t_s": 1.5, "t_g": (170.0,), "n_i0": 1.51}
 Z = np.array([-1.0, 0.0, 2.0])
-JONES = np.array([0.6, 0.1 + 0.8j])
-DIPOLE = np.array([0.3, 0.5j, 0.7]) / np.linalg.norm([0.3, 0.5, 0.7])
+JONES = np.array([0.36 - 0.48j, 0.1 + 0.8j])
+DIPOLE = np.array([0.18 - 0.24j, 0.5j, 0.7]) / np.linalg.norm([0.3, 0.5, 0.7])
 C, FILLING = np.array([0.11, -0.04]), 0.8
 
 
