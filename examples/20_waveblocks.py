@@ -4,7 +4,7 @@
 
 makes 100 random microscopes with an independent model (`examples/waveblocks/truth.py`), finds each
 from three images of a USAF target, and prints the paper's numbers, those of a free-form field that
-Adam learns, and ours. The folder holds `result.json` and a picture. Experiments: psf (4.1.1),
+Adam learns, and ours. The folder holds `result.json` and pictures. Experiments: psf (4.1.1),
 mask (4.2.1: a phase mask in the pupil), depth-psf and depth-mask (4.1.2, 4.2.2: the depth of images
 by an aberrated, noisy microscope, and by one with a modulator that has a zero order).
 `result.json` grows with every truth: the same command goes on after a run that was stopped.
@@ -82,7 +82,8 @@ def main(words: list[str] | None = None) -> dict:
     for one in cores.found(partial(find, options), range(len(truths), options.truths)):
         if not truths:
             options.out.mkdir(parents=True, exist_ok=True)
-            draw(one).savefig(options.out / f"{options.experiment}.png")
+            for name, figure in draw(one).items():
+                figure.savefig(options.out / f"{options.experiment}{name}.png")
         truths.append({name: one[name] for name in ("ours", "free_form") if name in one})
         scores.write(options.out, truths, settings)
         bar.update()

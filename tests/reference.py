@@ -22,6 +22,13 @@ def error(got, need) -> float:
     return float(np.linalg.norm(got - need) / np.linalg.norm(need))
 
 
+def adjoint_error(forth, back, x, y) -> float:
+    """|<H x, y> - <x, H^T y>| over <H x, y>, the sums in float64."""
+    one = np.vdot(np.asarray(forth(x), np.float64), y)
+    other = np.vdot(x, np.asarray(back(y), np.float64))
+    return float(abs(one - other) / abs(one))
+
+
 def single(x) -> float:
     """The float64 number that a float32 argument stands for."""
     return float(np.float32(x))

@@ -55,8 +55,8 @@ def test_every_layout(tmp_path, suffix, array, need):
     WRITERS[suffix](path, array)
     axes = None
     if suffix == "mat" and array.ndim == 3:  # MATLAB's are (y, x, z) unless one says so
-        h = read_psf(path, axes="ZYX")
-        np.testing.assert_array_equal(read_psf(path), h.transpose(2, 0, 1))
+        with pytest.raises(ValueError, match="3 x 9 pixels look transposed"):
+            read_psf(path)
         axes = "ZYX"
     h = read_psf(path, axes=axes)
     np.testing.assert_array_equal(h, need)
@@ -105,6 +105,9 @@ def test_tiff_and_axes_that_the_user_names(tmp_path):
         (np.ones((3, 9, 7)), "ZX", "got 'ZX'"),
         (np.ones((3, 9, 1)), "ZYX", "several pixels"),
         (np.where(IMAGE > 1, np.nan, IMAGE), None, "finite"),
+        (np.ones((2, 9, 7)) - 2, None, "negative values: real and imaginary parts, or two planes"),
+        (np.ones((0, 9, 7)), None, "several pixels"),
+        (np.ones(7), None, "`axes` are needed"),
         (structured("r", "phase"), None, "structures with the fields phase, r"),
     ],
     ids=str,
@@ -132,5 +135,33 @@ def test_several_arrays_and_stacks(tmp_path):
     np.testing.assert_array_equal(read_psf(tmp_path / "a.npz", name="second"), FIELD)
     for suffix in ("h5", "mat"):  # stacks are real as before
         WRITERS[suffix](tmp_path / f"b.{suffix}", FIELD)
-        with pytest.raises(ValueError, match="arrays none"):
+        with pytest.raises(ValueError, match=r"complex numbers, which are not read|no array of"):
             read_stack(tmp_path / f"b.{suffix}", pixel=0.1, dz=0.2)
+
+
+def test_axes_that_a_format_tells_wrongly(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", PARTS[0])  # pages without names
+    matlab(tmp_path / "a.mat", PARTS[0])  # (y, x, z)
+    with pytest.raises(ValueError, match="7 x 2 pixels look transposed"):
+        read_psf(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="axes='CYX'"):
+        read_psf(tmp_path / "a.mat")
+    for suffix in ("tif", "mat"):
+        np.testing.assert_array_equal(read_psf(tmp_path / f"a.{suffix}", axes="YXC"), FIELD[:1])
+    moved = np.moveaxis(FIELD, 0, 2)
+    matlab(tmp_path / "b.mat", moved)
+    np.testing.assert_array_equal(read_psf(tmp_path / "b.mat"), FIELD)
+
+
+def test_files_without_an_array(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    scipy_io.savemat(tmp_path / "a.mat", {"psf": {"real": FIELD.real, "imag": FIELD.imag}})
+    with pytest.raises(ValueError, match="holds psf: structs, cells, objects, which are not read"):
+        read_psf(tmp_path / "a.mat")
+    hdf5(tmp_path / "a.h5", np.ones(7))
+    with pytest.raises(ValueError, match="no array of numbers with two axes or more"):
+        read_psf(tmp_path / "a.h5")
+    np.savez(tmp_path / "a.npz", psf=np.ones(7))
+    with pytest.raises(ValueError, match=r"got the arrays psf \(7,\)"):
+        read_psf(tmp_path / "a.npz")

@@ -10,11 +10,13 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from waveblocks import fits
+from waveblocks import fits, pictures
 from waveblocks import model as m
 from waveblocks import truth as t
 
 ALL = np.arange(-50.0, 51.0, 2.0)
+SHOWN = (-24.0, 0.0, 24.0)
+PLACES = np.flatnonzero(np.isin(ALL, SHOWN))
 _stack = jax.jit(m.images)
 _old_stack = jax.jit(m.free_form_images)
 
@@ -53,7 +55,8 @@ def one(
     """Makes the microscope number k, calibrates it and reads the depth of 48 other images."""
     rng = np.random.default_rng([seed, k])
     real, told = microscope(rng, modulator)
-    seen = np.stack([t.photons(rng, real.image(target, depth)) for depth in ALL])
+    clean = np.stack([real.image(target, depth) for depth in ALL])
+    seen = np.stack([t.photons(rng, image) for image in clean])
     known = np.isin(ALL, t.DEPTHS)
     began = time.process_time()
     data = fits.data_of(seen[known], target, noise=True)
@@ -65,30 +68,38 @@ def one(
     setup = data["setup"] | {"kernels": m.kernels(tuple(ALL))}
     plain = m.setup(target) | {"kernels": setup["kernels"]}
     before = m.start() | {"free": np.asarray(told, np.float32)}
-    depths = {
-        "ours": predicted(np.asarray(_stack(found, setup)), seen),
-        "before": predicted(np.asarray(_stack(before, plain)), seen),
-    }
+    stacks = {"truth": clean, "ours": np.asarray(_stack(found, setup))}
+    stacks["before"] = np.asarray(_stack(before, plain))
+    fields = {"truth": np.stack([t.middle(real.field(depth), t.IMAGE) for depth in SHOWN])}
+    fields["ours"], fields["before"] = _fields(found, setup), _fields(before, plain)
+    result: dict = {}
     if baseline:
+        began = time.process_time()
         u = fits.fit_free_form(seen[known], target)
+        result["free_form"] = {"cpu_s": time.process_time() - began}
         old = m.free_form_setup(target, tuple(ALL))
-        depths["free-form"] = predicted(np.asarray(_old_stack(u, old)), seen)
+        stacks["free-form"] = np.asarray(_old_stack(u, old))
+        fields["free-form"] = np.asarray(m.free_form_fields(u, old))[PLACES]
+    depths = {name: predicted(stack, seen) for name, stack in stacks.items() if name != "truth"}
     errors = {name: float(np.abs(found - ALL)[~known].mean()) for name, found in depths.items()}
     ours = {"depth_error_um": errors["ours"], "depth_error_before_um": errors["before"]}
-    result: dict = {"ours": ours | {"cpu_s": seconds}, "fields": depths}
+    result["ours"] = ours | {"cpu_s": seconds}
     if baseline:
-        result["free_form"] = {"depth_error_um": errors["free-form"]}
-    return result
+        result["free_form"]["depth_error_um"] = errors["free-form"]
+    images = {name: stack[PLACES] for name, stack in stacks.items()}
+    return result | {"depths": depths, "images": images, "fields": fields}
 
 
-def draw(result: dict) -> Figure:
-    """Predicted depth against the true one."""
-    figure = Figure(figsize=(5, 4.5), dpi=120, layout="constrained")
-    ax = figure.subplots()
-    ax.plot(ALL, ALL, color="k", lw=0.8, label="truth")
-    marks = {"before": "x", "free-form": "+", "ours": "."}
-    for name, depths in result["fields"].items():
-        ax.plot(ALL, depths, marks[name], label=name)
-    ax.set(xlabel="depth [µm]", ylabel="predicted depth [µm]")
-    ax.legend()
-    return figure
+def _fields(p: m.Numbers, setup: m.Numbers) -> np.ndarray:
+    """Fields of a point at the depths that are shown."""
+    shown = setup | {"kernels": m.kernels(SHOWN)}
+    return t.middle(np.fft.fftshift(m.fields(p, shown), (-2, -1)), t.IMAGE)
+
+
+def draw(result: dict) -> dict[str, Figure]:
+    """Predicted depths, and at two of them and in focus a point and the target."""
+    return {
+        "": pictures.depths(result["depths"], ALL, 0.2),
+        "_points": pictures.points(result["fields"], SHOWN),
+        "_target": pictures.target(result["images"], SHOWN),
+    }

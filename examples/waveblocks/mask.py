@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from waveblocks import fits, scores
+from waveblocks import fits, pictures, scores
 from waveblocks import model as m
 from waveblocks import truth as t
 
@@ -25,46 +25,36 @@ def one(k: int, seed: int, target: np.ndarray, ensemble: str, baseline: bool) ->
     data = fits.data_of(seen, target, noise=noise)
     found = fits.fit_mask(data, target, jax.random.key(k))
     seconds = time.process_time() - began
-    fy, fx = np.broadcast_arrays(*m.frequencies())
-    inside = np.hypot(fy, fx) < 1
-    need = mask.phase(fy, fx)
+    need = mask.phase(*np.broadcast_arrays(*m.frequencies()))
     got = 2 * np.pi * np.asarray(_turns(found, data["setup"]))
-    ours = {
-        "image_nmse": scores.nmse(np.asarray(_images(found, data["setup"])), clean),
-        "mask_nmse": scores.phase_nmse(got[inside], need[inside]),
-        "cpu_s": seconds,
-    }
-    result = {"ours": ours, "fields": (need, got, inside)}
+    images = {"truth": clean, "ours": np.asarray(_images(found, data["setup"]))}
+    phases = {"truth": need, "ours": got}
+    if k == 0:  # it is drawn
+        images["before"] = np.asarray(_images(m.start(), m.setup(target)))
+        phases["before"] = np.zeros_like(need)
+    result = {"ours": _score(images["ours"], got, clean, need) | {"cpu_s": seconds}}
     if baseline:
-        images, phase = fits.fit_free_mask(seen, target)
-        score = scores.phase_nmse(np.asarray(phase)[inside], need[inside])
-        image = scores.nmse(np.asarray(images), clean)
-        result["free_form"] = {"image_nmse": image, "mask_nmse": score}
-        result["free_form_fields"] = np.asarray(phase)
-    return result
+        began = time.process_time()
+        old, phase = (np.asarray(a) for a in fits.fit_free_mask(seen, target))
+        seconds = time.process_time() - began
+        result["free_form"] = _score(old, phase, clean, need) | {"cpu_s": seconds}
+        images["free-form"], phases["free-form"] = old, phase
+    return result | {"images": images, "phases": phases}
 
 
-def draw(result: dict) -> Figure:
-    """The true mask, the one that was found, and what differs, modulo a turn."""
-    need, got, inside = result["fields"]
-    maps = {"truth": need, "ours": got}
-    if "free_form_fields" in result:
-        maps["free-form"] = result["free_form_fields"]
-    figure = Figure(figsize=(3.2 * len(maps), 6), dpi=120, layout="constrained")
-    axes = figure.subplots(2, len(maps))
-    for k, (name, phase) in enumerate(maps.items()):
-        differs = phase - need
-        differs = np.angle(np.exp(1j * (differs - scores.piston(differs[inside]))))
-        shown = need + differs if k else need
-        bottom = need[inside].min()
-        for ax, values, low, high, colors in (
-            (axes[0, k], shown, bottom, bottom + 5 * np.pi, "twilight"),
-            (axes[1, k], differs, -0.5, 0.5, "RdBu_r"),
-        ):
-            values = np.where(inside, values, np.nan)
-            picture = ax.imshow(values, cmap=colors, vmin=low, vmax=high)
-            ax.set_axis_off()
-            figure.colorbar(picture, ax=ax, label="rad")
-        axes[0, k].set_title(name, fontsize=9)
-        axes[1, k].set_title("minus truth, modulo 2π", fontsize=9)
-    return figure
+def _inside() -> np.ndarray:
+    fy, fx = m.frequencies()
+    return np.hypot(fy, fx) < 1
+
+
+def _score(images: np.ndarray, phase: np.ndarray, clean: np.ndarray, need: np.ndarray) -> dict:
+    score = scores.phase_nmse(phase[_inside()], need[_inside()])
+    return {"image_nmse": scores.nmse(images, clean), "mask_nmse": score}
+
+
+def draw(result: dict) -> dict[str, Figure]:
+    """The masks, and what the camera sees of the target."""
+    return {
+        "": pictures.masks(result["phases"], _inside(), m.GRID * t.PIXEL * t.CUTOFF),
+        "_target": pictures.target(result["images"], t.DEPTHS),
+    }

@@ -15,7 +15,7 @@ PAPER = {  # mean and deviation that Page and Favaro report; the depth before an
     "depth-mask": {"depth_error_um": (0.67, None), "depth_error_before_um": (5.70, None)},
 }
 
-WIDTHS = 22, 24, 24, 11, 12  # of the columns
+WIDTHS = 21, 21, 10, 21, 12, 10, 9  # of the columns
 
 Scores = dict[str, float]
 
@@ -54,19 +54,22 @@ def summary(scores: list[Scores]) -> dict:
 
 def print_table(experiment: str, result: dict, goals: dict[str, float]) -> None:
     """The paper, the free-form baseline and ours, side by side; a failure is beyond its goal."""
-    paper, free_form = PAPER[experiment], result["free_form"]
-    ours = {name: found for name, found in result.items() if name in result["truths"][0]["ours"]}
-    heads = "paper", "free-form baseline", "ours", "largest", "failures"
-    print(f"\n{'':22s}" + "".join(f"{head:>{w}s}" for head, w in zip(heads, WIDTHS, strict=True)))
-    for name, found in ours.items():
+    paper, tables = PAPER[experiment], {"free_form": result["free_form"], "ours": result}
+    heads = "paper", "free-form baseline", "failures", "ours", "failures", "largest", "goal"
+    print(_line("mean ± deviation", *heads))
+    for name in result["truths"][0]["ours"]:
         cells = [_cell(*paper[name]) if name in paper else "-"]
-        for table in (free_form, ours):
-            cells.append(_cell(table[name]["mean"], table[name]["std"]) if name in table else "-")
-        cells += [f"{found['max']:.2g}", "-"]
-        if name in goals:
-            beyond = sum(one["ours"][name] >= goals[name] for one in result["truths"])
-            cells[-1] = f"{beyond} of {len(result['truths'])}"
-        print(f"{name:22s}" + "".join(f"{c:>{w}s}" for c, w in zip(cells, WIDTHS, strict=True)))
+        for which, table in tables.items():
+            found = [one[which][name] for one in result["truths"] if name in one.get(which, {})]
+            beyond = sum(value >= goals.get(name, np.inf) for value in found)
+            cells += [_cell(table[name]["mean"], table[name]["std"]) if found else "-"]
+            cells += [f"{beyond} of {len(found)}" if found and name in goals else "-"]
+        goal = f"{goals[name]:.2g}" if name in goals else "-"
+        print(_line(name, *cells, f"{result[name]['max']:.2g}", goal))
+
+
+def _line(name: str, *cells: str) -> str:
+    return f"{name:21s}" + "".join(f"{c:>{w}s}" for c, w in zip(cells, WIDTHS, strict=True))
 
 
 def _cell(mean: float, deviation: float | None) -> str:

@@ -18,8 +18,13 @@ from jaxwave.io._raw import Raw, Request
 
 def _choose(where: str, path: Path, shapes: dict[str, tuple[int, ...]], name: str | None) -> str:
     """The array that is meant: by name, the only stack, or the one called data."""
+    if not shapes:
+        raise ValueError(
+            f"{where}: {path.name!r} holds no array of numbers with two axes or more. Save the "
+            "numbers as a plain array."
+        )
     stacks = [key for key, shape in shapes.items() if sum(n > 1 for n in shape) >= 3]
-    listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items()) or "none"
+    listed = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
     if name is not None:
         if name in shapes:
             return name
@@ -238,6 +243,12 @@ def read_matlab(ask: Request, path: Path) -> Raw:
         )
     arrays = {name: one for name, one in found.items() if one is not None}
     shapes = {name: one.shape for name, one in arrays.items()}
+    if found and not arrays:
+        raise ValueError(
+            f"{where}: {path.name!r} holds {', '.join(found)}: structs, cells, objects"
+            + ("" if ask.fields else " or complex numbers")
+            + ", which are not read. Save the numbers as a plain array."
+        )
     small = {k: one.values() for k, one in arrays.items() if math.prod(one.shape) <= 3}
     array = arrays[_choose(where, path, shapes, ask.name)].values()
     return Raw(array, "YXZ" if array.ndim == 3 else None, {}, hints=_lengths.hints(small))

@@ -15,6 +15,7 @@ from jaxwave.io.reader import _load
 
 _WHERE = "read_psf"
 _PARTS = 2  # real and imaginary
+_NARROW = 4  # pixels of an image that is taken for one with other axes
 
 
 def read_psf(
@@ -48,7 +49,8 @@ def read_psf(
         FileNotFoundError: If there is no such file.
         ImportError: If the package for the format is not installed; the error names the extra.
         ValueError: If the file holds no or several arrays, its axes are not told apart (an array
-            ``(y, x, z)`` looks so), parts of complex numbers are not two, or a value is not finite.
+            ``(y, x, z)`` looks so, and two planes with negative values, which may be real and
+            imaginary parts), parts of complex numbers are not two, or a value is not finite.
 
     Example:
         >>> import tempfile
@@ -77,15 +79,34 @@ def read_psf(
     array, letters = _lettered(path.name, _as_complex(path.name, raw.array), axes or stored, chosen)
     order = [letters.index(letter) for letter in "ZYX"]
     h = array.transpose(order)
-    if min(h.shape[1:]) < 2:
+    if h.shape[0] < 1 or min(h.shape[1:]) < 2:
         raise ValueError(
             f"{_WHERE}: a PSF (z, y, x) has several pixels, and {path.name!r} has the shape "
             f"{raw.array.shape}. Pass its `axes`, such as axes='ZYX'."
         )
+    if axes is None:
+        _doubt(path.name, raw.array.shape, h)
     parts = [h.real, h.imag] if np.iscomplexobj(h) else [h]
     for part in parts:
         _check.finite_array(_WHERE, path.name, part, fix="Compute the PSF again.")
     return np.ascontiguousarray(h, np.complex64 if np.iscomplexobj(h) else np.float32)
+
+
+def _doubt(name: str, shape: tuple[int, ...], h: np.ndarray) -> None:
+    """What a PSF does not look like has other axes than those that were taken."""
+    least, most = sorted(h.shape[1:])
+    if least <= _NARROW and 2 * least < most:
+        raise ValueError(
+            f"{_WHERE}: `axes` are needed, because {name!r} has the shape {shape}, and images of "
+            f"{h.shape[1]} x {h.shape[2]} pixels look transposed. Pass one letter for each in the "
+            "stored order, such as axes='ZYX', with C for real and imaginary parts."
+        )
+    if len(h) == _PARTS and not np.iscomplexobj(h) and h.size and np.min(h) < 0:
+        raise ValueError(
+            f"{_WHERE}: `axes` are needed, because {name!r} has the shape {shape} with negative "
+            "values: real and imaginary parts, or two planes? Pass one letter for each in the "
+            "stored order, C for parts and Z for planes, such as axes='CYX'."
+        )
 
 
 def _as_complex(name: str, array: np.ndarray) -> np.ndarray:

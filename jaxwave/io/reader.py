@@ -98,7 +98,8 @@ def _from_npz(ask: Request, path: Path) -> Raw:
     if not stacks or (len(stacks) > 1 and name != "data"):
         raise ValueError(
             f"{where}: {path.name!r} must hold one stack, or one with the name 'data', got the "
-            f"arrays {', '.join(arrays) or 'none'}. Pass the one you mean as `name`."
+            f"arrays {', '.join(f'{k} {a.shape}' for k, a in arrays.items()) or 'none'}. "
+            "Pass the one you mean as `name`."
         )
     lengths = _lengths.triple(arrays, "spacing", "npz spacing")
     others = {key: array for key, array in arrays.items() if array.ndim < 2}

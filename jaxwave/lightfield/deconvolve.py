@@ -187,7 +187,9 @@ def sampling_cutoff(microscope: LightFieldMicroscope, z: ArrayLike) -> Array:
             f"{where}: `microscope` must be a LightFieldMicroscope, got "
             f"{type(microscope).__name__}. The lenses of a Fourier light field do not alias."
         )
-    z = jnp.abs(jnp.asarray(_check.length(where, "z", z), float))
+    z = _check.length(where, "z", z)
+    _check.finite(where, "z", z, unit="µm")
+    z = jnp.abs(jnp.asarray(z, float))
     o = microscope.objective
     if microscope.array.pitch is None:
         raise ValueError(f"{where}: `array` needs a pitch; listed centers have none.")

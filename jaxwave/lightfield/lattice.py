@@ -158,7 +158,7 @@ def find_lattice(
     """
     where = "find_lattice"
     _check.choice(where, "layout", layout, LAYOUTS)
-    picture = np.asarray(image, float)
+    picture = np.asarray(_check.real_array(where, "image", image), float)
     if picture.ndim != 2 or min(picture.shape) < 16:
         raise ValueError(
             f"{where}: `image` must be one picture (y, x) of 16 pixels or more, got the shape "

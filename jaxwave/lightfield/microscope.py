@@ -20,6 +20,7 @@ from jaxwave.numerics import program
 from jaxwave.psf import Objective, Window, emitter_field, scalar_focus
 from jaxwave.psf.objective import JonesPupil, Pupil, ZernikePupil
 
+_FEWEST = 2  # pixels of a lenslet
 EMITTERS = ("rotating", "scalar")
 _MOST = 2**27  # bytes of fields at once
 
@@ -69,7 +70,16 @@ class LightFieldMicroscope:
     emitter: str = static(default="rotating")
 
     def __post_init__(self) -> None:
-        check_microscope("LightFieldMicroscope", self)
+        where = "LightFieldMicroscope"
+        check_microscope(where, self)
+        if self.array.pitch is not None and _check.is_concrete(self.array.pitch, self.camera_pitch):
+            pitch, pixel = np.asarray(self.array.pitch, float), np.asarray(self.camera_pitch, float)
+            if np.any(pitch < _FEWEST * pixel * (1 - 1e-6)):
+                raise ValueError(
+                    f"{where}: `array.pitch` must be two pixels or more, got {pitch} µm with "
+                    f"`camera_pitch` {pixel} µm: no lenslet that is smaller is seen. Check their "
+                    "units."
+                )
 
     @property
     def period(self) -> tuple[float, float]:

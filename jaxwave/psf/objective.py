@@ -156,6 +156,8 @@ class Window:
         values = {n: _check.length(where, n, getattr(self, n)) for n in ("z", "y", "x")}
         for name, value in values.items():
             _check.finite(where, name, value, unit="µm")
+            if 0 in np.shape(value):
+                raise ValueError(f"{where}: `{name}` must hold one number or more, got none.")
         settle(
             self,
             shape=_check.grid_shape(where, self.shape),

@@ -50,6 +50,10 @@ def test_lattice_within_a_hundredth_of_a_pixel(name):
     np.testing.assert_allclose([found.y, found.x], [y, x], rtol=0, atol=0.01)
     # The farthest lenslet is a hundredth of a pixel away, too.
     np.testing.assert_allclose(found.phi, phi, rtol=0, atol=0.01 / max(shape))
+    true = Lattice(pitch, phi=phi, y=y, x=x, layout=layout)
+    distances = [np.hypot(*(true.centers(shape) - c).T).min() for c in found.centers(shape)]
+    print(f"{name}: {max(distances):.2g} pixels")
+    assert max(distances) < 0.01
     near = find_lattice(disks(*CASES[name]), layout=layout, pitch=np.mean(pitch) * 1.04)
     np.testing.assert_allclose(near.pitch, pitch, rtol=0, atol=0.01)
 
@@ -101,6 +105,8 @@ def test_images_without_lenslets_and_impossible_pitches():
         find_lattice(slow, pitch=1.7)
     with pytest.raises(ValueError, match="two pixels or more"):
         Lattice(1.5)
+    with pytest.raises(TypeError, match="`image` must be real"):
+        find_lattice(1j * slow)
     with pytest.raises(ValueError, match="one picture"):
         find_lattice(np.ones((3, 40, 40)))
 

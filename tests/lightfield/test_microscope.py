@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference import adjoint_error
 
-from jaxwave.lightfield import FourierMicroscope, LensArray, LightFieldMicroscope
+from jaxwave.lightfield import FourierMicroscope, LensArray, LightFieldMicroscope, Projector
 from jaxwave.lightfield.microscope import emitted
 from jaxwave.psf import Objective, Window, ZernikePupil, emitter_image
 
@@ -51,6 +52,13 @@ def reference(z, a, b, pixels, fine=9, coma=0.12):
     return light[start : start + pixels, start : start + pixels]
 
 
+def assert_adjoint(psf, shape):
+    """Of volumes and images that are not whole periods wide."""
+    random, projector = np.random.default_rng(7), Projector(psf, shape)
+    volume, image = random.random((len(psf.values), *shape)), random.random(shape)
+    assert adjoint_error(projector.project, projector.backproject, volume, image) < 1e-6
+
+
 def error(got, need):
     """NMSE of two pictures of the same light."""
     got, need = np.asarray(got, float), np.asarray(need, float)
@@ -66,6 +74,7 @@ def test_psf_under_coma_is_the_sum_over_the_pupil_and_has_no_quarter_symmetry():
         assert error(psf.values[k, a, b], reference(z, a, b, 25)) < 2e-3
     mirrored = np.asarray(psf.values)[:, :, -1 % 5, :, ::-1]
     assert error(mirrored[1, 0], np.asarray(psf.values)[1, 0, 1]) > 0.02
+    assert_adjoint(psf, (31, 44))
 
 
 @pytest.mark.slow
@@ -103,6 +112,7 @@ def test_psf_of_a_place_is_the_image_of_an_emitter_there(name):
     one = scope(array, pixel, camera_distance=1600.0)
     psf = one.psf([5.0], shape=(17, 17), samples=5)
     assert psf.period == period
+    assert_adjoint(psf, (38, 29))
     dy, dx = np.broadcast_to(pixel, 2)
     for a, b in ((1, 2), (3, 0)):
         image = one.image((35, 35), z=5.0, y=a * dy / M, x=b * dx / M, samples=5)
@@ -122,6 +132,10 @@ def test_arrays_that_need_rectification():
         scope(LensArray([1500.0, 1800.0], pitch=36.0))
     with pytest.raises(ValueError, match="must rise"):
         scope().psf([1.0, 0.0])
+    with pytest.raises(ValueError, match="one depth or more"):
+        scope().psf([])
+    with pytest.raises(ValueError, match="must be two pixels or more, got 20"):
+        scope(LensArray(F, pitch=20.0))
     with pytest.raises(ValueError, match="must be odd"):
         scope().psf([1.0], samples=4)
 
@@ -143,6 +157,11 @@ def test_a_turned_array_and_the_gradients_of_its_numbers():
             need = (value(*up) - value(*down)) / (2 * step)
             # Between two lenses the light bends, so differences have noise there.
             np.testing.assert_allclose(slope, need, rtol=3e-3, err_msg=str(k))
+
+
+def test_depths_of_a_window_are_one_or_more():
+    with pytest.raises(ValueError, match="`z` must hold one number or more, got none"):
+        Window((8, 8), 0.3, z=[])
 
 
 # -- Fourier light fields ------------------------------------------------------------------
@@ -175,13 +194,21 @@ def test_depth_moves_the_spots_of_the_lenses_as_rays_say():
             np.testing.assert_allclose(got, need, atol=0.04 * np.hypot(*need) + 2.0)
 
 
+def test_depths_of_a_fourier_light_field_rise():
+    for z, words in (([1.0, 0.0], "must rise"), ([], "one depth or more")):
+        with pytest.raises(ValueError, match=words):
+            fourier().psf(z)
+
+
 def test_emitters_are_the_same_everywhere_and_rotate():
     one = fourier(13.0, (100, 100), emitter="rotating")
-    total = float(one.psf([0.0]).values.sum())
+    psf = one.psf([0.0])
+    total = float(psf.values.sum())
     # The lens takes the directions within a third of the aperture of 0.75: half a sphere's share.
     need = (1 - np.sqrt(1 - 0.25**2)) / 2
     assert abs(total / need - 1) < 0.03
-    assert one.psf([0.0]).period == (1, 1)
+    assert psf.period == (1, 1)
+    assert_adjoint(psf, (64, 75))
     np.testing.assert_allclose(one.pixel_in_sample, 13 * 40000 / (20 * 25000))
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference import adjoint_error
 
 from jaxwave.lightfield import LightFieldPSF, Projector
 
@@ -51,11 +52,8 @@ def test_projection_is_the_direct_sum_and_has_its_adjoint(name):
         np.testing.assert_allclose(np.vdot(back, volume), np.vdot(image, need), rtol=1e-12)
     psf = LightFieldPSF(values, z=[-1.0, 2.0], pixel=0.5)
     single = Projector(psf, image.shape)
-    forth, back = single.project(volume), single.backproject(image)
-    np.testing.assert_allclose(forth, need, rtol=0, atol=1e-6 * need.max())
-    one = np.vdot(np.asarray(forth, float), image)
-    other = np.vdot(np.asarray(back, float), volume)
-    np.testing.assert_allclose(one, other, rtol=1e-6)
+    np.testing.assert_allclose(single.project(volume), need, rtol=0, atol=1e-6 * need.max())
+    assert adjoint_error(single.project, single.backproject, volume, image) < 1e-6
 
 
 def test_chunks_of_depths_and_frames_change_nothing():
