@@ -196,17 +196,17 @@ def test_the_phase_does_not_reach_the_gaps(x64):
 
 def test_a_table_is_read_between_its_entries_and_held_beyond():
     table = np.array([0.1, 0.5, 2.0, 2.5])
-    levels = np.array([[0.0, 1.0, 2.5], [3.0, -1.0, 7.0]])
+    levels = np.array([[0.0, 1.6, 2.5], [3.0, -1.0, 7.0]])  # 1.6: nearer to the next one
     field = jw.scalar_field(np.ones((2, 3)), spacing=1.0, wavelength=0.5)
     got = jw.slm(field, levels, pitch=1.0, table=table).phase
-    np.testing.assert_allclose(got, [[0.1, 0.5, 2.25], [2.5, 0.1, 2.5]], atol=1e-6)
+    np.testing.assert_allclose(got, [[0.1, 1.4, 2.25], [2.5, 0.1, 2.5]], atol=1e-6)
 
     def total(levels, table):
         return jnp.sum(jw.slm(field, levels, pitch=1.0, table=table).phase)
 
     by_level, by_entry = jax.grad(total, (0, 1))(jnp.asarray(levels), jnp.asarray(table))
     np.testing.assert_allclose(by_level, [[0.4, 1.5, 0.5], [0.5, 0, 0]], atol=1e-5)
-    np.testing.assert_allclose(by_entry, [2, 1, 0.5, 2.5], atol=1e-5)
+    np.testing.assert_allclose(by_entry, [2, 0.4, 1.1, 2.5], atol=1e-5)
 
 
 def test_a_linear_device_is_a_table_of_two():

@@ -164,6 +164,32 @@ def test_depths_of_a_window_are_one_or_more():
         Window((8, 8), 0.3, z=[])
 
 
+@pytest.mark.parametrize("na", [0.35, 0.9, 1.32])
+def test_windows_and_samples_hold_the_rays_of_an_emitter(na):
+    # Rays of the cone about z spread over M |z| tan(theta) and are bent by a lenslet's rim; beyond
+    # sin(theta)^2 = 0.95 only that much is followed.
+    n, pixel, z = 1.33, np.array([9.0, 14.0]), [-15.0, 8.0]
+    array = LensArray(F, pitch=(PITCH, 45.0))
+    one = LightFieldMicroscope(Objective(na, WAVE, n=n), M, array, pixel)
+    sine = min(na / n, np.sqrt(0.95))
+    radius, lenslet = M * 15.0 * sine / np.sqrt(1 - sine**2), PITCH / 2
+    sizes = one.sizes("psf", None, None, z=z)
+    half = (np.array(sizes.kernel) - 1) / 2 * pixel
+    assert np.all(half >= radius + 3 * lenslet) and np.all(
+        half <= 1.02 * radius + 3 * lenslet + pixel
+    )
+    assert np.all(np.array(sizes.kernel) % 2 == 1) and sizes.samples % 2 == 1
+    steepest = (na / M + lenslet / F) / WAVE  # behind the lenslet [1/um]
+    assert 2 * steepest < sizes.samples / 14.0 < 3 * steepest + 2 / 14.0
+    assert sizes.margin == (4, 3)  # pixels of a lenslet's half
+
+    lenses = LensArray(F, centers=[[0.0, 0.0]], lenslet="round", diameter=1000.0)
+    two = FourierMicroscope(Objective(na, WAVE, n=n), M, 8000.0, lenses, pixel, (40, 50))
+    samples = two.sizes("psf", None, z).samples
+    steepest = (radius / 8000.0 + 500.0 / F) / WAVE  # in the pupil's image a depth is a slope
+    assert 2 * steepest < samples / 14.0 < 3.06 * steepest + 2 / 14.0
+
+
 # -- Fourier light fields ------------------------------------------------------------------
 
 # Seven lenses across a pupil of radius na f / M = 1.5 mm; each takes a third of its width.
