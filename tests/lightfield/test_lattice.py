@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxwave.lightfield import Lattice, find_lattice, rectify
+from jaxwave.lightfield.lattice import _ORDERS
 
 RANDOM = np.random.default_rng(3)
 
@@ -56,6 +57,17 @@ def test_lattice_within_a_hundredth_of_a_pixel(name):
     assert max(distances) < 0.01
     near = find_lattice(disks(*CASES[name]), layout=layout, pitch=np.mean(pitch) * 1.04)
     np.testing.assert_allclose(near.pitch, pitch, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize(("layout", "turn"), [("square", np.pi / 2), ("hexagonal", np.pi / 3)])
+def test_orders_are_the_six_nearest_of_the_reciprocal_lattice(layout, turn):
+    base = np.array([[1.0, 0.0], [np.cos(turn), np.sin(turn)]])
+    half = [(i, j) for i in range(4) for j in range(-3, 4) if i > 0 or j > 0]  # one of each pair
+    far = {order: np.linalg.norm(order @ base) for order in half}
+    taken = [order if order in far else (-order[0], -order[1]) for order in _ORDERS[layout]]
+    lengths = [far[order] for order in taken]
+    assert len(set(taken)) == 6 and np.all(np.diff(lengths) > -1e-9)
+    np.testing.assert_allclose(lengths, sorted(far.values())[:6])
 
 
 def test_rectified_lenslets_repeat_after_whole_pixels():

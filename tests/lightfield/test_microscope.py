@@ -183,10 +183,10 @@ def test_windows_and_samples_hold_the_rays_of_an_emitter(na):
     assert 2 * steepest < sizes.samples / 14.0 < 3 * steepest + 2 / 14.0
     assert sizes.margin == (4, 3)  # pixels of a lenslet's half
 
-    lenses = LensArray(F, centers=[[0.0, 0.0]], lenslet="round", diameter=1000.0)
+    lenses = LensArray(25000.0, centers=[[0.0, 0.0]], lenslet="round", diameter=1000.0)
     two = FourierMicroscope(Objective(na, WAVE, n=n), M, 8000.0, lenses, pixel, (40, 50))
     samples = two.sizes("psf", None, z).samples
-    steepest = (radius / 8000.0 + 500.0 / F) / WAVE  # in the pupil's image a depth is a slope
+    steepest = (radius / 8000.0 + 500.0 / 25000.0) / WAVE  # in the pupil's image a depth is a slope
     assert 2 * steepest < samples / 14.0 < 3.06 * steepest + 2 / 14.0
 
 
