@@ -227,12 +227,29 @@ def ranked(mistake: Mistake) -> list[str]:
     return [name for *_, name in sorted(found)]
 
 
-def rows(mistake: Mistake) -> list[str]:
-    """Rows of the tables of transforms and of the validation by their words."""
+@functools.cache
+def validated() -> dict[str, str]:
+    """The row of every function in the validation, which is called by its first function."""
+    found = {}
+    for file in sorted((ROOT / "tests" / "validation").glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        for listed in re.findall(r"@row\(((?:\s*\"[\w.]+\",?)+)", text):
+            names = re.findall(r"[\w.]+", listed)
+            found |= {name.split(".")[-1]: names[0] for name in names}
+    return found
+
+
+def rows(mistake: Mistake) -> dict[str, list[str]]:
+    """Rows of the tables of functions that reach a mistake, the four nearest."""
     far = {n: d for n, d in reached(mistake).items() if not n.startswith("_")}
-    near = sorted(far, key=far.get)[:4]
-    tables = ["tests/test_validation.py", "tests/test_transforms.py"]
-    return [*tables, "-k", " or ".join(near)] if near else []
+    near = sorted(far, key=far.get)
+    row = "tests/test_validation.py::test_errors_are_those_of_the_file"
+    validation = dict.fromkeys(validated()[n] for n in near if n in validated())
+    transforms = ["tests/test_transforms.py", "-k", " or ".join(near[:4]), *QUICK]
+    return {
+        "transforms": transforms if near else [],
+        "validation": [f"{row}[{name}]" for name in list(validation)[:4]],
+    }
 
 
 # -- planting ------------------------------------------------------------------------------
@@ -246,10 +263,11 @@ def is_noticed(mistake: Mistake, copy: Path) -> str:
     lines[mistake.line - 1] = mistake.after + "\n"
     file.write_text("".join(lines), encoding="utf-8")
     tests = ranked(mistake) or [p.relative_to(ROOT).as_posix() for p in tests_of(mistake.path)]
-    runs = {"nearest": tests[:FIRST], "rest": tests[FIRST:], "rows": rows(mistake)}
+    runs = {"nearest": [*tests[:FIRST], *QUICK], **rows(mistake)}
+    runs |= {"rest": [*tests[FIRST:], *QUICK] if tests[FIRST:] else []}
     try:
         for name, chosen in runs.items():
-            if chosen and fails([*chosen, *QUICK], copy):
+            if chosen and fails(chosen, copy):
                 return name
         return "slow" if fails([*tests, *SLOW], copy) else ""
     except TimeoutError:  # a busy machine, or a mistake that never ends
