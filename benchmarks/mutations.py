@@ -210,6 +210,7 @@ def tests_of(path: str) -> list[Path]:
 def ranked(mistake: Mistake) -> list[str]:
     """Tests that reach a mistake, the nearest first; the rows of the table come after them."""
     far, found = reached(mistake), []
+    own = Path(mistake.path).stem.strip("_")
     slow = (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8")
     for file in tests_of(mistake.path):
         inside = {p.name: p for p in pieces(file)}
@@ -223,7 +224,8 @@ def ranked(mistake: Mistake) -> list[str]:
             distances = [far[w] for w in words if w in far]
             if distances:
                 name = f"{piece.path}::{piece.name}"
-                found.append((min(distances), slow.count(name), len(found), name))
+                other = own not in file.stem.split("_")  # the file's own tests first
+                found.append((other, min(distances), slow.count(name), len(found), name))
     return [name for *_, name in sorted(found)]
 
 

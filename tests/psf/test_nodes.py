@@ -107,6 +107,20 @@ def test_far_from_the_focus():
     assert off(got, need, np.sqrt(PEAK)) < 2e-6
 
 
+@pytest.mark.parametrize("n", [1.5, 1.32])  # chords, and rings for a rim that is nearly singular
+def test_a_function_of_a_traced_number(n):
+    """What nobody can look at gets nodes for two waves rms of coma."""
+    o, to = psf.Objective(1.3, W, n), psf.Window((5, 4), SPACING)
+    coma = lambda y, x: np.sqrt(8) * (3 * (x * x + y * y) - 2) * x  # noqa: E731
+    image = jax.jit(
+        lambda c: psf.scalar_focus_intensity(o, to, lambda y, x: jnp.exp(1j * c * coma(y, x)))
+    )
+    _, y, x = window((5, 4), SPACING)
+    rays = Aperture(na=1.3, wavelength=W, n=n, radial=150)
+    need = np.abs(rays.scalar(lambda y, x: np.exp(4j * np.pi * coma(y, x)), y, x)) ** 2
+    assert off(image(4 * np.pi), need, PEAK) < 2e-6
+
+
 # -- everything traced ---------------------------------------------------------------------
 
 
