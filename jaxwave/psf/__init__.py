@@ -6,6 +6,7 @@ from jaxwave.psf._parity import PolarNodes
 from jaxwave.psf.camera import (
     band_average,
     bead_intensity,
+    confocal_intensity,
     expected_photons,
     gaussian_blur,
     integrate_pixels,
@@ -42,7 +43,6 @@ from jaxwave.psf.pupils import (
     vortex,
     zernike_pupil,
 )
-from jaxwave.psf.scanning import confocal_intensity
 from jaxwave.psf.transmission import apodization, fresnel_transmission, multilayer_transmission
 
 __all__ = [

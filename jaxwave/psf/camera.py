@@ -1,4 +1,4 @@
-"""What camera, bead, vibration, spectrum and background make of a point-spread function.
+"""What camera, pinhole, bead, vibration and spectrum make of a point-spread function.
 
 The functions act on intensities that are sampled finely enough, spacing <= wavelength / (4 na):
 then a blur is a product with a transfer function. Places are shifted exactly by the arguments x, y
@@ -18,15 +18,9 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
-from jaxwave import _check, grid
+from jaxwave import _check, grid, numerics
 from jaxwave.numerics import gauss_legendre
 from jaxwave.special import j1_over_x
-
-
-def _frequencies(shape: tuple[int, ...], pair: Array) -> tuple[Array, Array]:
-    ny, nx = shape
-    fy = np.fft.fftfreq(ny)[:, None].astype(pair.dtype) / pair[0]
-    return fy, np.fft.rfftfreq(nx).astype(pair.dtype) / pair[1]
 
 
 def _filter(intensity: Array, pair: Array, transfer: Callable[[Array, Array], Array]) -> Array:
@@ -34,8 +28,10 @@ def _filter(intensity: Array, pair: Array, transfer: Callable[[Array, Array], Ar
     ny, nx = intensity.shape[-2:]
     margins = [(0, 0)] * (intensity.ndim - 2) + [(m, m) for m in (min(ny, 16), min(nx, 16))]
     wide = jnp.pad(intensity, margins, mode="symmetric")
-    spectrum = jnp.fft.rfft2(wide) * transfer(*_frequencies(wide.shape[-2:], pair))
-    back = jnp.fft.irfft2(spectrum, wide.shape[-2:])
+    shape = wide.shape[-2:]
+    fy = np.fft.fftfreq(shape[0])[:, None].astype(pair.dtype) / pair[0]
+    fx = np.fft.rfftfreq(shape[1]).astype(pair.dtype) / pair[1]
+    back = jnp.fft.irfft2(jnp.fft.rfft2(wide) * transfer(fy, fx), shape)
     (top, _), (left, _) = margins[-2:]
     return back[..., top : top + ny, left : left + nx]
 
@@ -301,13 +297,82 @@ def bead_intensity(
     radii = radius * np.sqrt(1 - t**2).astype(z.dtype)
 
     def transfer(fy: Array, fx: Array) -> Array:
-        square = fy**2 + fx**2
-        dark = square == 0
-        f = jnp.where(dark, 0, jnp.sqrt(jnp.where(dark, 1, square)))
+        f = numerics.safe_sqrt(fy**2 + fx**2)
         disks = 2 * j1_over_x(2 * jnp.pi * radii[:, None, None] * f)
         return disks * share.astype(z.dtype)[:, None, None]
 
     return jnp.sum(_filter(stack, pair, transfer), axis=1)
+
+
+def confocal_intensity(
+    excitation: ArrayLike,
+    detection: ArrayLike,
+    *,
+    spacing: ArrayLike | str,
+    pinhole: ArrayLike | str,
+) -> Array:
+    r"""Image of an emitter in a confocal microscope.
+
+    .. math:: h(\mathbf r) = h_\mathrm{exc}(\mathbf r) \int_{|\mathbf r'| < d/2}
+        h_\mathrm{det}(\mathbf r - \mathbf r')\, d^2r'
+
+    the pinhole by its transfer function, the Airy pattern's :math:`2 J_1(x)/x`: exact where the
+    spacing resolves the intensity, spacing <= wavelength / (4 na), and the pinhole's radius away
+    from the rim of the window. Valid for one photon, without saturation, and emitters whose
+    brightness does not depend on the light's polarization. A pinhole much wider than the spot
+    leaves the excitation, a small one the product of both. With
+    :func:`~jaxwave.psf.focus_intensity` and :func:`~jaxwave.psf.emitter_image` of one pupil in
+    equal windows, y, x and z of both are those of the image, aberrations included.
+
+    Args:
+        excitation: Intensity of the focused laser, ``(..., y, x)`` [any unit].
+        detection: Image of an emitter at the emission's wavelength, ``(..., y, x)`` [power/µm²].
+        spacing: Sample spacing of both, one number or ``(2,)`` as (dy, dx) [µm].
+        pinhole: Diameter of the pinhole in the sample, scalar [µm]; 1.22 wavelength / na is one
+            Airy unit.
+
+    Returns:
+        Detected share times the excitation, ``(..., y, x)`` [unit of both].
+
+    Raises:
+        ValueError: If a length is not positive, or the two differ in their grid.
+        TypeError: If an intensity is complex.
+
+    Example:
+        >>> from jaxwave.psf import Objective, Window, emitter_image, focus_intensity
+        >>> window = Window((31, 31), spacing=0.08, z=[-1.0, 0.0, 1.0])
+        >>> laser, light = (Objective(0.8, w) for w in (0.488, 0.52))
+        >>> both = focus_intensity(laser, window), emitter_image(light, window)
+        >>> h = confocal_intensity(*both, spacing=0.08, pinhole=1.22 * 0.52 / 0.8)
+        >>> bool(h[0].sum() < 0.5 * h[1].sum())
+        True
+
+    References:
+        T. Wilson and C. Sheppard, *Theory and Practice of Scanning Optical Microscopy*, Ch. 3.
+    """
+    where = "confocal_intensity"
+    detection, pair = _image(where, detection, spacing)
+    fix = "Pass an intensity, not a field."
+    excitation = _check.real_array(where, "excitation", excitation, fix=fix)
+    _check.at_least(where, "excitation", excitation, 2, "(..., y, x)")
+    if excitation.shape[-2:] != detection.shape[-2:]:
+        raise ValueError(
+            f"{where}: `excitation` and `detection` must have the same samples (y, x), got "
+            f"{excitation.shape[-2:]} and {detection.shape[-2:]}. Compute both in one window."
+        )
+    pinhole = _check.length(where, "pinhole", pinhole)
+    _check.positive(where, "pinhole", pinhole, unit="µm")
+    width = numerics.number(pinhole, detection.dtype)
+    return _confocal(excitation, detection, pair, width)
+
+
+@numerics.program()
+def _confocal(excitation: Array, detection: Array, pair: Array, pinhole: Array) -> Array:
+    def transfer(fy: Array, fx: Array) -> Array:
+        f = numerics.safe_sqrt(fy**2 + fx**2)
+        return jnp.pi * pinhole**2 / 2 * j1_over_x(jnp.pi * pinhole * f)
+
+    return excitation * _filter(detection, pair, transfer)
 
 
 def band_average(
