@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,23 @@ import numpy as np
 from jax import Array
 
 from jaxwave.psf.objective import Objective, Window
+
+
+class Numbers(NamedTuple):
+    """What may be traced. Every leaf has the batch axes in front; z has its planes behind."""
+
+    objective: Objective
+    spacing: Any  # (..., 2)
+    z: Any  # (..., planes)
+    y: Any
+    x: Any
+    e: Any  # (..., 2 or 3): Jones vector or dipole
+    coefficients: Any  # (..., modes) or None
+    values: Any  # of the pupil: at the solver's nodes, samples, or None
+    step: Any = (1.0, 1.0)  # (..., 2): spacing of a sampled pupil [pupil radii]
+    scale: Any = None  # amplitude of the spectrum, if it is not that of unit power
+    filling: Any = None  # of a round pupil
+
 
 FAR = 10.0  # wavelengths from the focus that traced planes are taken to be at most
 

@@ -14,16 +14,18 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import DTypeLike
 
 from jaxwave import _check, grid, numerics
 from jaxwave.numerics import TAU, cis, word
 from jaxwave.psf import _bounds, _nodes, _parity, _search
+from jaxwave.psf._bounds import Numbers
 from jaxwave.psf._parity import Nodes, PolarNodes
 from jaxwave.psf.layers import complex_root, gibson_lanni_path, roots
 from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil, samples
 from jaxwave.psf.transmission import apodization, fresnel_transmission
 from jaxwave.zernike import Mode, mode_list
+
+NONE = (False, False, False)
 
 
 class Plan(NamedTuple):
@@ -37,23 +39,8 @@ class Plan(NamedTuple):
     shifted: bool  # the window is off the axis
     modes: tuple[Mode, ...] = ()  # of an aberration
     between: _parity.Between = (0, 0)
-    zeros: tuple[bool, ...] = (False, False, False)  # which numbers of the polarization vanish
+    zeros: tuple[bool, ...] = NONE  # which numbers of the polarization vanish
     few: _parity.Chords | None = None  # nodes of the optics, if they are fewer
-
-
-class Numbers(NamedTuple):
-    """What may be traced. Every leaf has the batch axes in front; z has its planes behind."""
-
-    objective: Objective
-    spacing: Any  # (..., 2)
-    z: Any  # (..., planes)
-    y: Any
-    x: Any
-    e: Any  # (..., 2 or 3): Jones vector or dipole
-    coefficients: Any  # (..., modes) or None
-    values: Any  # at the nodes (2, 2, jones, h, k), samples (..., jones, y, x), or None
-    step: Any = (1.0, 1.0)  # (..., 2): spacing of a sampled pupil [pupil radii]
-    scale: Any = None  # amplitude of the spectrum, if it is not that of unit power
 
 
 def nodes_of(plan: Plan, step: Array) -> Nodes:
@@ -441,10 +428,32 @@ def _added(count: int | PolarNodes, parts: Pupil, objective: Objective) -> int |
     return count + more
 
 
-def values_at(where: str, plan: Plan, parts: Pupil, dtype: DTypeLike | None) -> Array | None:
-    """The pupil at the nodes, or its samples, complex; None for a clear one."""
-    values = parts.samples
-    if parts.function is not None and plan.nodes is not None:
-        nodes = _parity.smooth_nodes(plan.nodes)
-        values = _nodes.evaluate(where, parts.function, nodes, dtype, parts.jones)
-    return None if values is None else values.astype(jnp.result_type(dtype, jnp.complex64))
+def prepared(
+    where: str,
+    kind: str,
+    intensity: bool,
+    objective: Objective,
+    window: Window,
+    pupil: object,
+    e: Any,
+    nodes: object,
+) -> tuple[Plan, Numbers]:
+    """Plan and numbers of a picture."""
+    parts = taken_apart(where, pupil)
+    zeros = NONE
+    if _check.is_concrete(e):
+        flat = np.asarray(e).reshape(-1, np.shape(e)[-1])
+        zeros = tuple(bool(np.all(column == 0)) for column in flat.T)
+    plan = plan_of(where, kind, intensity, objective, window, parts, zeros, nodes)
+    values, step, real = parts.samples, (1.0, 1.0), jnp.result_type(float)
+    if values is not None:
+        step = tuple(2 / (n - 1) for n in plan.samples)
+    elif parts.function is not None and plan.nodes is not None:
+        at = _parity.smooth_nodes(plan.nodes)
+        values = _nodes.evaluate(where, parts.function, at, real, parts.jones)
+    if values is not None:
+        values = values.astype(jnp.result_type(real, jnp.complex64))
+    return plan, Numbers(
+        objective, window.spacing, window.z, window.y, window.x, e, parts.coefficients, values,
+        np.array(step),
+    )  # fmt: skip

@@ -19,12 +19,13 @@ from jax.typing import DTypeLike
 
 from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis, gauss_legendre
+from jaxwave.psf._bounds import Numbers
 from jaxwave.psf.layers import complex_root, defocus_path, gibson_lanni_path, roots
-from jaxwave.psf.objective import Objective, RadialPupil
+from jaxwave.psf.objective import Objective
 from jaxwave.psf.transmission import apodization as lens_factor
 from jaxwave.psf.transmission import fresnel_transmission
 from jaxwave.special import scaled_bessel
-from jaxwave.zernike import zernike_norm, zernike_radial
+from jaxwave.zernike import Mode, zernike_norm, zernike_radial
 
 # Largest constant matrix [numbers]; beyond it rows are made one by one.
 _MOST_CONSTANTS = 4_000_000
@@ -41,21 +42,9 @@ class Plan(NamedTuple):
     nodes: tuple[int, int, int]
     folded: bool  # square pixels about the axis
     zeros: tuple[bool, ...]  # which parts of the polarization vanish
+    modes: tuple[Mode, ...]  # of an aberration
+    sampled: bool  # the profile is known by samples, not at the nodes
     pixel: int = 0  # Gauss-Legendre points across a pixel to integrate over; 0: samples
-
-
-class Numbers(NamedTuple):
-    """What may be traced. Every leaf has the batch axes in front; z has its planes behind."""
-
-    objective: Objective
-    pupil: RadialPupil  # without its profile
-    spacing: Array  # (..., 2)
-    z: Array  # (..., planes)
-    y: Array
-    x: Array
-    e: Array  # (..., 2 or 3): Jones vector or dipole
-    samples: Array | None  # of the profile, (..., samples)
-    profile: Array | None  # at the nodes, (..., nodes)
 
 
 # -- the pupil at its nodes ----------------------------------------------------------------
@@ -118,25 +107,25 @@ def interpolate(samples: Array, rho: Array) -> Array:
     return parts[0] + parts[1] + parts[2] + parts[3]
 
 
-def amplitudes(
-    o: Objective, pupil: RadialPupil, nodes: Nodes, profile: Array | None, z: Array
-) -> Array:
+def amplitudes(plan: Plan, v: Numbers, nodes: Nodes) -> Array:
     """Amplitude times weight for every plane, complex ``(planes, nodes)``."""
+    o, z = v.objective, jnp.atleast_1d(v.z)[:, None]
     s, rho = nodes.s, nodes.s / o.na
     size = TAU * s * nodes.weight * lens_factor(s, o.n_i, kind=o.apodization)
-    if pupil.filling is not None:
-        size = size * jnp.exp(-((rho / pupil.filling) ** 2))
+    if v.filling is not None:
+        size = size * jnp.exp(-((rho / v.filling) ** 2))
     if o.layers is None:
-        path = defocus_path(s, o.n_i, z[:, None])
+        path = defocus_path(s, o.n_i, z)
     else:
-        path = gibson_lanni_path(s, o.layers, z=z[:, None], motion=o.motion)
+        path = gibson_lanni_path(s, o.layers, z=z, motion=o.motion)
         size = size * jnp.exp(-TAU * path.decay / o.wavelength)
     opd = path.opd
-    for k, (order, _) in enumerate(pupil.modes):
-        mode = zernike_norm(order, 0) * zernike_radial(order, 0, rho)
-        opd = opd + pupil.coefficients[k] * mode  # type: ignore[index]
+    for k, (order, _) in enumerate(plan.modes):
+        opd = opd + v.coefficients[k] * (zernike_norm(order, 0) * zernike_radial(order, 0, rho))
     wave = size * cis(opd / o.wavelength)
-    return wave if profile is None else wave * profile
+    if v.values is None:
+        return wave
+    return wave * (interpolate(v.values, rho) if plan.sampled else v.values)
 
 
 class Rays(NamedTuple):
@@ -231,10 +220,7 @@ def _table(plan: Plan, v: Numbers, reach2: Array) -> Array:
     """The columns at the nodes of r**2 up to ``reach2``, ``(planes, columns, nodes)``."""
     o = v.objective
     nodes = pupil_nodes(o, plan.nodes[:2])
-    profile = v.profile
-    if v.samples is not None:
-        profile = interpolate(v.samples, nodes.s / o.na)
-    waves = amplitudes(o, v.pupil, nodes, profile, v.z)
+    waves = amplitudes(plan, v, nodes)
     if plan.kind in ("dipole", "rotating"):
         scale = jnp.sqrt(3 / (4 * TAU * o.n_s * o.n_i)) / o.wavelength
     else:
@@ -444,10 +430,14 @@ def _free(plan: Plan, v: Numbers) -> Array:
 
 
 def one(plan: Plan, v: Numbers) -> Array:
-    """The picture ``(planes, components, y, x)`` without batch axes."""
+    """Field ``([planes,] c, y, x)`` or intensity ``([planes,] y, x)`` without batch axes."""
     quadrant = (plan.shape[0] // 2 + 1) * (plan.shape[1] // 2 + 1)
     folded = plan.folded and quadrant * plan.nodes[2] <= _MOST_CONSTANTS
-    return _folded(plan, v) if folded else _free(plan, v)
+    result = _folded(plan, v) if folded else _free(plan, v)
+    if plan.pixel:
+        result = result * (v.spacing[0] * v.spacing[1])
+    result = result if np.ndim(v.z) else jnp.squeeze(result, 0)
+    return jnp.squeeze(result, -3) if plan.intensity or plan.kind == "scalar" else result
 
 
 def directions(plan: Plan, objective: Objective) -> Array:

@@ -17,10 +17,9 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxwave import _check, grid
 from jaxwave._noun import changed
 from jaxwave.psf import _bounds, _nodes, _planes, _radial
+from jaxwave.psf._bounds import Numbers
 from jaxwave.psf.camera import Camera, expose
 from jaxwave.psf.objective import JonesPupil, Objective, Pupil, RadialPupil, Window, ZernikePupil
-
-NONE = (False, False, False)
 
 
 def solve(
@@ -40,15 +39,23 @@ def solve(
     With a camera the intensity is that of its samples, and the result the light in its pixels.
     """
     check_nouns(where, objective, window)
-    radial = as_radial(pupil)
+    radial, blur = as_radial(pupil), blur_of(sigma)
+    plan: _planes.Plan | _radial.Plan
+    if radial is None and kind in ("radial", "azimuthal"):
+        raise ValueError(
+            f"{where}: polarization={kind!r} goes with circularly symmetric pupils. Pass "
+            f"pupil=JonesPupil({kind}_polarization), with other factors multiplied."
+        )
     if radial is None:
-        if kind in ("radial", "azimuthal"):
-            raise ValueError(
-                f"{where}: polarization={kind!r} goes with circularly symmetric pupils. Pass "
-                f"pupil=JonesPupil({kind}_polarization), with other factors multiplied."
-            )
-        return _planar(where, kind, intensity, objective, window, pupil, e, nodes, camera, sigma)
-    return _round(where, kind, intensity, objective, window, radial, e, nodes, camera, sigma)
+        plan, v = _planes.prepared(where, kind, intensity, objective, window, pupil, e, nodes)
+    else:
+        # The radial table knows the integral over every pixel: no samples are made.
+        has_pixels = camera if kind == "rotating" and blur is None and _is_folded(window) else None
+        plan, v = _round(where, kind, intensity, objective, window, radial, e, nodes, has_pixels)
+        camera = None if has_pixels else camera
+    names = {"e": "polarization", "values": "pupil" if radial is None else "profile"}
+    batch, real = _batch(where, v, ranks_of(v, plan), names), np.dtype(jnp.result_type(float))
+    return _program(plan, batch, real, camera, v, blur)
 
 
 def check_nouns(where: str, objective: object, window: object) -> None:
@@ -59,7 +66,7 @@ def check_nouns(where: str, objective: object, window: object) -> None:
                 f"{where}: `{name}` must be psf.{kind.__name__}(...), got {type(value).__name__}."
             )
     # Before anything counts with its numbers.
-    _batch(where, objective, _ranks(objective), {})
+    _batch(where, objective, jax.tree.map(lambda _: 0, objective), {})
 
 
 def as_radial(pupil: Pupil) -> RadialPupil | None:
@@ -99,30 +106,31 @@ def mapped(
     if not batch:
         return one(v)
     leaves, tree = jax.tree.flatten(v)
-    which = [np.ndim(a) > r for a, r in zip(leaves, jax.tree.leaves(ranks), strict=True)]
-    moving = [
-        jnp.broadcast_to(a, (*batch, *a.shape[a.ndim - r :])).reshape(-1, *a.shape[a.ndim - r :])
-        for a, r, w in zip(leaves, jax.tree.leaves(ranks), which, strict=True)
-        if w
-    ]
+    moving = {
+        k: jnp.broadcast_to(a, (*batch, *a.shape[a.ndim - r :])).reshape(-1, *a.shape[a.ndim - r :])
+        for k, (a, r) in enumerate(zip(leaves, jax.tree.leaves(ranks), strict=True))
+        if a.ndim > r
+    }
 
-    def step(parts: list[Array]) -> Array:
-        rest = iter(parts)
-        return one(
-            jax.tree.unflatten(
-                tree, [next(rest) if w else a for a, w in zip(leaves, which, strict=True)]
-            )
-        )
+    def step(parts: dict[int, Array]) -> Array:
+        return one(jax.tree.unflatten(tree, [parts.get(k, a) for k, a in enumerate(leaves)]))
 
     result = lax.map(step, moving) if loop else jax.vmap(step)(moving)
     return result.reshape(*batch, *result.shape[1:])
 
 
-def _ranks(tree: object, rank: int = 0) -> Any:
-    return jax.tree.map(lambda _: rank, tree)
+def ranks_of(v: Numbers, plan: _planes.Plan | _radial.Plan) -> Numbers:
+    """How many axes of every leaf are no batch axes."""
+    values = 1 if isinstance(plan, _radial.Plan) else 3 if plan.nodes is None else 5
+    most = (0, 1, 1, 0, 0, 1, 1, values, 1, 0, 0)  # in the order of Numbers
+
+    def one(part: object, rank: int) -> Any:
+        return jax.tree.map(lambda leaf: min(np.ndim(leaf), rank), part)
+
+    return Numbers(*map(one, v, most))
 
 
-def _cast(v: object, real: DTypeLike | None) -> Any:
+def cast(v: object, real: DTypeLike | None) -> Any:
     def one(a: Array) -> Array:
         a = jnp.asarray(a)
         if jnp.issubdtype(a.dtype, jnp.complexfloating):
@@ -132,50 +140,15 @@ def _cast(v: object, real: DTypeLike | None) -> Any:
     return jax.tree.map(one, v)
 
 
-# -- the planar solver ---------------------------------------------------------------------
-
-
-def _planar(
-    where: str,
-    kind: str,
-    intensity: bool,
-    objective: Objective,
-    window: Window,
-    pupil: Pupil,
-    e: ArrayLike,
-    nodes: object,
-    camera: Camera | None,
-    sigma: ArrayLike,
-) -> Array:
+def counted(
+    where: str, kind: str, intensity: bool, objective: Objective, window: Window, pupil: Pupil
+) -> Any:
+    """Nodes of a picture; None for samples."""
+    radial = as_radial(pupil)
+    if radial is not None:
+        return _nodes.radial(objective, window, radial, intensity)
     parts = _planes.taken_apart(where, pupil)
-    zeros = NONE
-    if _check.is_concrete(e):
-        flat = np.asarray(e).reshape(-1, np.shape(e)[-1])
-        zeros = tuple(bool(np.all(flat[:, k] == 0)) for k in range(flat.shape[1]))
-    plan = _planes.plan_of(where, kind, intensity, objective, window, parts, zeros, nodes)
-    real = np.dtype(jnp.result_type(float))
-    values = _planes.values_at(where, plan, parts, real)
-    ny, nx = plan.samples if parts.samples is not None else (2, 2)
-    v = _planes.Numbers(
-        objective, window.spacing, window.z, window.y, window.x, e, parts.coefficients, values,
-        np.array([2 / (ny - 1), 2 / (nx - 1)]),
-    )  # fmt: skip
-    batch = _batch(where, v, _planar_ranks(v, plan), {"e": "polarization", "values": "pupil"})
-    return _planar_program(plan, batch, real, camera, v, blur_of(sigma))
-
-
-def _planar_ranks(v: _planes.Numbers, plan: _planes.Plan) -> _planes.Numbers:
-    return _planes.Numbers(
-        _ranks(v.objective),
-        min(np.ndim(v.spacing), 1),
-        min(np.ndim(v.z), 1),
-        0,
-        0,
-        1,
-        _ranks(v.coefficients, 1),
-        _ranks(v.values, 3 if plan.nodes is None else 5),
-        1,
-    )
+    return _planes.plan_of(where, kind, True, objective, window, parts, _planes.NONE, None).nodes
 
 
 def blur_of(sigma: ArrayLike) -> Any | None:
@@ -185,24 +158,25 @@ def blur_of(sigma: ArrayLike) -> Any | None:
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _planar_program(
-    plan: _planes.Plan,
+def _program(
+    plan: _planes.Plan | _radial.Plan,
     batch: tuple[int, ...],
     real: DTypeLike | None,
     camera: Camera | None,
-    v: _planes.Numbers,
+    v: Numbers,
     sigma: ArrayLike,
 ) -> Array:
-    v = _cast(v, real)
+    v = cast(v, real)
     v = v._replace(spacing=grid.spacing_pair(v.spacing))
 
-    def one(numbers: _planes.Numbers) -> Array:
-        result = _planes.one(plan, numbers)
-        if camera is None:
-            return result
-        return expose(camera, result, numbers.spacing, sigma)
+    def one(numbers: Numbers) -> Array:
+        if isinstance(plan, _planes.Plan):
+            result = _planes.one(plan, numbers)
+        else:
+            result = _radial.one(plan, numbers)
+        return result if camera is None else expose(camera, result, numbers.spacing, sigma)
 
-    return mapped(one, v, _planar_ranks(v, plan), batch, loop=True)
+    return mapped(one, v, ranks_of(v, plan), batch, loop=isinstance(plan, _planes.Plan))
 
 
 # -- the radial solver ---------------------------------------------------------------------
@@ -215,86 +189,40 @@ def _round(
     objective: Objective,
     window: Window,
     pupil: RadialPupil,
-    e: Any,
+    e: ArrayLike,
     nodes: object,
     camera: Camera | None,
-    sigma: ArrayLike,
-) -> Array:
-    folded, pixel = _is_folded(window), 0
-    if camera is not None and folded and kind == "rotating" and blur_of(sigma) is None:
-        # The radial table knows the integral over every pixel: no samples are made.
+) -> tuple[_radial.Plan, Numbers]:
+    """Plan and numbers of a picture; with a camera that of its pixels."""
+    pixel, counted = 0, window
+    if camera is not None:
         pixel = 3 + math.ceil(2 * camera.ratio)
         spacing = window.spacing * camera.ratio
         window = changed(window, shape=camera.shape, spacing=spacing)
-    counts = _nodes.radial(objective, _wider(window) if pixel else window, pupil, intensity)
+        # The outer halves of its pixels belong to it.
+        counted = changed(window, shape=(window.shape[0] + 2, window.shape[1] + 2))
+    counts = _nodes.radial(objective, counted, pupil, intensity)
     if nodes is not None:
         counts = _nodes.asked_radial(where, objective, window, counts, nodes)
-    plan = _radial.Plan(kind, intensity, window.shape, counts, folded, _zeros(kind, e), pixel)
-    real = np.dtype(jnp.result_type(float))
-    profile, samples = pupil.profile, None
-    if profile is not None and not callable(profile):
-        profile, samples = None, profile
-    bare = changed(pupil, profile=None)
-    v = _radial.Numbers(
-        objective, bare, window.spacing, window.z, window.y, window.x, e, samples, None
-    )
-    batch = _batch(where, v, _radial_ranks(v), {"e": "polarization", "samples": "profile"})
-    if profile is not None:
-        rho = _directions(plan, real, objective)
-        v = v._replace(profile=jnp.broadcast_to(profile(rho), rho.shape))
-        batch = _batch(where, v, _radial_ranks(v), {"e": "polarization", "samples": "profile"})
-    return _radial_program(plan, batch, real, camera, v, blur_of(sigma))
-
-
-def _wider(window: Window) -> Window:
-    """The window with the outer halves of its pixels."""
-    return changed(window, shape=(window.shape[0] + 2, window.shape[1] + 2))
-
-
-def _radial_ranks(v: _radial.Numbers) -> _radial.Numbers:
-    pupil = _ranks(v.pupil)
-    if v.pupil.coefficients is not None:
-        # The ranks are no pupil; they only have its structure.
-        flat, tree = jax.tree.flatten(v.pupil)
-        ranks = [1 if leaf is v.pupil.coefficients else 0 for leaf in flat]
-        pupil = jax.tree.unflatten(tree, ranks)
-    place: list[Any] = [min(np.ndim(v.spacing), 1), min(np.ndim(v.z), 1), 0, 0]
-    rest: list[Any] = [1, _ranks(v.samples, 1), _ranks(v.profile, 1)]
-    return _radial.Numbers(_ranks(v.objective), pupil, *place, *rest)
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _radial_program(
-    plan: _radial.Plan,
-    batch: tuple[int, ...],
-    real: DTypeLike | None,
-    camera: Camera | None,
-    v: _radial.Numbers,
-    sigma: ArrayLike,
-) -> Array:
-    v = _cast(v, real)
-    planes = v.z.ndim
-    v = v._replace(spacing=grid.spacing_pair(v.spacing), z=v.z if planes else v.z[None])
-
-    def one(numbers: _radial.Numbers) -> Array:
-        result = _radial.one(plan, numbers)
-        if plan.pixel:
-            return result * (numbers.spacing[0] * numbers.spacing[1])
-        if camera is None:
-            return result
-        return expose(camera, result, numbers.spacing, sigma)
-
-    result = mapped(one, v, _radial_ranks(v), batch, loop=False)
-    if not planes:
-        result = jnp.squeeze(result, len(batch))
-    return jnp.squeeze(result, -3) if plan.intensity or plan.kind == "scalar" else result
+    folded, profile = _is_folded(window), pupil.profile
+    plan = _radial.Plan(
+        kind, intensity, window.shape, counts, folded, _zeros(kind, e), tuple(pupil.modes),
+        not callable(profile), pixel,
+    )  # fmt: skip
+    if callable(profile):
+        rho = _directions(plan, np.dtype(jnp.result_type(float)), objective)
+        profile = jnp.broadcast_to(profile(rho), rho.shape)
+    return plan, Numbers(
+        objective, window.spacing, window.z, window.y, window.x, e, pupil.coefficients, profile,
+        filling=pupil.filling,
+    )  # fmt: skip
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _directions(plan: _radial.Plan, real: DTypeLike | None, objective: Objective) -> Array:
-    o = _cast(objective, real)
-    ranks = _ranks(o)
+    o = cast(objective, real)
     batch = np.broadcast_shapes(*(leaf.shape for leaf in jax.tree.leaves(o)))
+    ranks = jax.tree.map(lambda _: 0, o)
     return mapped(partial(_radial.directions, plan), o, ranks, batch, loop=False)
 
 

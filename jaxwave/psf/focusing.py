@@ -13,9 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from jax import Array
 
-from jaxwave.psf import _nodes, _planes
 from jaxwave.psf._parity import PolarNodes
-from jaxwave.psf._solve import as_radial, check_nouns, oriented, polarized, solve
+from jaxwave.psf._solve import check_nouns, counted, oriented, polarized, solve
 from jaxwave.psf.objective import (
     Dipole,
     Objective,
@@ -363,10 +362,4 @@ def nodes(
         L. N. Trefethen, *Approximation Theory and Approximation Practice*, Ch. 8 and 19.
     """
     check_nouns("nodes", objective, window)
-    radial = as_radial(pupil)
-    if radial is not None:
-        return _nodes.radial(objective, window, radial, intensity)
-    parts = _planes.taken_apart("nodes", pupil)
-    kind = "scalar" if parts.jones == 1 else "focus"
-    plan = _planes.plan_of("nodes", kind, True, objective, window, parts, (False,) * 3, None)
-    return plan.nodes or 0
+    return counted("nodes", "focus", intensity, objective, window, pupil) or 0

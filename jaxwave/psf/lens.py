@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,25 +16,13 @@ from jaxwave import _check, grid
 from jaxwave.field import Field, VectorField
 from jaxwave.numerics import TAU, cis
 from jaxwave.psf import _nodes, _planes
+from jaxwave.psf._bounds import Numbers
 from jaxwave.psf._parity import Nodes
-from jaxwave.psf._planes import Numbers, Plan
-from jaxwave.psf._solve import mapped, oriented, polarized
+from jaxwave.psf._planes import Plan
+from jaxwave.psf._solve import cast, mapped, oriented, polarized, ranks_of
 from jaxwave.psf.layers import Path, defocus_path, gibson_lanni_path
 from jaxwave.psf.objective import Dipole, Jones, Objective, Window
 from jaxwave.psf.transmission import APODIZATIONS
-
-
-class _Lens(NamedTuple):
-    """The numbers of one lens; every leaf has the batch axes in front."""
-
-    u: Array  # (..., jones, y, x)
-    old: Array  # (..., 2), spacing of the field
-    wavelength: Array
-    f: Array
-    na: Array
-    n: Array
-    new: Array  # (..., 2), spacing of the result
-    z: Array
 
 
 def _focus(
@@ -67,42 +55,30 @@ def _focus(
     )  # fmt: skip
     u = field.u[..., :2, :, :] if field._rank == 3 else field.u[..., None, :, :]
     real = field.real_dtype
-    v = _Lens(u, field.spacing, field.wavelength, f, options["na"], options["n"], spacing, z)
-    result = _program(plan, batch, real, options["apodization"], v, vector)
+    v = Numbers(objective, window.spacing, window.z, window.y, window.x, vector, None, u)
+    result = _program(plan, batch, real, v, f, field.spacing)
     pairs = jnp.broadcast_to(grid.spacing_pair(spacing, real), (*batch, 2))
     return result, pairs, jnp.broadcast_to(field.wavelength, batch)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _program(
-    plan: Plan,
-    batch: tuple[int, ...],
-    real: DTypeLike | None,
-    apodization: str,
-    v: _Lens,
-    vector: Array,
+    plan: Plan, batch: tuple[int, ...], real: DTypeLike | None, v: Numbers, f: Array, old: Array
 ) -> Array:
     """The focus of one pupil after the other; many planes of one pupil share its nodes."""
-    v = _Lens(v.u, *(jnp.asarray(a, real) for a in v[1:]))
-    v = v._replace(new=grid.spacing_pair(v.new))
-    axes: list[Any] = [3, 1, 0, 0, 0, 0, 1, 0]
-    ranks = _Lens(*axes)
-    still = all(a.ndim == r for a, r in zip(v[:-1], ranks[:-1], strict=True))
-    vector = jnp.asarray(vector, v.u.dtype)
-
-    def one(lens: _Lens) -> Array:
+    v, f, old = cast((v, f, old), real)
+    o = v.objective
+    v = v._replace(
+        spacing=grid.spacing_pair(v.spacing),
         # The light of the pupil's point +x runs toward -x.
-        samples = -1j * jnp.flip(_centered(lens.u), (-2, -1))
-        step = lens.old * lens.n / (lens.f * lens.na)
-        objective = Objective(lens.na, lens.wavelength, n=lens.n, apodization=apodization)
-        zero = jnp.zeros((), real)
-        scale = lens.f / lens.n * lens.na**2 / lens.wavelength
-        numbers = Numbers(
-            objective, lens.new, lens.z, zero, zero, vector, None, samples, step, scale
-        )
-        return _planes.one(plan, numbers)
-
-    return one(v) if still else mapped(one, v, ranks, batch, loop=True)
+        values=-1j * jnp.flip(_centered(v.values), (-2, -1)),
+        step=old * o.n[..., None] / (f * o.na)[..., None],
+        scale=f / o.n * o.na**2 / o.wavelength,
+    )
+    ranks, still = ranks_of(v, plan), v._replace(z=None)
+    if jax.tree.map(jnp.ndim, still) == ranks_of(still, plan):
+        return _planes.one(plan, v)
+    return mapped(partial(_planes.one, plan), v, ranks._replace(z=0), batch, loop=True)
 
 
 def _centered(u: Array) -> Array:

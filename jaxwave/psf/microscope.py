@@ -15,8 +15,8 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.imaging import image_computed
-from jaxwave.psf import _bounds, _nodes, _planes
-from jaxwave.psf._solve import NONE, as_radial, blur_of, oriented, solve
+from jaxwave.psf import _bounds
+from jaxwave.psf._solve import blur_of, counted, oriented, solve
 from jaxwave.psf.camera import Camera
 from jaxwave.psf.focusing import Nodes
 from jaxwave.psf.layers import Layers
@@ -261,7 +261,7 @@ class Microscope:
         y, x = (number(where, k, _check.length(where, k, v)) for k, v in (("y", y), ("x", x)))
         window = self.window(z, y, x, camera)
         if nodes is None and _bounds.known(z) is not None:
-            nodes = _counted(where, kind, self.objective, window, whole)
+            nodes = counted(where, kind, True, self.objective, window, whole)
         at = None if _bounds.is_zero(y, x) else (window.y, window.x)
         numbers = _Numbers(self.objective, window.spacing, at, whole, e, blur_of(sigma))
         plan = (kind, camera, nodes, boundary, batch)
@@ -285,16 +285,6 @@ class _Numbers(NamedTuple):
     pupil: Any
     e: Any
     sigma: Any | None
-
-
-def _counted(where: str, kind: str, objective: Objective, window: Window, pupil: Pupil) -> Any:
-    """Nodes that suffice for all planes, while their depths are known; None for samples."""
-    radial = as_radial(pupil)
-    if radial is not None:
-        return _nodes.radial(objective, window, radial, True)
-    parts = _planes.taken_apart(where, pupil)
-    plan = _planes.plan_of(where, kind, True, objective, window, parts, NONE, None)
-    return plan.nodes
 
 
 def _volume_image(volume: ArrayLike, z: Array, v: _Numbers, plan: tuple[Any, ...]) -> Array:
