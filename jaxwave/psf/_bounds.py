@@ -10,15 +10,20 @@ traced planes within ten wavelengths of the focus.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxwave.psf.objective import Objective, Window
+from jaxwave import _check
+from jaxwave._noun import changed
+from jaxwave.numerics import TAU
+from jaxwave.psf.objective import Objective, RadialPupil, Window
+from jaxwave.zernike import zernike_norm
 
 
 class Numbers(NamedTuple):
@@ -38,21 +43,16 @@ class Numbers(NamedTuple):
 
 
 FAR = 10.0  # wavelengths from the focus that traced planes are taken to be at most
+RMS = 2.0  # waves of aberration that traced coefficients are taken to have at most
 
 
 def known(value: object) -> np.ndarray | None:
     """A number as numpy where it can be looked at, also inside an eager ``jax.grad``."""
-    found = seen(value)
-    return None if found is None else found.astype(float, copy=False)
-
-
-def seen(value: object) -> np.ndarray | None:
-    """The same of its own kind, which may be complex."""
     while isinstance(value, jax.core.Tracer):
         value = getattr(value, "primal", None)
     if value is None or isinstance(value, jax.ShapeDtypeStruct):
         return None
-    return np.asarray(value)
+    return np.asarray(value, float)
 
 
 def are_known(tree: object) -> bool:
@@ -88,6 +88,25 @@ def least(value: object, default: float) -> float:
     return default if found is None else float(np.min(found))
 
 
+Kept = TypeVar("Kept")
+_KEPT: OrderedDict[object, Any] = OrderedDict()
+
+
+def kept(make: Callable[[], Kept], tree: object, *statics: object) -> Kept:
+    """What is made of known numbers, made once for them; the latest 256 stay."""
+    leaves, structure = jax.tree.flatten(tree)
+    numbers = [known(leaf) for leaf in leaves]
+    if any(number is None for number in numbers):
+        return make()
+    sizes = tuple((a.shape, a.tobytes()) for a in numbers if a is not None)
+    key = (structure, digits(), statics, sizes)
+    if key not in _KEPT:
+        _KEPT[key] = make()
+        if len(_KEPT) > 256:
+            _KEPT.popitem(last=False)
+    return _KEPT[key]
+
+
 # -- the window ----------------------------------------------------------------------------
 
 
@@ -99,20 +118,26 @@ def aperture(objective: Objective) -> float | None:
     return None if n is None else float(np.max(n))
 
 
+def spacings(window: Window) -> list[float] | None:
+    """Largest spacing along y and x [µm], if it is known."""
+    spacing = known(window.spacing)
+    if spacing is None:
+        return None
+    pair = spacing if spacing.ndim else np.broadcast_to(spacing, (2,))
+    return [float(np.max(pair[..., axis])) for axis in (0, 1)]
+
+
 def reach(window: Window, *, offset: bool = True) -> list[float] | None:
     """Farthest sample from the origin along y and x [µm], if the spacing is known.
 
     Without ``offset`` from the middle of the window.
     """
-    spacing = known(window.spacing)
-    if spacing is None:
+    pair = spacings(window)
+    if pair is None:
         return None
-    pair = np.broadcast_to(spacing, (2,)) if not spacing.ndim else spacing
-    result = []
-    for axis, place in enumerate((window.y, window.x)):
-        half = window.shape[axis] // 2 * float(np.max(pair[..., axis]))
-        result.append(half + most(place, half) * offset)
-    return result
+    halves = [n // 2 * d for n, d in zip(window.shape, pair, strict=True)]
+    places = zip(halves, (window.y, window.x), strict=True)
+    return [half + most(place, half) * offset for half, place in places]
 
 
 def waves(objective: Objective, window: Window, *, offset: bool = True) -> list[float]:
@@ -181,14 +206,13 @@ def depth(objective: Objective, window: Window) -> float:
     """Range of the phase over the pupil [turns] in the outermost planes."""
     n, na = most(objective.n_i, 1.5), aperture(objective)
     cosine = 0.3 if na is None else math.sqrt(max(1 - (na / n) ** 2, 0.0))
-    far = max(abs(z) for z in planes(objective, window)) / least(objective.wavelength, 0.5)
-    if not are_known(objective):
-        return far * n * (1 - cosine) + (FAR if objective.layers is not None else 0.0)
-    if objective.layers is None:
-        return far * n * (1 - cosine)
-    s = np.linspace(0, 1, 65)
-    ranges = [np.ptp(paths(objective, s, z).real, axis=-1) for z in planes(objective, window)]
-    return float(np.max(ranges)) / least(objective.wavelength, 0.5)
+    shortest, ends = least(objective.wavelength, 0.5), planes(objective, window)
+    if objective.layers is not None and are_known(objective):
+        s = np.linspace(0, 1, 65)
+        ranges = [np.ptp(paths(objective, s, z).real, axis=-1) for z in ends]
+        return float(np.max(ranges)) / shortest
+    far = max(abs(z) for z in ends) / shortest
+    return far * n * (1 - cosine) + (FAR if objective.layers is not None else 0.0)
 
 
 def breaks(objective: Objective) -> tuple[float, ...]:
@@ -250,3 +274,113 @@ def degree(x: float) -> int:
     half = math.log(max(x, 1e-9) / 2)
     few = (n for n in range(1, large) if n * half - math.lgamma(n + 1) < least)
     return 8 * math.ceil(next(few, large) / 8)
+
+
+# -- radial solver -------------------------------------------------------------------------
+
+RadialCount = tuple[int, int, int]  # nodes inside and beyond the least index, and of r^2
+
+
+def _series_length(x: float, tolerance: float) -> int:
+    """Least k with J_k(x) below a tolerance, by the bound (e x / 2k)**k / sqrt(2 pi k)."""
+    k = max(2, math.ceil(x))
+    while k * (1 + math.log(max(x, 1e-9) / (2 * k))) - 0.5 * math.log(TAU * k) > math.log(
+        tolerance
+    ):
+        k += 1
+    return k
+
+
+def radial(
+    objective: Objective, window: Window, pupil: RadialPupil, intensity: bool
+) -> RadialCount:
+    """Nodes of the radial solver for a picture; they do not depend on the profile."""
+    nouns = objective, window, changed(pupil, profile=None)
+    return kept(lambda: _radial(*nouns, intensity), nouns, intensity)
+
+
+def _radial(
+    objective: Objective, window: Window, pupil: RadialPupil, intensity: bool
+) -> RadialCount:
+    double = digits() > 6
+    tolerance = 1e-15 if double else 3e-8
+    x = TAU * math.hypot(*waves(objective, window))
+    if (far := reach(window)) is not None and are_known((objective.na, objective.wavelength)):
+        # The table covers one pixel at least.
+        pitch = max(spacings(window) or [0.0])
+        scale = most(objective.na, 1.0) / least(objective.wavelength, 0.5)
+        x = TAU * scale * max(math.hypot(*far), pitch)
+    table = _series_length(x if intensity else x / 2, math.sqrt(tolerance)) + 2
+    lowest, na = 0.0, 1.0
+    if are_known((objective.na, objective.n_i, objective.n_s)):
+        na = most(objective.na, 1.0)
+        lowest = min(least(objective.n_i, 1.0), least(objective.n_s, 1.0))
+    has_edge = objective.layers is not None and na >= lowest * (1 - 1e-3)
+    floor = (24 if double else 14) if objective.layers is None else (56 if double else 28)
+    slopes = _radial_slopes(objective, window, pupil, x, na, lowest or na)
+    inner = max(floor, _series_length(slopes[0], tolerance) // 2 + 6)
+    outer = max(floor * 3 // 4, _series_length(slopes[1], tolerance) // 2 + 6) if has_edge else 0
+    return 8 * math.ceil(inner / 8), 8 * math.ceil(outer / 8), 4 * math.ceil(table / 4)
+
+
+def _radial_slopes(
+    objective: Objective, window: Window, pupil: RadialPupil, x: float, na: float, lowest: float
+) -> list[float]:
+    """Largest change of phase per unit of a variable on [-1, 1], in both panels."""
+    edge = min(na, lowest)
+    t = np.linspace(0, 1, 129)
+    panels = [lowest * np.sin(t * np.arcsin(edge / lowest)), edge + (na - edge) * t * t]
+    shorter, ends = least(objective.wavelength, 0.5), planes(objective, window)
+    result = []
+    for s, stretch in zip(panels, (math.pi / 2, 1.0), strict=True):
+        slope = _aberration(pupil, shorter, t, s / na)
+        if are_known(objective):
+            # Relative to the largest aperture, as paths() takes its rays.
+            turns = [TAU / shorter * paths(objective, s / na, z).real for z in ends]
+            steps = np.max(np.abs(np.diff(turns)), axis=(0, 1)) + np.diff(s) * x / na
+            slope += float(np.max(steps)) * (len(t) - 1) / 2
+        else:
+            far = max(FAR, max(abs(z) for z in ends) / shorter)
+            slope += 13 + math.pi * 1.5 * far + x / 2 * stretch
+        result.append(slope)
+    return result
+
+
+def _aberration(pupil: RadialPupil, wavelength: float, t: np.ndarray, rho: np.ndarray) -> float:
+    """What Zernike modes and a Gaussian filling add to the slope; two waves if they are traced."""
+    rho, total = np.minimum(rho, 1), 0.0
+    rate = (len(t) - 1) / 2
+    if pupil.modes:
+        # The modes (n, 0) are Legendre polynomials of 2 rho^2 - 1.
+        basis = np.stack([
+            zernike_norm(n, 0) * np.polynomial.legendre.Legendre.basis(n // 2)(2 * rho * rho - 1)
+            for n, _ in pupil.modes
+        ])  # fmt: skip
+        steps = np.diff(basis, axis=-1) * rate
+        c = known(pupil.coefficients)
+        waves_of = np.eye(len(pupil.modes)) * RMS if c is None else c / wavelength
+        turns = waves_of.reshape(-1, len(pupil.modes)) @ steps
+        total += TAU * float(np.max(np.abs(turns), initial=0.0))
+    if pupil.filling is not None:
+        # exp(-rho^2 / w^2) has the degrees of a wave of 1 / w^2 radians or so.
+        w = max(least(pupil.filling, 0.1), 1e-2)
+        total += 2 / w**2 if w > 0.2 else 10 / w
+    return total
+
+
+def asked_radial(
+    where: str, objective: Objective, window: Window, need: RadialCount, nodes: object
+) -> RadialCount:
+    """Nodes that the caller chose, with a warning if a known picture needs more."""
+    given = tuple(nodes) if isinstance(nodes, tuple | list) else ()
+    if len(given) != 3 or not all(_check.is_integer(k) for k in given):
+        raise ValueError(
+            f"{where}: `nodes` must be three integers (inside and beyond the critical angle, and "
+            f"radial) for a circularly symmetric pupil, got {nodes!r}. Take them from psf.nodes."
+        )
+    if are_known((objective, window)) and any(h < n for h, n in zip(given, need, strict=True)):
+        _check.warn(
+            where,
+            f"`nodes` {given} may be too few for this aperture, window and z; {need} would do.",
+        )
+    return int(given[0]), int(given[1]), int(given[2])

@@ -1,4 +1,4 @@
-"""How many quadrature nodes a picture needs: one rule for each solver.
+"""How many quadrature nodes the planar solver needs for a picture.
 
 For traced aberrations the rule takes two waves rms of the worst mode. That costs little: a pupil's
 many nodes are gathered at the few that hold the optics and the image (in float32, see few).
@@ -7,16 +7,20 @@ The planar rule: the integrand is an entire function of the chord coordinates (t
 Gauss-Legendre nodes lie at equal steps of arccos(t), so a phase whose steepest slope is w turns per
 radian of that angle (or of arccos(a)) asks for 1.15 pi w nodes beyond the 20 (float64: 34) of the
 disk itself.
+
+A function whose values are known is tried where the program is traced, in float64, until the
+picture does not change: chords for what is smooth, rings for what turns about the axis, rings with
+breaks for what jumps on circles. Optics that are traced are replaced by usual ones, since what a
+pupil asks for beyond a clear one hardly depends on them.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +32,7 @@ from jaxwave import _check
 from jaxwave.numerics import TAU
 from jaxwave.psf import _parity
 from jaxwave.psf._bounds import (
-    FAR,
+    RMS,
     aperture,
     are_known,
     breaks,
@@ -36,21 +40,23 @@ from jaxwave.psf._bounds import (
     depth,
     digits,
     is_steep,
+    kept,
     known,
     least,
+    look,
     most,
     paths,
     planes,
     reach,
-    seen,
+    spacings,
+    steps,
     waves,
 )
 from jaxwave.psf._parity import Nodes, PolarNodes
-from jaxwave.psf.objective import Objective, RadialPupil, Window
-from jaxwave.zernike import Mode, mode_list, zernike_norm
+from jaxwave.psf.objective import Objective, Window
+from jaxwave.zernike import Mode, mode_list
 
 MOST = 2048
-RMS = 2.0  # waves of aberration that traced coefficients are taken to have at most
 OPAQUE = 100  # nodes for those of a traced function: two waves of modes to order 4, but (4, +-4)
 
 
@@ -68,10 +74,17 @@ def rule(objective: Objective, window: Window) -> int:
     return multiple(2 * math.pi * wave + math.pi * depth(objective, window) + disk)
 
 
-def rings_of(objective: Objective, nodes: int, factor: float) -> PolarNodes:
-    """Rings that resolve the phase of so many chord nodes, split at the critical angles."""
+def rings_of(
+    objective: Objective, nodes: int, factor: float = 1.5, jumps: tuple[float, ...] = ()
+) -> PolarNodes:
+    """Rings that resolve the phase of so many chord nodes, split where optics or pupil jump."""
     count = math.ceil(factor * (nodes / 3 + 8))
-    return PolarNodes(4 * count // 3, count, breaks(objective))
+    return PolarNodes(4 * count // 3, count, tuple(sorted({*breaks(objective), *jumps})))
+
+
+def _fitting(objective: Objective, nodes: int) -> int | PolarNodes:
+    """Chords, or rings where the optics has an edge."""
+    return rings_of(objective, nodes) if is_steep(objective) or breaks(objective) else nodes
 
 
 @lru_cache(maxsize=64)
@@ -105,27 +118,12 @@ def extra(modes: tuple[Mode, ...], coefficients: ArrayLike, wavelength: ArrayLik
     return multiple(growth * 1.15 * math.pi * max(steps) + 8)
 
 
-Kept = TypeVar("Kept")
-
-
-def kept(store: OrderedDict[Any, Kept], key: object, make: Callable[[], Kept]) -> Kept:
-    """What is stored under a key, made where it is missing; the latest 256 stay."""
-    if key not in store:
-        store[key] = make()
-        if len(store) > 256:
-            store.popitem(last=False)
-    return store[key]
-
-
 def planar(
     objective: Objective, window: Window, modes: tuple[Mode, ...], coefficients: ArrayLike
 ) -> int | PolarNodes:
     """Nodes for a clear pupil or one with Zernike modes."""
-    base = rule(objective, window)
     more = extra(modes, coefficients, objective.wavelength) if modes else 0
-    if is_steep(objective) or breaks(objective):
-        return rings_of(objective, base + more, 1.5)
-    return base + more
+    return _fitting(objective, rule(objective, window) + more)
 
 
 def _size(count: int | PolarNodes) -> int:
@@ -205,9 +203,9 @@ PupilFunction = Callable[[Array, Array], Array]
 def evaluate(
     where: str,
     pupil: PupilFunction,
+    jones: int,
     nodes: Nodes,
     dtype: DTypeLike | None,
-    jones: int,
     room: int | None = None,
 ) -> Array:
     """Values of a pupil function in the four quadrants, ``(2, 2, jones, h, k)``.
@@ -264,14 +262,12 @@ def between(where: str, objective: Objective, window: Window, nodes: object) -> 
     if nodes is not None:
         nodes = _even(where, nodes)
     na, wavelength = aperture(objective), known(objective.wavelength)
-    spacing = known(window.spacing)
-    result = [0, 0]
+    pair, result = spacings(window), [0, 0]
     for axis, count in enumerate(window.shape):
         need = None
-        if na is not None and wavelength is not None and spacing is not None:
-            half = float(_parity.half_indices(count)[-1])
-            d = float(np.max(spacing if not spacing.ndim else spacing[..., axis]))
-            need = degree(2 * math.pi * half * d * na / float(np.min(wavelength)))
+        if na is not None and wavelength is not None and pair is not None:
+            half = (count - 1) / 2 * pair[axis]
+            need = degree(TAU * half * na / float(np.min(wavelength)))
         if nodes is not None and need is not None and nodes < need - 12:
             _check.warn(where, f"`nodes` = {nodes} are too few for this window; {need} would do.")
         chosen = need if nodes is None else nodes
@@ -291,11 +287,11 @@ def check_samples(
     """Warns where the phase changes by more than half a turn between samples."""
     if not are_known((objective, window)):
         return
-    n, na = float(np.min(known(objective.n_i))), float(np.max(known(objective.na)))
+    n, na = least(objective.n_i, 1.0), most(objective.na, 1.0)
     far = max(reach(window) or [0.0])
     if na < n:
         far += max(abs(z) for z in planes(objective, window)) * na / math.sqrt(n**2 - na**2)
-    need = math.ceil(4 * far * na / float(np.min(known(objective.wavelength)))) + 1
+    need = math.ceil(4 * far * na / least(objective.wavelength, 0.5)) + 1
     if min(samples) < need:
         _check.warn(
             where,
@@ -311,126 +307,110 @@ def check_samples(
         )
 
 
-# -- radial solver -------------------------------------------------------------------------
+# -- planar solver: search for the nodes of a function -------------------------------------
 
-RadialCount = tuple[int, int, int]  # nodes inside and beyond the least index, and of r^2
-
-
-def _series_length(x: float, tolerance: float) -> int:
-    """Least k with J_k(x) below a tolerance, by the bound (e x / 2k)**k / sqrt(2 pi k)."""
-    k = max(2, math.ceil(x))
-    while k * (1 + math.log(max(x, 1e-9) / (2 * k))) - 0.5 * math.log(TAU * k) > math.log(
-        tolerance
-    ):
-        k += 1
-    return k
+Values = Callable[..., Array]  # evaluate for one pupil
 
 
-# Counts by all numbers of a picture: an eager call would search for them again and again.
-_COUNTED: OrderedDict[Any, RadialCount] = OrderedDict()
+def searched(
+    where: str, pupil: PupilFunction, jones: int, objective: Objective, window: Window
+) -> int | PolarNodes:
+    """Nodes for a function of the pupil: by convergence where all is known."""
+    base, values = rule(objective, window), partial(evaluate, where, pupil, jones)
+    seen = _seen(values)
+    if seen is None:
+        return _fitting(objective, base + OPAQUE)
+
+    def found_for(o: Objective, w: Window) -> int | PolarNodes:
+        return kept(lambda: _converged(where, pupil, values, look(o), look(w)), (o, w), seen)
+
+    if are_known((objective, window)):
+        return found_for(objective, window)
+    # What the pupil asks for beyond a clear one is seen in a picture of known numbers.
+    usual, plain = Objective(1.0, 1.0, n=1.5), Window(window.shape, spacing=0.25)
+    found, bare = found_for(usual, plain), rule(usual, plain)
+    if isinstance(found, PolarNodes):
+        more = found.azimuthal / rings_of(usual, bare, 1.0).azimuthal
+        return rings_of(objective, base, 1.5 * more, found.breaks)
+    return _fitting(objective, base + max(found - bare, 0) + 8)
 
 
-def radial(
-    objective: Objective, window: Window, pupil: RadialPupil, intensity: bool
-) -> RadialCount:
-    """Nodes of the radial solver for a picture."""
-    leaves, structure = jax.tree.flatten((objective, window, pupil))
-    numbers = [seen(leaf) for leaf in leaves]
-    if any(value is None for value in numbers):
-        return _radial(objective, window, pupil, intensity)
-    sizes = tuple((a.shape, a.dtype.char, a.tobytes()) for a in numbers if a is not None)
-    key = (structure, intensity, digits(), sizes)
-    return kept(_COUNTED, key, lambda: _radial(objective, window, pupil, intensity))
+def _seen(values: Values) -> bytes | None:
+    """The pupil's values at a probe of nodes, if they do not depend on anything traced."""
+    try:
+        with jax.ensure_compile_time_eval():
+            seen = values(_parity.smooth_nodes(32), jnp.result_type(float))
+    except jax.errors.UnexpectedTracerError:
+        return None
+    return np.asarray(seen).tobytes() if _check.is_concrete(seen) else None
 
 
-def _radial(
-    objective: Objective, window: Window, pupil: RadialPupil, intensity: bool
-) -> RadialCount:
-    double = digits() > 6
-    tolerance = 1e-15 if double else 3e-8
-    x = TAU * math.hypot(*waves(objective, window))
-    if (far := reach(window)) is not None and are_known((objective.na, objective.wavelength)):
-        # The table covers one pixel at least.
-        pitch = float(np.max(known(window.spacing)))
-        scale = most(objective.na, 1.0) / least(objective.wavelength, 0.5)
-        x = TAU * scale * max(math.hypot(*far), pitch)
-    table = _series_length(x if intensity else x / 2, math.sqrt(tolerance)) + 2
-    lowest, na = 0.0, 1.0
-    if are_known((objective.na, objective.n_i, objective.n_s)):
-        na = most(objective.na, 1.0)
-        lowest = min(least(objective.n_i, 1.0), least(objective.n_s, 1.0))
-    has_edge = objective.layers is not None and na >= lowest * (1 - 1e-3)
-    floor = (24 if double else 14) if objective.layers is None else (56 if double else 28)
-    slopes = _radial_slopes(objective, window, pupil, x, na, lowest or na)
-    inner = max(floor, _series_length(slopes[0], tolerance) // 2 + 6)
-    outer = max(floor * 3 // 4, _series_length(slopes[1], tolerance) // 2 + 6) if has_edge else 0
-    return 8 * math.ceil(inner / 8), 8 * math.ceil(outer / 8), 4 * math.ceil(table / 4)
+def _converged(
+    where: str, pupil: PupilFunction, values: Values, objective: Objective, window: Window
+) -> int | PolarNodes:
+    """Raises the number of nodes until the field does not change: chords first, then rings."""
+    right, base = digits(), rule(objective, window)
+    chords = [multiple(base * 1.2**k) + 8 * (k > 0) for k in range(5)]
 
+    def settle(sizes: list[Any]) -> Any:
+        room = 4 * _parity.smooth_nodes(sizes[-1]).weight.size
+        before = _sums(values, objective, window, sizes[0], room)
+        for size, more in pairwise(sizes):
+            after = _sums(values, objective, window, more, room)
+            if np.max(np.abs(after - before)) < 0.3 * 10.0**-right * np.max(np.abs(after)):
+                return size
+            before = after
+        return None
 
-def _radial_slopes(
-    objective: Objective, window: Window, pupil: RadialPupil, x: float, na: float, lowest: float
-) -> list[float]:
-    """Largest change of phase per unit of a variable on [-1, 1], in both panels."""
-    edge = min(na, lowest)
-    t = np.linspace(0, 1, 129)
-    panels = [lowest * np.sin(t * np.arcsin(edge / lowest)), edge + (na - edge) * t * t]
-    all_known = are_known(objective)
-    shorter = least(objective.wavelength, 0.5)
-    unknown = 13 + math.pi * 1.5 * max(
-        FAR, max(abs(z) for z in planes(objective, window)) / shorter
-    )
-    result = []
-    for s, stretch in zip(panels, (math.pi / 2, 1.0), strict=True):
-        rate = (len(t) - 1) / 2
-        across = np.abs(np.diff(s)) * x / na
-        if not all_known:
-            result.append(unknown + x / 2 * stretch + _aberration(pupil, shorter, t, s / na))
-            continue
-        # Relative to the largest aperture, as paths() takes its rays.
-        steps = [
-            np.abs(np.diff(TAU / shorter * paths(objective, s / na, z).real, axis=-1))
-            for z in planes(objective, window)
-        ]
-        total = np.max(np.maximum.reduce(steps), axis=0) + across
-        result.append(float(np.max(total)) * rate + _aberration(pupil, shorter, t, s / na))
-    return result
+    def rings(jumps: tuple[float, ...] = ()) -> list[PolarNodes]:
+        return [rings_of(objective, base, 1.5**k, jumps) for k in range(4)]
 
-
-def _aberration(pupil: RadialPupil, wavelength: float, t: np.ndarray, rho: np.ndarray) -> float:
-    """What Zernike modes and a Gaussian filling add to the slope; two waves if they are traced."""
-    rho, total = np.minimum(rho, 1), 0.0
-    rate = (len(t) - 1) / 2
-    if pupil.modes:
-        # The modes (n, 0) are Legendre polynomials of 2 rho^2 - 1.
-        basis = np.stack([
-            zernike_norm(n, 0) * np.polynomial.legendre.Legendre.basis(n // 2)(2 * rho * rho - 1)
-            for n, _ in pupil.modes
-        ])  # fmt: skip
-        steps = np.diff(basis, axis=-1) * rate
-        c = known(pupil.coefficients)
-        waves_of = np.eye(len(pupil.modes)) * RMS if c is None else c / wavelength
-        turns = waves_of.reshape(-1, len(pupil.modes)) @ steps
-        total += TAU * float(np.max(np.abs(turns), initial=0.0))
-    if pupil.filling is not None:
-        # exp(-rho^2 / w^2) has the degrees of a wave of 1 / w^2 radians or so.
-        w = max(least(pupil.filling, 0.1), 1e-2)
-        total += 2 / w**2 if w > 0.2 else 10 / w
-    return total
-
-
-def asked_radial(
-    where: str, objective: Objective, window: Window, need: RadialCount, nodes: object
-) -> RadialCount:
-    """Nodes that the caller chose, with a warning if a known picture needs more."""
-    given = tuple(nodes) if isinstance(nodes, tuple | list) else ()
-    if len(given) != 3 or not all(_check.is_integer(k) for k in given):
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        found = settle(chords) or settle(rings())
+        if not found and (jumps := steps(pupil)):
+            found = settle(rings(jumps))
+        # A slope that is steep, but a slope.
+        found = found or settle([multiple(f * chords[-1]) for f in (1, 1.5, 2.2, 3.2)])
+    if found is None:
         raise ValueError(
-            f"{where}: `nodes` must be three integers (inside and beyond the critical angle, and "
-            f"radial) for a circularly symmetric pupil, got {nodes!r}. Take them from psf.nodes."
+            f"{where}: `pupil` is not smooth enough for an error of 1e-{right}. Pass "
+            "nodes=PolarNodes(breaks=...) with the radii of its steps, or samples (y, x) instead "
+            f"of the function; or nodes={chords[-1]} to accept a larger error."
         )
-    if are_known((objective, window)) and any(h < n for h, n in zip(given, need, strict=True)):
-        _check.warn(
-            where,
-            f"`nodes` {given} may be too few for this aperture, window and z; {need} would do.",
-        )
-    return int(given[0]), int(given[1]), int(given[2])
+    return found
+
+
+def _sums(
+    values: Values, objective: Objective, window: Window, count: int | PolarNodes, room: int
+) -> np.ndarray:
+    """Scalar field at the window's corners, sides and middle in the outermost planes."""
+    nodes = _parity.smooth_nodes(count)
+    pupil = np.asarray(values(nodes, float, room))[:, :, 0].astype(complex)
+    rho = np.sqrt(nodes.x**2 + nodes.y**2)
+    n, na = least(objective.n_i, 1.0), most(objective.na, 1.0)
+    rate = 2j * np.pi / least(objective.wavelength, 0.5)
+    power = {"aplanatic": -0.25, "herschel": -0.5, "none": 0.0}[objective.apodization]
+    weight = nodes.weight * (1 - (na * rho / n) ** 2) ** power
+    ys, xs = _places(window)
+    signs = _parity.signs()[..., None, None]
+    results = []
+    for z in planes(objective, window):
+        path = paths(objective, rho.reshape(-1), z)[0].reshape(rho.shape)
+        u = pupil * weight * np.exp(rate * path)
+        for py in ys:
+            wave = u * np.exp(rate * na * py * signs[:, :, 0] * nodes.y)
+            results += [
+                np.sum(wave * np.exp(rate * na * px * signs[:, :, 1] * nodes.x)) for px in xs
+            ]
+    return np.array(results)
+
+
+def _places(window: Window) -> list[list[float]]:
+    """First, middle and last sample of both axes [µm]."""
+    result = []
+    for count, d, place in zip(
+        window.shape, spacings(window) or (), (window.y, window.x), strict=True
+    ):
+        middle = float(np.max(place))
+        result.append([middle - count // 2 * d, middle, middle + (count - 1) // 2 * d])
+    return result

@@ -17,7 +17,7 @@ from jax import Array, lax
 
 from jaxwave import _check, grid, numerics
 from jaxwave.numerics import TAU, cis, word
-from jaxwave.psf import _bounds, _nodes, _parity, _search
+from jaxwave.psf import _bounds, _nodes, _parity
 from jaxwave.psf._bounds import Numbers
 from jaxwave.psf._parity import Nodes, PolarNodes
 from jaxwave.psf.layers import complex_root, gibson_lanni_path, roots
@@ -406,7 +406,7 @@ def plan_of(
     elif nodes is not None:
         count = _nodes.asked(where, objective, window, nodes)
     elif parts.function is not None:
-        count = _search.searched(where, parts.function, parts.jones, objective, window)
+        count = _nodes.searched(where, parts.function, parts.jones, objective, window)
         if parts.modes:
             count = _added(count, parts, objective)
     else:
@@ -450,7 +450,7 @@ def prepared(
         step = tuple(2 / (n - 1) for n in plan.samples)
     elif parts.function is not None and plan.nodes is not None:
         at = _parity.smooth_nodes(plan.nodes)
-        values = _nodes.evaluate(where, parts.function, at, real, parts.jones)
+        values = _nodes.evaluate(where, parts.function, parts.jones, at, real)
     if values is not None:
         values = values.astype(jnp.result_type(real, jnp.complex64))
     return plan, Numbers(

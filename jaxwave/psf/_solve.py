@@ -16,7 +16,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid
 from jaxwave._noun import changed
-from jaxwave.psf import _bounds, _nodes, _planes, _radial
+from jaxwave.psf import _bounds, _planes, _radial
 from jaxwave.psf._bounds import Numbers
 from jaxwave.psf.camera import Camera, expose
 from jaxwave.psf.objective import JonesPupil, Objective, Pupil, RadialPupil, Window, ZernikePupil
@@ -146,7 +146,7 @@ def counted(
     """Nodes of a picture; None for samples."""
     radial = as_radial(pupil)
     if radial is not None:
-        return _nodes.radial(objective, window, radial, intensity)
+        return _bounds.radial(objective, window, radial, intensity)
     parts = _planes.taken_apart(where, pupil)
     return _planes.plan_of(where, kind, True, objective, window, parts, _planes.NONE, None).nodes
 
@@ -201,9 +201,9 @@ def _round(
         window = changed(window, shape=camera.shape, spacing=spacing)
         # The outer halves of its pixels belong to it.
         counted = changed(window, shape=(window.shape[0] + 2, window.shape[1] + 2))
-    counts = _nodes.radial(objective, counted, pupil, intensity)
+    counts = _bounds.radial(objective, counted, pupil, intensity)
     if nodes is not None:
-        counts = _nodes.asked_radial(where, objective, window, counts, nodes)
+        counts = _bounds.asked_radial(where, objective, window, counts, nodes)
     folded, profile = _is_folded(window), pupil.profile
     plan = _radial.Plan(
         kind, intensity, window.shape, counts, folded, _zeros(kind, e), tuple(pupil.modes),
