@@ -37,7 +37,7 @@ class Numbers(NamedTuple):
     e: Any  # (..., 2 or 3): Jones vector or dipole
     coefficients: Any  # (..., modes) or None
     values: Any  # of the pupil: at the solver's nodes, samples, or None
-    step: Any = (1.0, 1.0)  # (..., 2): spacing of a sampled pupil [pupil radii]
+    step: Any = None  # (..., 2): spacing of a sampled pupil [pupil radii]
     scale: Any = None  # amplitude of the spectrum, if it is not that of unit power
     filling: Any = None  # of a round pupil
 

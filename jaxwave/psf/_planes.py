@@ -445,9 +445,9 @@ def prepared(
         flat = np.asarray(e).reshape(-1, np.shape(e)[-1])
         zeros = tuple(bool(np.all(column == 0)) for column in flat.T)
     plan = plan_of(where, kind, intensity, objective, window, parts, zeros, nodes)
-    values, step, real = parts.samples, (1.0, 1.0), jnp.result_type(float)
+    values, step, real = parts.samples, None, jnp.result_type(float)
     if values is not None:
-        step = tuple(2 / (n - 1) for n in plan.samples)
+        step = np.array([2 / (n - 1) for n in plan.samples])
     elif parts.function is not None and plan.nodes is not None:
         at = _parity.smooth_nodes(plan.nodes)
         values = _nodes.evaluate(where, parts.function, parts.jones, at, real)
@@ -455,5 +455,5 @@ def prepared(
         values = values.astype(jnp.result_type(real, jnp.complex64))
     return plan, Numbers(
         objective, window.spacing, window.z, window.y, window.x, e, parts.coefficients, values,
-        np.array(step),
+        step,
     )  # fmt: skip
