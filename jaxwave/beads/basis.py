@@ -12,8 +12,7 @@ from jax import Array
 from jaxwave import grid
 from jaxwave.beads.model import BeadModel
 from jaxwave.numerics import TAU, gauss_legendre
-from jaxwave.psf.layers import Layers, Path, gibson_lanni_path
-from jaxwave.psf.transmission import fresnel_transmission
+from jaxwave.psf.layers import Layers, Path, fresnel_transmission, gibson_lanni_path
 from jaxwave.zernike import zernike_modes_up_to
 
 

@@ -25,13 +25,15 @@ from jaxwave.psf.layers import (
     Layers,
     coverslip_layers,
     defocus_path,
+    fresnel_transmission,
     gibson_lanni_path,
-    immersion_thickness,
+    multilayer_transmission,
 )
 from jaxwave.psf.lens import dipole_pupil, high_na_ff_lens, high_na_ff_lens_scalar
 from jaxwave.psf.microscope import Microscope
 from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil
 from jaxwave.psf.pupils import (
+    apodization,
     azimuthal_polarization,
     circular_polarization,
     gaussian_pupil,
@@ -43,7 +45,6 @@ from jaxwave.psf.pupils import (
     vortex,
     zernike_pupil,
 )
-from jaxwave.psf.transmission import apodization, fresnel_transmission, multilayer_transmission
 
 __all__ = [
     # What is described once
@@ -90,7 +91,6 @@ __all__ = [
     # Layers between emitter and objective
     "Layers",
     "coverslip_layers",
-    "immersion_thickness",
     "gibson_lanni_path",
     "defocus_path",
     # Amplitudes

@@ -20,9 +20,9 @@ from jaxwave.numerics import TAU, cis, word
 from jaxwave.psf import _bounds, _nodes, _parity
 from jaxwave.psf._bounds import Numbers
 from jaxwave.psf._parity import Nodes, PolarNodes
-from jaxwave.psf.layers import complex_root, gibson_lanni_path, roots
+from jaxwave.psf.layers import complex_root, fresnel_transmission, gibson_lanni_path, roots
 from jaxwave.psf.objective import JonesPupil, Objective, RadialPupil, Window, ZernikePupil, samples
-from jaxwave.psf.transmission import apodization, fresnel_transmission
+from jaxwave.psf.pupils import apodization
 from jaxwave.zernike import Mode, mode_list
 
 NONE = (False, False, False)

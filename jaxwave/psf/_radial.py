@@ -20,10 +20,15 @@ from jax.typing import DTypeLike
 from jaxwave import grid, numerics
 from jaxwave.numerics import TAU, cis, gauss_legendre
 from jaxwave.psf._bounds import Numbers
-from jaxwave.psf.layers import complex_root, defocus_path, gibson_lanni_path, roots
+from jaxwave.psf.layers import (
+    complex_root,
+    defocus_path,
+    fresnel_transmission,
+    gibson_lanni_path,
+    roots,
+)
 from jaxwave.psf.objective import Objective
-from jaxwave.psf.transmission import apodization as lens_factor
-from jaxwave.psf.transmission import fresnel_transmission
+from jaxwave.psf.pupils import apodization
 from jaxwave.special import scaled_bessel
 from jaxwave.zernike import Mode, zernike_norm, zernike_radial
 
@@ -111,7 +116,7 @@ def amplitudes(plan: Plan, v: Numbers, nodes: Nodes) -> Array:
     """Amplitude times weight for every plane, complex ``(planes, nodes)``."""
     o, z = v.objective, jnp.atleast_1d(v.z)[:, None]
     s, rho = nodes.s, nodes.s / o.na
-    size = TAU * s * nodes.weight * lens_factor(s, o.n_i, kind=o.apodization)
+    size = TAU * s * nodes.weight * apodization(s, o.n_i, kind=o.apodization)
     if v.filling is not None:
         size = size * jnp.exp(-((rho / v.filling) ** 2))
     if o.layers is None:

@@ -1,4 +1,4 @@
-"""Plane waves through sample, coverslip and immersion: paths and decay.
+"""Plane waves through sample, coverslip and immersion: paths, decay, amplitudes.
 
 A ray is named by the transverse component s = n sin(theta) of its direction, which every plane
 interface conserves; in a layer of index n the longitudinal component is r = sqrt(n**2 - s**2), or
@@ -7,6 +7,7 @@ interface conserves; in a layer of index n the longitudinal component is r = sqr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, numerics
 from jaxwave._noun import noun, number
+from jaxwave.numerics import TAU, cis
 
 MOTIONS = ("stage", "emitter")
 Thickness = ArrayLike | str | tuple[ArrayLike | str, ...]  # of one layer, or of several
@@ -99,6 +101,11 @@ class Layers:
         """Indices from the immersion to the sample, as :func:`fresnel_transmission` takes them."""
         return (self.n_i, *reversed(self.n_g), self.n_s)
 
+    @property
+    def immersion(self) -> Array:
+        """Thickness of the immersion [µm], given or from the focusing condition."""
+        return _focus_thickness(self) if self.t_i is None else self.t_i
+
 
 def layer_tuple(value: object) -> tuple:
     """One layer, or a tuple of several."""
@@ -154,7 +161,7 @@ def coverslip_layers(
 
     Example:
         >>> layers = coverslip_layers(n_s=1.33, n_g=1.5, n_i=1.5, t_s=1.0)
-        >>> round(immersion_thickness(layers).item(), 4)
+        >>> round(layers.immersion.item(), 4)
         98.8722
 
     References:
@@ -170,46 +177,43 @@ def coverslip_layers(
                 f"{where}: `{name}` must have one thickness for each of the {len(n)} layers of "
                 f"`{name.replace('t', 'n', 1)}`, got {len(t)}. Pass both as tuples."
             )
-    indices = {"n_s": n_s, "n_i": n_i, "n_i_design": n_i if n_i_design is None else n_i_design}
-    indices |= {f"n_g[{k}]": n for k, n in enumerate(ng)}
-    indices |= {f"n_g_design[{k}]": n for k, n in enumerate(ng0)}
-    thick = {"t_s": t_s, "t_i_design": t_i_design} | ({} if t_i is None else {"t_i": t_i})
-    thick |= {f"t_g[{k}]": t for k, t in enumerate(tg)}
-    thick |= {f"t_g_design[{k}]": t for k, t in enumerate(tg0)}
-    thick = {name: _check.length(where, name, t) for name, t in thick.items()}
-    for name, n in indices.items():
-        _check.positive(where, name, n)
-    for name, t in thick.items():
-        _check.nonnegative(where, name, t, unit="µm")
-    everything = indices | thick
-    a = {name: number(where, name, value) for name, value in everything.items()}
-    _check.broadcast(where, **{name: value.shape for name, value in a.items()})
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def one(name: str, value: Any) -> Any:
+        if name.startswith("n"):
+            _check.positive(where, name, value)
+        else:
+            value = _check.length(where, name, value)
+            _check.nonnegative(where, name, value, unit="µm")
+        settled = number(where, name, value)
+        shapes[name] = settled.shape
+        return settled
+
+    def several(name: str, values: tuple) -> tuple:
+        return tuple(one(f"{name}[{k}]", value) for k, value in enumerate(values))
+
     layers = Layers(
-        n_s=a["n_s"],
-        t_s=a["t_s"],
-        n_g=tuple(a[f"n_g[{k}]"] for k in range(len(ng))),
-        t_g=tuple(a[f"t_g[{k}]"] for k in range(len(tg))),
-        n_i=a["n_i"],
-        t_i=a.get("t_i"),
-        n_g_design=tuple(a[f"n_g_design[{k}]"] for k in range(len(ng0))),
-        t_g_design=tuple(a[f"t_g_design[{k}]"] for k in range(len(tg0))),
-        n_i_design=a["n_i_design"],
-        t_i_design=a["t_i_design"],
+        n_s=one("n_s", n_s),
+        t_s=one("t_s", t_s),
+        n_g=several("n_g", ng),
+        t_g=several("t_g", tg),
+        n_i=one("n_i", n_i),
+        t_i=None if t_i is None else one("t_i", t_i),
+        n_g_design=several("n_g_design", ng0),
+        t_g_design=several("t_g_design", tg0),
+        n_i_design=one("n_i_design", n_i if n_i_design is None else n_i_design),
+        t_i_design=one("t_i_design", t_i_design),
     )
-    _warn_no_room(layers)
+    _check.broadcast(where, **shapes)
+    if t_i is None and _check.is_concrete(layers):
+        room = np.min(np.asarray(layers.immersion))
+        if room < 0:
+            _check.warn(
+                where,
+                f"the focusing condition needs an immersion of {room:.4g} µm: the emitter lies "
+                "beyond the working distance. Lower `t_s` or `t_g`, or raise `t_i_design`.",
+            )
     return layers
-
-
-def _warn_no_room(layers: Layers) -> None:
-    if layers.t_i is not None or not _check.is_concrete(layers):
-        return
-    room = np.min(np.asarray(immersion_thickness(layers)))
-    if room < 0:
-        _check.warn(
-            "coverslip_layers",
-            f"the focusing condition needs an immersion of {room:.4g} µm: the emitter lies beyond "
-            "the working distance. Lower `t_s` or `t_g`, or raise `t_i_design`.",
-        )
 
 
 def _focus_thickness(layers: Layers) -> Array:
@@ -219,33 +223,6 @@ def _focus_thickness(layers: Layers) -> Array:
     for n, t in zip(layers.n_g, layers.t_g, strict=True):
         ratio = ratio - t / n
     return layers.n_i * ratio
-
-
-def immersion_thickness(layers: Layers) -> Array:
-    r"""Thickness of the immersion, given or from the focusing condition.
-
-    .. math:: t_i = n_i \left(\frac{t_g^*}{n_g^*} + \frac{t_i^*}{n_i^*} - \frac{t_g}{n_g}
-        - \frac{t_s}{n_s}\right)
-
-    Valid for plane, parallel layers; the condition is paraxial.
-
-    Args:
-        layers: The layers, see :func:`coverslip_layers`.
-
-    Returns:
-        The thickness, ``(...)`` [µm].
-
-    Raises:
-        AttributeError: If ``layers`` is not :class:`Layers`.
-
-    Example:
-        >>> immersion_thickness(coverslip_layers(n_s=1.4, n_g=1.5, n_i=1.5, t_i=90.0)).item()
-        90.0
-
-    References:
-        S. F. Gibson and F. Lanni, J. Opt. Soc. Am. A 9, 154 (1992), Eq. 4.
-    """
-    return _focus_thickness(layers) if layers.t_i is None else layers.t_i
 
 
 # -- paths ---------------------------------------------------------------------------------
@@ -366,3 +343,155 @@ def gibson_lanni_path(
         depth, opd = t_s + z, opd + z * _slack(s, n_s)
     decay = decay + jnp.where(depth >= 0, depth, -depth) * roots(s, n_s)[1]
     return Path(*jnp.broadcast_arrays(opd, decay))
+
+
+# -- amplitudes ----------------------------------------------------------------------------
+
+
+class Transmission(NamedTuple):
+    """Amplitude transmission ``q_s`` and ``q_p`` of the two polarizations, complex."""
+
+    q_s: Array
+    q_p: Array
+
+
+def _quotient(a: Array, b: Array) -> Array:
+    """``a / b``, and one where both vanish."""
+    zero = b == 0
+    return jnp.where(zero, 1, a / jnp.where(zero, 1, b))
+
+
+def _index_list(where: str, s: ArrayLike, n: Sequence[ArrayLike]) -> tuple[Array, list[Array]]:
+    if not isinstance(n, tuple | list) or len(n) < 2:
+        raise ValueError(
+            f"{where}: `n` must be the indices of two media or more, from the side that the light "
+            f"comes from, got {n!r}."
+        )
+    for k, index in enumerate(n):
+        _check.positive(where, f"n[{k}]", index)
+    s, *indices = floats(where, s=s, **{f"n[{k}]": index for k, index in enumerate(n)})
+    return s, indices
+
+
+def _interface(r1: Array, r2: Array, n1: Array, n2: Array) -> Transmission:
+    weight_1, weight_2 = n2 * n2 * r1, n1 * n1 * r2
+    return Transmission(
+        _quotient(2 * r1, r1 + r2), _quotient(2 * n1 * n2 * r1, weight_1 + weight_2)
+    )
+
+
+def fresnel_transmission(s: ArrayLike, n: Sequence[ArrayLike]) -> Transmission:
+    r"""Fresnel transmission of the electric field through plane interfaces, one after another.
+
+    .. math:: t_s = \frac{2 r_1}{r_1 + r_2}, \qquad
+        t_p = \frac{2 n_1 n_2 r_1}{n_2^2 r_1 + n_1^2 r_2}, \qquad r = \sqrt{n^2 - s^2}
+
+    multiplied over the interfaces. Reflections between them are neglected (they fall out of
+    focus; for thin layers see :func:`multilayer_transmission`), and so are the paths inside
+    (:func:`gibson_lanni_path`). Beyond the critical angle r is imaginary and the coefficients
+    are complex. Power: :math:`|t|^2\,\mathrm{Re}\,r_2 / r_1` is what an interface transmits.
+    By reciprocity the coefficients of the way back are those of the way there times
+    :math:`r_\mathrm{first}/r_\mathrm{last}`, which holds for both polarizations.
+
+    Args:
+        s: Transverse direction n sin(theta), ``(...)`` [none].
+        n: Indices of the media from the side the light comes from, a tuple of ``(...)``.
+
+    Returns:
+        Amplitude transmissions of the polarization across (s) and in (p) the plane of
+        incidence, complex ``(...)`` [none]; s and the indices broadcast.
+
+    Raises:
+        ValueError: If there are fewer than two media, or an index is not positive.
+        TypeError: If a value is not a real number.
+
+    Example:
+        >>> t = fresnel_transmission(0.0, (1.5, 1.0))
+        >>> t.q_s.real.round(4).item(), t.q_p.real.round(4).item()
+        (1.1999999284744263, 1.1999999284744263)
+
+    References:
+        M. Born and E. Wolf, *Principles of Optics*, 7th ed., Sec. 1.5.2, Eq. 20; P. Török et
+        al., J. Opt. Soc. Am. A 12, 325 (1995).
+    """
+    s, indices = _index_list("fresnel_transmission", s, n)
+    r = [complex_root(s, index) for index in indices]
+    total = Transmission(jnp.ones_like(r[0]), jnp.ones_like(r[0]))
+    for r1, r2, n1, n2 in zip(r, r[1:], indices, indices[1:], strict=False):
+        one = _interface(r1, r2, n1, n2)
+        total = Transmission(total.q_s * one.q_s, total.q_p * one.q_p)
+    return total
+
+
+def multilayer_transmission(
+    s: ArrayLike,
+    n: Sequence[ArrayLike],
+    thickness: Sequence[ArrayLike],
+    *,
+    wavelength: ArrayLike | str,
+) -> Transmission:
+    r"""Transmission of the electric field through thin layers, with all their reflections.
+
+    .. math:: \frac{1}{t_{j \dots}} = \frac{1}{t_{j,j+1}}\left(
+        \frac{e^{-i\beta}}{t_{j+1 \dots}} + \rho_{j,j+1}\,\frac{\rho_{j+1 \dots}
+        e^{i\beta}}{t_{j+1 \dots}}\right), \qquad \beta = \frac{2\pi}{\lambda} r_{j+1} d_{j+1}
+
+    from the last interface to the first, for both polarizations (Parratt's recursion for the
+    reflection :math:`\rho`). Exact for plane, parallel, homogeneous layers without absorption.
+    The phase is that from the first to the last interface, carrier included, so leave these
+    layers out of :func:`gibson_lanni_path`. A layer beyond its critical angle only decays
+    (frustrated total reflection).
+
+    Args:
+        s: Transverse direction n sin(theta), ``(...)`` [none].
+        n: Indices of the media from the side the light comes from, a tuple of ``(...)``.
+        thickness: Thicknesses of the layers between the first and the last medium, a tuple of
+            ``(...)`` [µm].
+        wavelength: Vacuum wavelength, ``(...)`` [µm].
+
+    Returns:
+        Amplitude transmissions, complex ``(...)`` [none]; everything broadcasts.
+
+    Raises:
+        ValueError: If the numbers of media and layers do not fit, an index is not positive or
+            a thickness is negative.
+        TypeError: If a value is not a real number.
+
+    Example:
+        >>> half_wave = multilayer_transmission(0.0, (1.0, 2.0, 1.0), (0.125,), wavelength=0.5)
+        >>> abs(half_wave.q_s).round(4).item()
+        1.0
+
+    References:
+        M. Born and E. Wolf, *Principles of Optics*, 7th ed., Sec. 1.6.4, Eq. 55.
+    """
+    where = "multilayer_transmission"
+    s, indices = _index_list(where, s, n)
+    layers = layer_tuple(thickness)
+    if len(layers) != len(indices) - 2:
+        raise ValueError(
+            f"{where}: `thickness` must have one number for each of the {len(indices) - 2} layers "
+            f"between the first and the last medium, got {len(layers)}."
+        )
+    layers = tuple(_check.length(where, "thickness", d) for d in layers)
+    for d in layers:
+        _check.nonnegative(where, "thickness", d, unit="µm")
+    wavelength = jnp.asarray(_check.wavelength(where, wavelength), s.dtype)
+    r = [complex_root(s, index) for index in indices]
+    result = []
+    for polarization in (0, 1):
+        t = rho = jnp.zeros(())
+        for j in reversed(range(len(indices) - 1)):
+            one = _interface(r[j], r[j + 1], indices[j], indices[j + 1])[polarization]
+            # Reflection of the electric field: across t_s - 1, in the plane t_p n2/n1 - 1.
+            bounce = one * (indices[j + 1] / indices[j] if polarization else 1) - 1
+            if j == len(indices) - 2:  # the last interface
+                t, rho = one, bounce
+                continue
+            turns = layers[j] / wavelength
+            re, im = r[j + 1].real * turns, r[j + 1].imag * turns
+            step = cis(re) * jnp.exp(-TAU * im)
+            echo = 1 + bounce * rho * step * step
+            t, rho = one * t * step / echo, (bounce + rho * step * step) / echo
+        result.append(t)
+    return Transmission(*jnp.broadcast_arrays(*result))

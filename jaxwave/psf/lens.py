@@ -22,7 +22,7 @@ from jaxwave.psf._planes import Plan
 from jaxwave.psf._solve import cast, mapped, oriented, polarized, ranks_of
 from jaxwave.psf.layers import Path, defocus_path, gibson_lanni_path
 from jaxwave.psf.objective import Dipole, Jones, Objective, Window
-from jaxwave.psf.transmission import APODIZATIONS
+from jaxwave.psf.pupils import APODIZATIONS
 
 
 def _focus(

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave._noun import Number, noun, number, settle, static
 from jaxwave.psf.layers import MOTIONS, Layers
-from jaxwave.psf.transmission import APODIZATIONS
+from jaxwave.psf.pupils import APODIZATIONS
 from jaxwave.zernike import Mode, Modes, zernike_pairs
 
 Jones = ArrayLike | tuple[complex, complex]  # (x, y)

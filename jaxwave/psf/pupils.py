@@ -16,7 +16,10 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, grid
 from jaxwave.numerics import cis
+from jaxwave.psf.layers import floats, roots
 from jaxwave.zernike import Modes, zernike_modes, zernike_opd
+
+APODIZATIONS = ("aplanatic", "herschel", "none")
 
 
 def _plane(where: str, y: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
@@ -253,6 +256,50 @@ def gaussian_pupil(y: ArrayLike, x: ArrayLike, *, width: ArrayLike) -> Array:
     _check.positive("gaussian_pupil", "width", width)
     y, x = _plane("gaussian_pupil", y, x)
     return jnp.exp(-(x * x + y * y) / jnp.asarray(width, x.dtype) ** 2)
+
+
+def apodization(s: ArrayLike, n: ArrayLike, *, kind: str = "aplanatic") -> Array:
+    r"""Amplitude of a ray that a lens makes of a uniform pupil, per area of s.
+
+    .. math:: a(s)\,d^2s = a(s)\,n^2 \cos\theta\,d\Omega, \qquad
+        a = \cos^{-1/2}\theta\ (\text{aplanatic}), \quad \cos^{-1}\theta\ (\text{Herschel}),
+        \quad 1\ (\text{none})
+
+    Per solid angle these are the factors :math:`\cos^{1/2}\theta`, 1 and :math:`\cos\theta` of
+    the textbooks on focusing. The aplanatic factor is also the one of emission, where a wave of
+    the amplitude :math:`E_\infty` becomes :math:`E_\infty\cos^{-1/2}\theta` in the back focal
+    plane, and with it every ray carries the power of its pupil area. Valid for lenses that obey
+    the sine (aplanatic) or the Herschel condition; "none" is Fourier optics, whose focus is the
+    Airy pattern.
+
+    Args:
+        s: Transverse direction n sin(theta), ``(...)`` [none].
+        n: Refractive index of the immersion, ``(...)``.
+        kind: "aplanatic", "herschel" or "none".
+
+    Returns:
+        The factor, ``(...)`` [none]; zero from s = n on (but "none").
+
+    Raises:
+        ValueError: If ``kind`` is none of the three.
+        TypeError: If a value is not a real number.
+
+    Example:
+        >>> apodization(0.8, 1.0).round(4).item()
+        1.2910000085830688
+
+    References:
+        B. Richards and E. Wolf, Proc. R. Soc. A 253, 358 (1959), Eq. 2.13; M. Gu, *Advanced
+        Optical Imaging Theory*, Sec. 6.3.
+    """
+    _check.choice("apodization", "kind", kind, APODIZATIONS)
+    s, n = floats("apodization", s=s, n=n)
+    if kind == "none":
+        return jnp.ones_like(s * n)
+    cos = roots(s, n)[0] / n
+    inside = cos > 0
+    safe = jnp.where(inside, cos, 1)
+    return jnp.where(inside, 1 / (jnp.sqrt(safe) if kind == "aplanatic" else safe), 0)
 
 
 # -- polarization --------------------------------------------------------------------------

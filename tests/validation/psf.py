@@ -167,7 +167,7 @@ def _():
     return np.asarray(got)[:, inside], need[:, inside]
 
 
-@row("psf.gibson_lanni_path", "psf.coverslip_layers", "psf.immersion_thickness",
+@row("psf.gibson_lanni_path", "psf.coverslip_layers",
      reference="the literal sum of n t cos(theta) in extended precision",
      valid="plane, parallel layers")  # fmt: skip
 def _():
@@ -176,7 +176,7 @@ def _():
     path = psf.gibson_lanni_path(s, layers, z=Z)
     need = quadrature.layer_path(s, **LAYERS, n_i=N_I, z=Z)
     thick = N_I * (170.0 / 1.53125 + 100.0 / 1.515625 - 168.0 / 1.53125 - 0.75 / 1.34375)
-    got = jnp.concatenate([path.opd, path.decay, psf.immersion_thickness(layers)[None] / 100])
+    got = jnp.concatenate([path.opd, path.decay, layers.immersion[None] / 100])
     return got, np.r_[need.real, need.imag, thick / 100]
 
 
