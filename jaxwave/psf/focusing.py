@@ -94,10 +94,6 @@ def scalar_focus_intensity(
 
     Raises:
         ValueError: As :func:`scalar_focus`.
-        TypeError: If an argument is of the wrong kind.
-
-    Warns:
-        JaxwaveWarning: If samples or nodes are too few for the window and the planes.
 
     Example:
         >>> objective = Objective(na=0.9, wavelength=0.5)
@@ -192,10 +188,6 @@ def focus_intensity(
 
     Raises:
         ValueError: As :func:`focus`.
-        TypeError: If an argument is of the wrong kind.
-
-    Warns:
-        JaxwaveWarning: If samples or nodes are too few for the window and the planes.
 
     Example:
         >>> objective = Objective(na=1.3, wavelength=0.632, n=1.518)
@@ -248,10 +240,6 @@ def emitter_field(
 
     Raises:
         ValueError: As :func:`focus`, or if the dipole is zero.
-        TypeError: If an argument is of the wrong kind.
-
-    Warns:
-        JaxwaveWarning: If samples or nodes are too few for the window and the planes.
 
     Example:
         >>> objective = Objective(na=1.2, wavelength=0.6, n=1.33)
@@ -297,10 +285,6 @@ def emitter_image(
 
     Raises:
         ValueError: As :func:`focus`, or if the dipole is zero.
-        TypeError: If an argument is of the wrong kind.
-
-    Warns:
-        JaxwaveWarning: If samples or nodes are too few for the window and the planes.
 
     Example:
         >>> objective = Objective(na=1.2, wavelength=0.6, n=1.33)

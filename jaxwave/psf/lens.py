@@ -22,42 +22,38 @@ from jaxwave.psf._planes import Plan
 from jaxwave.psf._solve import cast, mapped, oriented, polarized, ranks_of
 from jaxwave.psf.layers import Path, defocus_path, gibson_lanni_path
 from jaxwave.psf.objective import Dipole, Jones, Objective, Window
-from jaxwave.psf.pupils import APODIZATIONS
 
 
 def _focus(
-    where: str, kind: str, field: Field, vector: object, f: ArrayLike | str, options: dict[str, Any]
+    where: str,
+    kind: str,
+    field: Field,
+    vector: object,
+    f: ArrayLike | str,
+    samples: tuple[Any, Any, Any],  # shape, spacing, z
+    **optics: Any,
 ) -> tuple[Array, Array, Array]:
     """Samples at the focus, their spacing and the wavelength, with batch axes."""
-    f, z = _check.length(where, "f", f), _check.length(where, "z", options["z"])
+    f, (shape, spacing, z) = _check.length(where, "f", f), samples
     _check.positive(where, "f", f, unit="µm")
-    _check.positive(where, "n", options["n"])
-    _check.numerical_aperture(where, options["na"], options["n"])
-    _check.finite(where, "z", z, unit="µm")
-    _check.choice(where, "apodization", options["apodization"], APODIZATIONS)
-    spacing = _check.length(where, "spacing", options["spacing"])
-    _check.positive(where, "spacing", spacing, unit="µm")
-    shape = options["shape"]
-    shape = field.shape if shape is None else _check.grid_shape(where, shape)
-    numbers = {"f": f, "na": options["na"], "n": options["n"], "z": z}
-    shapes = {name: np.shape(a) for name, a in numbers.items()}
-    shapes["spacing"] = np.shape(spacing)[:-1]
-    batch = _check.broadcast(where, field=field.batch_shape, **shapes)
-    objective = Objective(
-        options["na"], field.wavelength, n=options["n"], apodization=options["apodization"]
-    )
-    window = Window(shape, spacing, z=z)
-    _check_window(where, field, numbers)
-    _check_samples(where, field, objective, window, f)
+    with _check.named("Objective", where):
+        objective = Objective(wavelength=field.wavelength, **optics)
+    with _check.named("Window", where):
+        window = Window(field.shape if shape is None else shape, spacing, z=z)
+    shape, z, na, n = window.shape, window.z, objective.na, objective.n
+    shapes = {"f": np.shape(f), "na": np.shape(na), "n": np.shape(n), "z": np.shape(z)}
+    shapes |= {"spacing": np.shape(window.spacing)[:-1], "field": field.batch_shape}
+    batch = _check.broadcast(where, **shapes)
+    _check_field(where, field, objective, window, f)
     plan = Plan(
         kind, False, shape, None, field.shape, shape[0] * shape[1] % 2 == 0,
         between=_nodes.between(where, objective, window, None),
     )  # fmt: skip
     u = field.u[..., :2, :, :] if field._rank == 3 else field.u[..., None, :, :]
     real = field.real_dtype
-    v = Numbers(objective, window.spacing, window.z, window.y, window.x, vector, None, u)
+    v = Numbers(objective, window.spacing, z, window.y, window.x, vector, None, u)
     result = _program(plan, batch, real, v, f, field.spacing)
-    pairs = jnp.broadcast_to(grid.spacing_pair(spacing, real), (*batch, 2))
+    pairs = jnp.broadcast_to(grid.spacing_pair(window.spacing, real), (*batch, 2))
     return result, pairs, jnp.broadcast_to(field.wavelength, batch)
 
 
@@ -87,12 +83,14 @@ def _centered(u: Array) -> Array:
     return jnp.pad(u, [(0, 0)] * (u.ndim - 2) + [(0, 1 - ny % 2), (0, 1 - nx % 2)])
 
 
-def _check_window(where: str, field: Field, numbers: dict[str, Any]) -> None:
-    if not _check.is_concrete(field.spacing, numbers):
+def _check_field(
+    where: str, field: Field, objective: Objective, window: Window, f: ArrayLike
+) -> None:
+    """Warns where the aperture is wider than the field, or its samples are too few."""
+    if not _check.is_concrete(field.spacing, f, objective.na, objective.n):
         return
-    f, na, n = (np.asarray(numbers[k], float) for k in ("f", "na", "n"))
-    radius = np.max(f * na / n)
-    need = 2 * radius
+    widths = 2 * np.asarray(f, float) * np.asarray(objective.na) / np.asarray(objective.n)
+    need = float(np.max(widths))
     have = float(np.min(np.asarray(field.spacing) * (np.array(field.shape) - 1)))
     if have < need * (1 - 1e-5):
         _check.warn(
@@ -100,18 +98,8 @@ def _check_window(where: str, field: Field, numbers: dict[str, Any]) -> None:
             f"the aperture is {need:.4g} µm wide (2 f na / n), the field only {have:.4g} µm; what "
             "is beyond is taken as dark. Pad the field, or make its `spacing` larger.",
         )
-
-
-def _check_samples(
-    where: str, field: Field, objective: Objective, window: Window, f: ArrayLike
-) -> None:
-    """Warns where the samples in the aperture are too few for the output window and z."""
-    if not _check.is_concrete(field.spacing, field.wavelength, objective, window, f):
-        return
-    na, n = np.asarray(objective.na), np.asarray(objective.n)
     # The smallest number of samples across any aperture stands for the batch.
-    step = np.max(field.spacing) / np.min(2 * np.asarray(f, float) * na / n)
-    across = round(1 / float(step)) + 1
+    across = round(float(np.min(widths) / np.max(field.spacing))) + 1
     _nodes.check_samples(where, (across, across), objective, window, "`field` across its aperture")
 
 
@@ -192,8 +180,8 @@ def high_na_ff_lens(
         )
     if isinstance(field, VectorField):
         e = np.ones(2)
-    options = dict(na=na, n=n, z=z, spacing=spacing, shape=shape, apodization=apodization)
-    return VectorField(*_focus(where, "focus", field, e, f, options))
+    samples, optics = (shape, spacing, z), dict(na=na, n=n, apodization=apodization)
+    return VectorField(*_focus(where, "focus", field, e, f, samples, **optics))
 
 
 def high_na_ff_lens_scalar(
@@ -252,8 +240,8 @@ def high_na_ff_lens_scalar(
     _check.is_field(where, field, Field)
     if isinstance(field, VectorField):
         raise TypeError(f"{where}: `field` must be scalar, got a VectorField. Use high_na_ff_lens.")
-    options = dict(na=na, n=n, z=z, spacing=spacing, shape=shape, apodization=apodization)
-    return Field(*_focus(where, "scalar", field, np.ones(1), f, options))
+    samples, optics = (shape, spacing, z), dict(na=na, n=n, apodization=apodization)
+    return Field(*_focus(where, "scalar", field, np.ones(1), f, samples, **optics))
 
 
 def dipole_pupil(
