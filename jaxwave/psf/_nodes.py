@@ -119,11 +119,22 @@ def extra(modes: tuple[Mode, ...], coefficients: ArrayLike, wavelength: ArrayLik
 
 
 def planar(
-    objective: Objective, window: Window, modes: tuple[Mode, ...], coefficients: ArrayLike
+    where: str,
+    objective: Objective,
+    window: Window,
+    pupil: PupilFunction | None,
+    jones: int,
+    modes: tuple[Mode, ...],
+    coefficients: ArrayLike,
 ) -> int | PolarNodes:
-    """Nodes for a clear pupil or one with Zernike modes."""
+    """Nodes for a clear pupil or a function of it, with Zernike modes in front."""
     more = extra(modes, coefficients, objective.wavelength) if modes else 0
-    return _fitting(objective, rule(objective, window) + more)
+    if pupil is None:
+        return _fitting(objective, rule(objective, window) + more)
+    count = searched(where, pupil, jones, objective, window)
+    if isinstance(count, PolarNodes):
+        return count._replace(radial=count.radial + more, azimuthal=count.azimuthal + more)
+    return count + more
 
 
 def _size(count: int | PolarNodes) -> int:

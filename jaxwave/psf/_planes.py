@@ -405,12 +405,10 @@ def plan_of(
         between = _nodes.between(where, objective, window, nodes)
     elif nodes is not None:
         count = _nodes.asked(where, objective, window, nodes)
-    elif parts.function is not None:
-        count = _nodes.searched(where, parts.function, parts.jones, objective, window)
-        if parts.modes:
-            count = _added(count, parts, objective)
     else:
-        count = _nodes.planar(objective, window, parts.modes, parts.coefficients)
+        count = _nodes.planar(
+            where, objective, window, parts.function, parts.jones, parts.modes, parts.coefficients
+        )
     few = None if count is None else _nodes.few(objective, window, count)
     centered = _bounds.is_zero(window.y, window.x)
     odd = window.shape[0] % 2 and window.shape[1] % 2
@@ -418,14 +416,6 @@ def plan_of(
         kind, intensity, window.shape, count, shape, not (centered and odd), parts.modes, between,
         zeros, few,
     )  # fmt: skip
-
-
-def _added(count: int | PolarNodes, parts: Pupil, objective: Objective) -> int | PolarNodes:
-    """Nodes of a function with those of an aberration in front of it."""
-    more = _nodes.extra(parts.modes, parts.coefficients, objective.wavelength)
-    if isinstance(count, PolarNodes):
-        return count._replace(radial=count.radial + more, azimuthal=count.azimuthal + more)
-    return count + more
 
 
 def prepared(

@@ -133,25 +133,6 @@ def amplitudes(plan: Plan, v: Numbers, nodes: Nodes) -> Array:
     return wave * (interpolate(v.values, rho) if plan.sampled else v.values)
 
 
-class Rays(NamedTuple):
-    """Transmissions and the direction in the sample, at the nodes."""
-
-    q_s: Array
-    q_p: Array
-    cosine: Array
-    sine: Array
-
-
-def rays(o: Objective, s: Array) -> Rays:
-    """Fresnel factors and angles in the sample of rays in the immersion."""
-    if o.layers is None:
-        return Rays(jnp.ones_like(s), jnp.ones_like(s), roots(s, o.n_s)[0] / o.n_s, s / o.n_s)
-    cosine = complex_root(s, o.n_s) / o.n_s
-    one = jnp.ones_like(cosine)
-    q = fresnel_transmission(s, o.layers.n) if o.transmission else (one, one)
-    return Rays(q[0], q[1], cosine, s / o.n_s)
-
-
 # -- tables over r**2 ----------------------------------------------------------------------
 
 
@@ -179,15 +160,20 @@ def _integrals(factors: list[tuple[int, Any]], waves: Array, s: Array, k: Array,
     return result
 
 
-def _factors(kind: str, ray: Rays) -> list[tuple[int, Any]]:
-    along = ray.q_p * ray.cosine
+def _factors(kind: str, o: Objective, s: Array) -> list[tuple[int, Any]]:
+    """Order m and factor of every integral, by Fresnel factors and angles in the sample."""
     if kind == "scalar":
         return [(0, 1.0)]
+    root = roots(s, o.n_s)[0] if o.layers is None else complex_root(s, o.n_s)
+    q_s = q_p = jnp.ones_like(root)
+    if o.layers is not None and o.transmission:
+        q_s, q_p = fresnel_transmission(s, o.layers.n)
+    along, sine = q_p * (root / o.n_s), q_p * (s / o.n_s)
     if kind == "azimuthal":
-        return [(1, ray.q_s)]
+        return [(1, q_s)]
     if kind == "radial":
-        return [(1, along), (0, ray.q_p * ray.sine)]
-    return [(0, (ray.q_s + along) / 2), (1, ray.q_p * ray.sine / 2), (2, (ray.q_s - along) / 2)]
+        return [(1, along), (0, sine)]
+    return [(0, (q_s + along) / 2), (1, sine / 2), (2, (q_s - along) / 2)]
 
 
 def _square(a: tuple[Array, Array]) -> Array:
@@ -230,7 +216,7 @@ def _table(plan: Plan, v: Numbers, reach2: Array) -> Array:
         scale = jnp.sqrt(3 / (4 * TAU * o.n_s * o.n_i)) / o.wavelength
     else:
         scale = 1 / (o.wavelength * o.na * math.sqrt(math.pi))
-    factors = _factors(plan.kind, rays(o, nodes.s))
+    factors = _factors(plan.kind, o, nodes.s)
     u = reach2 * _unit_nodes(plan.nodes[2]).astype(o.na.dtype)
     parts = _integrals(factors, waves * scale, nodes.s, TAU / o.wavelength, u)
     return jnp.stack(_columns(plan, parts, u), axis=1)
