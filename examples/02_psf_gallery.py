@@ -40,7 +40,7 @@ def main() -> None:
         pictures[f"vectorial, NA {na}"] = peak_one(vector)
         amplitude = [np.sqrt(pictures[f"{k}, NA {na}"]) for k in ("scalar", "vectorial")]
         differences[na] = float(np.abs(amplitude[0] - amplitude[1]).max())
-    layers = psf.coverslip_layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
+    layers = psf.Layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
     depth = np.linspace(-1.25, 1.25, 101)
     section = psf.emitter_image(
         psf.Objective(1.3, WAVELENGTH, layers=layers), psf.Window((1, 101), SPACING, z=depth)

@@ -13,7 +13,7 @@ from jaxwave import calibration, losses, psf
 MODES = [(2, -2), (2, 2), (3, -1), (3, 1), (4, 0)]
 NAMES = ["astigm. 45°", "astigm. 0°", "coma y", "coma x", "spherical"]
 Z = np.linspace(-0.6, 0.6, 5)
-LAYERS = psf.coverslip_layers(n_s=1.38, n_g=1.515, n_i=1.515, t_s=2.0)
+LAYERS = psf.Layers(n_s=1.38, n_g=1.515, n_i=1.515, t_s=2.0)
 SCOPE = psf.Microscope(1.3, "600 nm", (24, 24), pixel="90 nm", layers=LAYERS)
 
 

@@ -21,7 +21,7 @@ DEPTHS = (0.5, 5.0, 15.0)  # of the plane in focus, µm behind the coverslip
 @jax.jit
 def image_at(depth: jax.Array, volume: jax.Array) -> jax.Array:
     """The image of the volume around that depth; the stage has brought its middle into focus."""
-    layers = psf.coverslip_layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=depth)
+    layers = psf.Layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=depth)
     scope = psf.Microscope(1.3, 0.52, (41, 41), PIXEL, layers=layers, motion="emitter")
     return scope.image(volume, (np.arange(SHAPE[0]) - SHAPE[0] // 2) * STEP)
 

@@ -40,7 +40,6 @@ TOOLS = [
     "jaxwave.JaxwaveWarning",
     "jaxwave.Sampling",
     "jaxwave.Material",
-    "jaxwave.psf.Layers",
     "jaxwave.tune_cpu",
     "jaxwave.stack",
     *(f"jaxwave.{name}" for name in ("sweep", "Sweep", "memory", "Memory")),

@@ -47,7 +47,7 @@ def test_behind_layers_with_modes_of_any_numbering(tmp_path):
     words = ["--n-s", "1.36", "--n-g", "1.52", "--t-s", "1.5 um", "--motion", "emitter"]
     words += ["--zernike", "8=30 nm", "oblique astigmatism=-20 nm", "--convention", "noll"]
     got = made(tmp_path, *OIL, *words, "--dipole", "0.3,-0.2,1", "--unit", "share")
-    layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=1.5)
+    layers = psf.Layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=1.5)
     microscope = scope(n=None, layers=layers, motion="emitter")
     aberration = dict(coefficients=[0.03, -0.02], modes=[(3, 1), (2, -2)])
     near(got, microscope.psf(Z, dipole=(0.3, -0.2, 1), **aberration))

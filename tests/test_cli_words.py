@@ -373,9 +373,7 @@ def test_design_and_actual_values_reach_the_model():
     given = {"na": 1.2, "n": 1.33, "wavelength": "0.52", "n_g": 1.523, "t_g": "150 um"}
     settings = gather(options.CALIBRATE, {**given, "t_g_design": "170 um", "n_i_design": 1.333})
     layers = finding.objective(settings).layers
-    need = psf.coverslip_layers(
-        n_s=1.33, n_g=1.523, n_i=1.33, t_g=150.0, t_g_design=170.0, n_i_design=1.333
-    )
+    need = psf.Layers(n_s=1.33, n_g=1.523, n_i=1.33, t_g=150.0, t_g_design=170.0, n_i_design=1.333)
     assert jax.tree.all(jax.tree.map(lambda a, b: bool(a == b), layers, need))
     alone = gather(options.CALIBRATE, {**given, "t_g": None, "t_g_design": "175 um"})
     assert float(finding.objective(alone).layers.t_g[0]) == 175.0

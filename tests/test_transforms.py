@@ -627,7 +627,7 @@ TABLE = {
     "psf.gibson_lanni_path": Row(
         lambda p, s: psf.gibson_lanni_path(
             tau({"s": p["s"]}, "s") * jnp.linspace(0, 1, s[1]),
-            psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
+            psf.Layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
             z=p["z"],
         ),
         {"s": 1.27, "n_s": 1.33, "t_s": 2.1, "z": 0.4},
@@ -645,7 +645,7 @@ TABLE = {
             psf.Objective(
                 p["na"],
                 p["w"],
-                layers=psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
+                layers=psf.Layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
             ),
             psf.Window(s, p["d"], z=p["z"], y=p["y"]),
         ),
@@ -668,7 +668,7 @@ TABLE = {
             psf.Objective(
                 p["na"],
                 p["w"],
-                layers=psf.coverslip_layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
+                layers=psf.Layers(n_s=p["n_s"], n_g=1.52, n_i=1.515, t_s=p["t_s"]),
                 motion="emitter",
             ),
             psf.Window(s, p["d"], z=p["z"]),

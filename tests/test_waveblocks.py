@@ -51,7 +51,7 @@ def listed(beam, y, x):
 
 
 def coverslip(beam, n, t):
-    layers = psf.coverslip_layers(n_s=n, n_g=1.52, n_i=1.0, t_s=t)
+    layers = psf.Layers(n_s=n, n_g=1.52, n_i=1.0, t_s=t)
     return psf.scalar_focus(psf.Objective(0.45, 0.63, layers=layers), SHARP)
 
 

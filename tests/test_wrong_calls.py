@@ -37,7 +37,7 @@ CALLS = {
     "psf.Objective(na=1.3, wavelength='520')": "Objective: `wavelength`.*Write 520.*or '520 nm'",
     "psf.Objective(na='1.3', wavelength=0.52)": "Objective: `na` must be a number, got the text",
     "psf.Objective(na=None, wavelength=0.52)": "Objective: `na` must be a number, got None",
-    "psf.Objective(na=1.3, wavelength=0.52, layers=1.33)": "Objective: `layers`.*coverslip_layers",
+    "psf.Objective(na=1.3, wavelength=0.52, layers=1.33)": "Objective: `layers`.*psf.Layers",
     "psf.Window((16, 16, 3), spacing=0.05)": "Window: `shape` must be two integers (ny, nx)",
     "psf.Window((16, 16), spacing=0.05, z=['0', '1'])": "Window: `z`: .*got '0'. Write 0 for micro",
     "psf.top_hat(0.1, 0.2, radius=-1)": "top_hat: `radius` must be positive, got -1",

@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 from jaxwave import _check
 from jaxwave.beads.model import SCALES, BeadModel
 from jaxwave.numerics import gauss_legendre
-from jaxwave.psf.layers import Layers, coverslip_layers, gibson_lanni_path
+from jaxwave.psf.layers import Layers, gibson_lanni_path
 from jaxwave.zernike import mode_list
 
 Wanted: TypeAlias = Sequence[str] | Mapping[str, float | None]
@@ -236,7 +236,7 @@ def read_departures(result: Mapping[str, Any]) -> tuple[Departure, ...]:
 def _layers(model: BeadModel) -> Layers:
     if model.objective.layers is not None:
         return model.objective.layers
-    return coverslip_layers(n_s=model.n, n_g=model.n, n_i=model.n)
+    return Layers(n_s=model.n, n_g=model.n, n_i=model.n)
 
 
 def _value(layers: Layers, name: str) -> float:

@@ -102,7 +102,7 @@ def objective(settings: Settings, **options: object) -> psf.Objective:
         return psf.Objective(settings["na"], n=settings["n"], **options)
     thick = {"t_g": given.get("t_g_design", 170.0), "t_s": settings["t_s"]}
     index = {"n_s": settings["n"], "n_g": settings["n"], "n_i": settings["n"]}
-    layers = psf.coverslip_layers(**{**thick, **index, **given})
+    layers = psf.Layers(**{**thick, **index, **given})
     return psf.Objective(settings["na"], layers=layers, **options)
 
 

@@ -22,12 +22,12 @@ from jaxwave.elements.beams import (
 from jaxwave.elements.edit import Crop, Flip, Normalize, Pad, Resample, Shift
 from jaxwave.elements.element import Element, Fixed, Number
 from jaxwave.elements.focus import (
-    CoverslipLayers,
     DipolePupil,
     EmitterField,
     EmitterImage,
     Focus,
     FocusIntensity,
+    Layers,
     Objective,
     RadialPupil,
     ScalarFocus,
@@ -257,7 +257,7 @@ __all__ = [
     # The microscope
     "Microscope",
     "EmittersImage",
-    "CoverslipLayers",
+    "Layers",
     "IntegratePixels",
     "GaussianBlur",
     "ExpectedPhotons",

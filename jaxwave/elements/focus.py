@@ -31,7 +31,7 @@ class Noun(Element):
         return self._function(**self.arguments())
 
 
-class CoverslipLayers(Noun, function=psf.coverslip_layers):
+class Layers(Noun, function=psf.Layers):
     r"""Sample, coverslip and immersion as numbers that can be learned.
 
     Called, it makes the :class:`~jaxwave.psf.Layers` that an objective takes. Several layers of a
@@ -42,7 +42,7 @@ class CoverslipLayers(Noun, function=psf.coverslip_layers):
     Valid for plane, parallel layers.
 
     Example:
-        >>> layers = CoverslipLayers(n_s=1.33, n_g=1.523, n_i=1.518, t_s="2 um")
+        >>> layers = Layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s="2 um")
         >>> layers().t_s.item()
         2.0
     """
@@ -63,16 +63,16 @@ class CoverslipLayers(Noun, function=psf.coverslip_layers):
         for name in ("n_g", "t_g", "n_g_design", "t_g_design"):
             if values[name] is not None and values[name].ndim:
                 values[name] = tuple(values[name])
-        return psf.coverslip_layers(**values)
+        return psf.Layers(**values)
 
 
-def layers_element(layers: psf.Layers) -> CoverslipLayers:
+def layers_element(layers: psf.Layers) -> Layers:
     """The element of layers that were made by the function."""
     values = {field.name: getattr(layers, field.name) for field in dataclasses.fields(layers)}
     for name, value in values.items():
         if isinstance(value, tuple):
             values[name] = value[0] if len(value) == 1 else jnp.stack(value)
-    return CoverslipLayers(**values)
+    return Layers(**values)
 
 
 class Objective(Noun, function=psf.Objective):
@@ -86,7 +86,7 @@ class Objective(Noun, function=psf.Objective):
     na: Number
     wavelength: Number
     n: Number | None = None
-    layers: CoverslipLayers | None = None
+    layers: Layers | None = None
     apodization: str = "aplanatic"
     motion: str = "stage"
     transmission: bool = True

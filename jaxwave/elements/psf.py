@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxwave import _check, imaging, psf
 from jaxwave.elements.element import Element, Number, check_values
-from jaxwave.elements.focus import CoverslipLayers, layers_element, made, pairs
+from jaxwave.elements.focus import Layers, layers_element, made, pairs
 from jaxwave.psf import camera
 
 # Nodes are counted for a wavelength shorter by this factor and an aberration larger by this path,
@@ -44,7 +44,7 @@ class Microscope(Element):
         pitch: Width of a pixel of the camera itself, scalar [µm], with its ``magnification``.
         magnification: Of the image on the camera, scalar.
         n: Refractive index of immersion and sample, scalar; leave it out if there are ``layers``.
-        layers: Sample, coverslip and immersion, :class:`CoverslipLayers`.
+        layers: Sample, coverslip and immersion, :class:`Layers`.
         motion: What moves by z if there are layers, "stage" or "emitter".
         z: Positions of the emitters or planes, ``(...)`` [µm].
         pupil: Function of the pupil coordinates (y, x), its samples ``(y, x)`` [none], or a
@@ -82,7 +82,7 @@ class Microscope(Element):
     pitch: Number | None = None
     magnification: Number | None = None
     n: Number | None = None
-    layers: CoverslipLayers | None = None
+    layers: Layers | None = None
     motion: str = "stage"
     z: Number = 0.0
     pupil: Number | None = None
@@ -117,10 +117,8 @@ class Microscope(Element):
         check_values(self, sigma=_check.nonnegative, y=_check.finite, x=_check.finite)
         check_values(self, z=_check.finite, coefficients=_check.finite)
         _check.choice(where, "motion", self.motion, ("stage", "emitter"))
-        if self.layers is not None and not isinstance(self.layers, CoverslipLayers):
-            raise TypeError(
-                f"{where}: `layers` must be CoverslipLayers, got {type(self.layers).__name__}."
-            )
+        if self.layers is not None and not isinstance(self.layers, Layers):
+            raise TypeError(f"{where}: `layers` must be Layers, got {type(self.layers).__name__}.")
         given = 0 if self.coefficients is None else np.size(self.coefficients[...])
         if given != len(self.modes):
             raise ValueError(

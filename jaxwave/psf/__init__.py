@@ -23,7 +23,6 @@ from jaxwave.psf.focusing import (
 )
 from jaxwave.psf.layers import (
     Layers,
-    coverslip_layers,
     defocus_path,
     fresnel_transmission,
     gibson_lanni_path,
@@ -90,7 +89,6 @@ __all__ = [
     "dipole_pupil",
     # Layers between emitter and objective
     "Layers",
-    "coverslip_layers",
     "gibson_lanni_path",
     "defocus_path",
     # Amplitudes

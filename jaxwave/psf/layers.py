@@ -7,6 +7,7 @@ interface conserves; in a layer of index n the longitudinal component is r = sqr
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,11 +17,10 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxwave import _check, numerics
-from jaxwave._noun import noun, number
+from jaxwave._noun import Number, noun, number, settle
 from jaxwave.numerics import TAU, cis
 
 MOTIONS = ("stage", "emitter")
-Thickness = ArrayLike | str | tuple[ArrayLike | str, ...]  # of one layer, or of several
 
 
 class Path(NamedTuple):
@@ -55,84 +55,21 @@ def floats(where: str, **values: ArrayLike) -> list[Array]:
 # -- layers --------------------------------------------------------------------------------
 
 
-@noun
-class Layers:
-    r"""What lies between the emitter and the objective, and what the objective was made for.
-
-    .. math:: (n_s, t_s),\ (n_1, t_1) \dots (n_m, t_m),\ (n_i, t_i)
-
-    from the sample through the coverslip (one layer or several) to the immersion. Valid for
-    plane, parallel layers. Make one with :func:`coverslip_layers`, which checks the values;
-    everything is a leaf that can be swept, mapped and learned.
-
-    Args:
-        n_s: Index of the sample, ``(...)`` [none].
-        t_s: Depth of the emitter (or of the nominal focus) below the coverslip, ``(...)`` [µm].
-        n_g: Indices of the coverslip's layers, a tuple of ``(...)`` [none].
-        t_g: Their thicknesses, a tuple of ``(...)`` [µm].
-        n_i: Index of the immersion, ``(...)`` [none].
-        t_i: Thickness of the immersion, ``(...)`` [µm], or None for the focusing condition.
-        n_g_design: Indices of the coverslip that the objective is made for, ``(...)`` [none].
-        t_g_design: Their thicknesses, a tuple of ``(...)`` [µm].
-        n_i_design: Index of the immersion that the objective is made for, ``(...)`` [none].
-        t_i_design: Its thickness, ``(...)`` [µm].
-
-    Example:
-        >>> coverslip_layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s=2.0).t_s.item()
-        2.0
-
-    References:
-        S. F. Gibson and F. Lanni, J. Opt. Soc. Am. A 9, 154 (1992), Fig. 1.
-    """
-
-    n_s: Array
-    t_s: Array
-    n_g: tuple[Array, ...]
-    t_g: tuple[Array, ...]
-    n_i: Array
-    t_i: Array | None
-    n_g_design: tuple[Array, ...]
-    t_g_design: tuple[Array, ...]
-    n_i_design: Array
-    t_i_design: Array
-
-    @property
-    def n(self) -> tuple[Array, ...]:
-        """Indices from the immersion to the sample, as :func:`fresnel_transmission` takes them."""
-        return (self.n_i, *reversed(self.n_g), self.n_s)
-
-    @property
-    def immersion(self) -> Array:
-        """Thickness of the immersion [µm], given or from the focusing condition."""
-        return _focus_thickness(self) if self.t_i is None else self.t_i
-
-
 def layer_tuple(value: object) -> tuple:
     """One layer, or a tuple of several."""
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def coverslip_layers(
-    *,
-    n_s: ArrayLike,
-    n_g: ArrayLike | tuple[ArrayLike, ...],
-    n_i: ArrayLike,
-    t_s: ArrayLike | str = 0.0,
-    t_g: Thickness = 170.0,
-    t_i: ArrayLike | str | None = None,
-    n_g_design: ArrayLike | tuple[ArrayLike, ...] | None = None,
-    t_g_design: Thickness | None = None,
-    n_i_design: ArrayLike | None = None,
-    t_i_design: ArrayLike | str = 100.0,
-) -> Layers:
-    r"""Describes sample, coverslip and immersion, with actual and design values.
+@noun
+class Layers:
+    r"""Sample, coverslip and immersion, and those that the objective was made for.
 
     .. math:: t_i = n_i \left(\frac{t_g^*}{n_g^*} + \frac{t_i^*}{n_i^*} - \frac{t_g}{n_g}
         - \frac{t_s}{n_s}\right)
 
     is the focusing condition that holds where ``t_i`` is not given: the paraxial focus lies on
     the emitter. Valid for plane, parallel layers. What is not given of the design (starred) is
-    the actual value: an objective that is used as it was made for.
+    the actual value: an objective that is used as it was made for. Every number is a leaf.
 
     Args:
         n_s: Index of the sample, ``(...)`` [none].
@@ -148,9 +85,6 @@ def coverslip_layers(
         t_i_design: Thickness of the design's immersion (working distance), ``(...)`` [µm]; it
             matters only where the immersion differs from the design's or ``t_i`` is given.
 
-    Returns:
-        The layers.
-
     Raises:
         ValueError: If an index is not positive, a thickness is negative, the numbers of indices
             and thicknesses differ, or the shapes do not broadcast.
@@ -160,60 +94,77 @@ def coverslip_layers(
         JaxwaveWarning: If the focusing condition leaves no room for the immersion.
 
     Example:
-        >>> layers = coverslip_layers(n_s=1.33, n_g=1.5, n_i=1.5, t_s=1.0)
+        >>> layers = Layers(n_s=1.33, n_g=1.5, n_i=1.5, t_s=1.0)
         >>> round(layers.immersion.item(), 4)
         98.8722
 
     References:
         S. F. Gibson and F. Lanni, J. Opt. Soc. Am. A 9, 154 (1992), Eq. 4.
     """
-    where = "coverslip_layers"
-    ng, tg = layer_tuple(n_g), layer_tuple(t_g)
-    ng0 = ng if n_g_design is None else layer_tuple(n_g_design)
-    tg0 = tg if t_g_design is None else layer_tuple(t_g_design)
-    for name, n, t in (("t_g", ng, tg), ("t_g_design", ng0, tg0)):
-        if len(n) != len(t):
-            raise ValueError(
-                f"{where}: `{name}` must have one thickness for each of the {len(n)} layers of "
-                f"`{name.replace('t', 'n', 1)}`, got {len(t)}. Pass both as tuples."
-            )
-    shapes: dict[str, tuple[int, ...]] = {}
 
-    def one(name: str, value: Any) -> Any:
-        if name.startswith("n"):
-            _check.positive(where, name, value)
-        else:
-            value = _check.length(where, name, value)
-            _check.nonnegative(where, name, value, unit="µm")
-        settled = number(where, name, value)
-        shapes[name] = settled.shape
-        return settled
+    n_s: Number
+    n_g: Number | tuple[Number, ...]
+    n_i: Number
+    t_s: Number = 0.0
+    t_g: Number | tuple[Number, ...] = 170.0
+    t_i: Number = None
+    n_g_design: Number | tuple[Number, ...] = None
+    t_g_design: Number | tuple[Number, ...] = None
+    n_i_design: Number = None
+    t_i_design: Number = 100.0
 
-    def several(name: str, values: tuple) -> tuple:
-        return tuple(one(f"{name}[{k}]", value) for k, value in enumerate(values))
+    def __post_init__(self) -> None:
+        where, several = "Layers", ("n_g", "t_g", "n_g_design", "t_g_design")
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in ("n_g", "t_g", "n_i"):
+            if given[f"{name}_design"] is None:
+                given[f"{name}_design"] = given[name]
+        given |= {name: layer_tuple(given[name]) for name in several}
+        for name in ("t_g", "t_g_design"):
+            like = name.replace("t", "n", 1)
+            if len(given[like]) != len(given[name]):
+                raise ValueError(
+                    f"{where}: `{name}` must have one thickness for each of the "
+                    f"{len(given[like])} layers of `{like}`, got {len(given[name])}. Pass both as "
+                    "tuples."
+                )
+        shapes: dict[str, tuple[int, ...]] = {}
 
-    layers = Layers(
-        n_s=one("n_s", n_s),
-        t_s=one("t_s", t_s),
-        n_g=several("n_g", ng),
-        t_g=several("t_g", tg),
-        n_i=one("n_i", n_i),
-        t_i=None if t_i is None else one("t_i", t_i),
-        n_g_design=several("n_g_design", ng0),
-        t_g_design=several("t_g_design", tg0),
-        n_i_design=one("n_i_design", n_i if n_i_design is None else n_i_design),
-        t_i_design=one("t_i_design", t_i_design),
-    )
-    _check.broadcast(where, **shapes)
-    if t_i is None and _check.is_concrete(layers):
-        room = np.min(np.asarray(layers.immersion))
-        if room < 0:
-            _check.warn(
-                where,
-                f"the focusing condition needs an immersion of {room:.4g} µm: the emitter lies "
-                "beyond the working distance. Lower `t_s` or `t_g`, or raise `t_i_design`.",
-            )
-    return layers
+        def one(name: str, value: Any) -> Any:
+            if name.startswith("n"):
+                _check.positive(where, name, value)
+            else:
+                value = _check.length(where, name, value)
+                _check.nonnegative(where, name, value, unit="µm")
+            settled = number(where, name, value)
+            shapes[name] = settled.shape
+            return settled
+
+        for name, value in given.items():
+            if name in several:
+                given[name] = tuple(one(f"{name}[{k}]", part) for k, part in enumerate(value))
+            elif value is not None:
+                given[name] = one(name, value)
+        _check.broadcast(where, **shapes)
+        settle(self, **given)
+        if self.t_i is None and _check.is_concrete(self):
+            room = np.min(np.asarray(self.immersion))
+            if room < 0:
+                _check.warn(
+                    where,
+                    f"the focusing condition needs an immersion of {room:.4g} µm: the emitter lies "
+                    "beyond the working distance. Lower `t_s` or `t_g`, or raise `t_i_design`.",
+                )
+
+    @property
+    def n(self) -> tuple[Array, ...]:
+        """Indices from the immersion to the sample, as :func:`fresnel_transmission` takes them."""
+        return (self.n_i, *reversed(self.n_g), self.n_s)
+
+    @property
+    def immersion(self) -> Array:
+        """Thickness of the immersion [µm], given or from the focusing condition."""
+        return _focus_thickness(self) if self.t_i is None else self.t_i
 
 
 def _focus_thickness(layers: Layers) -> Array:
@@ -288,7 +239,7 @@ def gibson_lanni_path(
 
     without its value on the axis (piston). Every layer is taken together with the immersion
     that it displaces, :math:`r_n - (n_i/n)\,r_i`, a term of fourth order in s that float32
-    holds; see :func:`coverslip_layers` for :math:`t_i`. Exact for plane waves, without the
+    holds; see :class:`Layers` for :math:`t_i`. Exact for plane waves, without the
     reflections at the interfaces (:func:`fresnel_transmission`). Rays beyond the critical angle
     decay with the emitter's distance from the coverslip.
 
@@ -304,7 +255,7 @@ def gibson_lanni_path(
 
     Args:
         s: Transverse direction n sin(theta), ``(...)`` [none]; zero or more.
-        layers: The layers, see :func:`coverslip_layers`; their leaves broadcast against ``s``.
+        layers: The layers, see :class:`Layers`; their leaves broadcast against ``s``.
         z: Position of the plane or of the emitter, ``(...)`` [µm]; broadcasts against ``s``.
         motion: "stage" or "emitter".
 
@@ -317,7 +268,7 @@ def gibson_lanni_path(
         TypeError: If a value is not a real number.
 
     Example:
-        >>> layers = coverslip_layers(n_s=1.33, n_g=1.5, n_i=1.5, t_s=2.0)
+        >>> layers = Layers(n_s=1.33, n_g=1.5, n_i=1.5, t_s=2.0)
         >>> gibson_lanni_path(jnp.array([0.0, 1.2]), layers).opd.round(4).tolist()
         [0.0, -0.15959998965263367]
 

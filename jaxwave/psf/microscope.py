@@ -46,7 +46,7 @@ class Microscope:
         magnification: Of the image on the camera, scalar.
         n: Refractive index of immersion and sample, scalar, 1 by default; leave it out if there are
             ``layers``.
-        layers: Sample, coverslip and immersion, see :func:`coverslip_layers`.
+        layers: Sample, coverslip and immersion, see :class:`Layers`.
         motion: What moves by z if there are layers, "stage" or "emitter".
         samples_per_pixel: For experts: samples across a pixel over which is integrated; by default
             1.4 times what resolves the intensity (for traced pixels up to wavelength/(2 na)).
@@ -238,8 +238,8 @@ class Microscope:
             TypeError: If something is of the wrong kind.
 
         Example:
-            >>> from jaxwave.psf import coverslip_layers
-            >>> layers = coverslip_layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=2.0)
+            >>> from jaxwave.psf import Layers
+            >>> layers = Layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=2.0)
             >>> scope = Microscope(1.3, 0.52, (21, 21), 0.1, layers=layers, motion="emitter")
             >>> scope.image(np.ones((5, 32, 30)), np.linspace(-1, 1, 5)).shape
             (32, 30)

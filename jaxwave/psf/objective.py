@@ -37,7 +37,7 @@ class Objective:
         wavelength: Vacuum wavelength, ``(...)`` [µm].
         n: Index of immersion and sample, ``(...)``; 1 by default. Leave it out if there are
             ``layers``.
-        layers: Sample, coverslip and immersion, see :func:`coverslip_layers`.
+        layers: Sample, coverslip and immersion, see :class:`Layers`.
         apodization: "aplanatic", "herschel" or "none", see :func:`apodization`.
         motion: What ``z`` moves where there are layers, "stage" or "emitter", see
             :func:`gibson_lanni_path`.
@@ -73,7 +73,7 @@ class Objective:
         if self.layers is not None and not isinstance(self.layers, Layers):
             raise TypeError(
                 f"{where}: `layers` must be Layers, got {type(self.layers).__name__}. Make them "
-                "with coverslip_layers."
+                "with psf.Layers(...)."
             )
         if self.layers is not None and self.n is not None:
             raise ValueError(f"{where}: `n` is that of the immersion in `layers`; leave it out.")

@@ -20,7 +20,7 @@ SHAPE = (24, 25)
 def through(na, n_s=1.33, t_s=2.0, **others):
     """A model of a bead in a sample of the index n_s, t_s behind the coverslip."""
     rest = {"n_g": GLASS, "n_i": GLASS} | others
-    layers = psf.coverslip_layers(n_s=n_s, t_s=t_s, **rest)
+    layers = psf.Layers(n_s=n_s, t_s=t_s, **rest)
     objective = psf.Objective(na=na, wavelength=WAVELENGTH, layers=layers)
     return BeadModel(objective, pixel=PIXEL, shape=SHAPE, pupil_samples=128, order=2)
 

@@ -171,7 +171,7 @@ def test_objectives_that_a_model_cannot_have() -> None:
 
 
 def test_equal_models_are_one_and_come_back_from_a_file() -> None:
-    layers = psf.coverslip_layers(n_s=1.33, n_g=(1.5, 1.52), n_i=1.518, t_s=2.0, t_g=(100.0, 70.0))
+    layers = psf.Layers(n_s=1.33, n_g=(1.5, 1.52), n_i=1.518, t_s=2.0, t_g=(100.0, 70.0))
     made = [
         BeadModel(psf.Objective(na=1.2, wavelength=0.52, layers=layers), pixel=0.06, shape=(16, 17))
         for _ in range(2)

@@ -18,7 +18,7 @@ TRUTH = {"t_g": 170.0, "n_g": GLASS, "t_g_design": 170.0, "n_i": WATER, "n_s": 1
 
 
 def microscope(**options) -> BeadModel:
-    layers = psf.coverslip_layers(n_s=1.36, n_g=GLASS, n_i=WATER, t_s=3.0)
+    layers = psf.Layers(n_s=1.36, n_g=GLASS, n_i=WATER, t_s=3.0)
     return BeadModel(psf.Objective(NA, LIGHT, layers=layers), 0.1, (20, 20), **options)
 
 

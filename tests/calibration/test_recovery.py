@@ -204,7 +204,7 @@ def test_indices_of_sample_and_immersion_with_the_aperture() -> None:
     """An emitter 8 µm deep in a cell, seen through oil that is not what the objective wants."""
 
     def image(model: dict) -> jax.Array:
-        layers = psf.coverslip_layers(
+        layers = psf.Layers(
             n_s=model["n_s"],
             n_g=1.523,
             n_i=model["n_i"],

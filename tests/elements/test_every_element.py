@@ -207,7 +207,7 @@ TABLE = {
     ),
     "GaussianBlur": Row({"spacing": 0.1, "sigma": 0.07}, IMAGE),
     "ExpectedPhotons": Row({"photons": 100.0, "background": 2.0}, IMAGE),
-    "CoverslipLayers": Row(
+    "Layers": Row(
         {"n_s": 1.33, "n_g": 1.52, "n_i": 1.51, "t_s": 2.0, "t_g": 170.0, "t_i_design": 100.0}, ()
     ),
 }
@@ -390,8 +390,8 @@ def test_intensity_needs_a_field():
 
 
 def test_several_layers_of_a_coverslip():
-    need = psf.coverslip_layers(n_s=1.33, n_g=(1.5, 1.6), n_i=1.51, t_g=(100.0, 60.0))
-    layers = el.CoverslipLayers(n_s=1.33, n_g=[1.5, 1.6], n_i=1.51, t_g=[100.0, 60.0])
+    need = psf.Layers(n_s=1.33, n_g=(1.5, 1.6), n_i=1.51, t_g=(100.0, 60.0))
+    layers = el.Layers(n_s=1.33, n_g=[1.5, 1.6], n_i=1.51, t_g=[100.0, 60.0])
     near(layers(), need, 1e-6)  # the element holds float32
     assert len(layers().n_g) == 2
 
@@ -458,7 +458,7 @@ TRACED = ("test_every_element.py", "test_microscope_element.py")
 
 def parts(element):
     """Nouns of a verb's element, from its own numbers."""
-    layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.49, t_s=0.7)
+    layers = psf.Layers(n_s=1.36, n_g=1.52, n_i=1.49, t_s=0.7)
     return (
         psf.Objective(0.9, 0.6, layers=layers),
         psf.Window((7, N), (0.12, 0.1), z=0.3, y=0.05, x=-0.1),

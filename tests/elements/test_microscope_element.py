@@ -80,10 +80,10 @@ def test_sampled_pupils_and_blur():
 
 
 def test_layers_are_numbers_too():
-    layers = psf.coverslip_layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s=2.0)
+    layers = psf.Layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s=2.0)
     options = {**OPTICS, "n": None, "layers": layers}
     model = el.Microscope(**options)
-    assert isinstance(model.layers, el.CoverslipLayers)
+    assert isinstance(model.layers, el.Layers)
     assert "layers.t_s" in el.parameters(model)
     np.testing.assert_allclose(model.psf(), psf.Microscope(**options).psf(), rtol=1e-4, atol=1e-7)
     deeper = el.replace(model, {"layers.t_s": 6.0})
@@ -119,5 +119,5 @@ def test_errors_name_the_fix(name):
 
 
 def test_layers_of_the_wrong_kind():
-    with pytest.raises(TypeError, match="`layers` must be CoverslipLayers, got tuple"):
+    with pytest.raises(TypeError, match="`layers` must be Layers, got tuple"):
         el.Microscope(**{**OPTICS, "n": None, "layers": (1.33, 1.5)})

@@ -53,7 +53,7 @@ def test_a_stack_of_point_spread_functions(pupil):
     mask = np.exp(0.3j * rng.normal(size=(65, 65)))
 
     def stack():
-        objective = psf.Objective(1.3, 0.52, layers=psf.coverslip_layers(**LAYERS))
+        objective = psf.Objective(1.3, 0.52, layers=psf.Layers(**LAYERS))
         window = psf.Window((33, 40), (0.11, 0.13), z=jnp.linspace(-1.0, 1.3, 9), y=0.04, x=-0.07)
         pupils = {"clear": None, "samples": mask}
         modes = psf.ZernikePupil(jnp.array([0.05, -0.03]), [(2, 2), (3, -1)])

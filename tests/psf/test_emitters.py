@@ -11,7 +11,7 @@ from jaxwave import psf
 from jaxwave.psf import _bounds
 
 SCOPE = psf.Microscope(na=1.2, wavelength=0.6, shape=(14, 19), pixel=0.12, n=1.33)
-LAYERS = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=0.6)
+LAYERS = psf.Layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=0.6)
 DEEP = psf.Microscope(1.25, 0.6, (14, 19), 0.15, layers=LAYERS, motion="emitter")
 ABERRATION = dict(coefficients=np.array([0.05, -0.03]), modes=[(2, -2), (3, 1)])
 # In the middle, between pixels, on the first and the last row, in a corner, beyond the frame.
@@ -52,7 +52,7 @@ def test_a_sum_of_fixed_dipoles():
 
 def test_depths_beyond_the_critical_angle():
     """Molecules above a coverslip, 5 µm deep: light that decays with the depth, and much phase."""
-    layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.515, t_s=0.0)
+    layers = psf.Layers(n_s=1.36, n_g=1.52, n_i=1.515, t_s=0.0)
     scope = psf.Microscope(1.45, 0.6, (9, 8), 0.15, layers=layers, motion="emitter")
     places = np.array([[0.0, 0.02, 0.1], [0.07, -0.1, 0.2], [2.1, 0.0, 0.03], [5.0, 0.1, 0.0]])
     got = psf.emitters_image(scope, places, [100.0, 100.0, 600.0, 900.0], size=33)

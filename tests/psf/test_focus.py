@@ -117,7 +117,7 @@ def reference(verb, rays, pupils, y, x, z):
 @pytest.mark.parametrize("name", CASES)
 def test_everything_distinct(name):
     make, pupils, verb, motion, sampling = CASES[name]
-    o = psf.Objective(NA, W, layers=psf.coverslip_layers(**LAYERS), motion=motion)
+    o = psf.Objective(NA, W, layers=psf.Layers(**LAYERS), motion=motion)
     got = call(verb, o, psf.Window(SHAPE, z=Z, **PLACE), make())
     transmit = not verb.startswith("scalar")
     rays = Aperture(na=NA, wavelength=W, n=1.5, layers=LITERAL, motion=motion, transmit=transmit)
@@ -133,7 +133,7 @@ def test_everything_distinct(name):
 @pytest.mark.parametrize("verb", ["emitter_image", "focus"])
 def test_everything_distinct_in_float64_beyond_the_critical_angle(verb, x64):
     """Rings that are split at the critical angle of the sample, in float64."""
-    layers = psf.coverslip_layers(**LAYERS | {"t_s": 0.4})
+    layers = psf.Layers(**LAYERS | {"t_s": 0.4})
     o, to = psf.Objective(1.45, W, layers=layers), psf.Window(SHAPE, z=0.3, **PLACE)
     literal = LITERAL | {"t_s": 0.4}
     rays = Aperture(na=1.45, wavelength=W, n=1.5, layers=literal, radial=140, azimuthal=240)
@@ -145,14 +145,14 @@ def test_everything_distinct_in_float64_beyond_the_critical_angle(verb, x64):
 
 
 def test_samples_across_the_critical_angle_are_told():
-    layers = psf.coverslip_layers(**LAYERS)
+    layers = psf.Layers(**LAYERS)
     o, to = psf.Objective(1.45, W, layers=layers), psf.Window((5, 6), 0.1)
     with pytest.warns(JaxwaveWarning, match=r"sampled across the critical angle at 0.938 pupil"):
         psf.scalar_focus_intensity(o, to, sampled(mask))
 
 
 def test_modes_across_the_critical_angle_take_rings():
-    layers = psf.coverslip_layers(**LAYERS)
+    layers = psf.Layers(**LAYERS)
     o, to = psf.Objective(1.45, W, layers=layers), psf.Window((5, 6), 0.1)
     rings = psf.nodes(o, to, aberrated())
     assert isinstance(rings, psf.PolarNodes) and rings.breaks == pytest.approx((1.36 / 1.45,))

@@ -22,7 +22,7 @@ LITERAL |= {"t_g0": (170.0,), "n_g0": (1.515,), "n_i0": 1.515}
 def test_layers_of_known_arrays_are_described_inside_jit():
     # Once an error: what is known becomes a tracer inside jit as soon as jax computes with it.
     def path(n_s, t_s):
-        layers = psf.coverslip_layers(n_s=n_s, n_g=1.52, n_i=1.515, t_s=t_s)
+        layers = psf.Layers(n_s=n_s, n_g=1.52, n_i=1.515, t_s=t_s)
         return psf.gibson_lanni_path(S[:5], layers).opd
 
     known = jnp.asarray(1.33)
@@ -35,7 +35,7 @@ def test_layers_of_known_arrays_are_described_inside_jit():
 @pytest.mark.parametrize("motion", ["stage", "emitter"])
 @pytest.mark.parametrize("t_i", [None, 121.0])
 def test_path_is_the_literal_sum(motion, t_i, x64):
-    layers = psf.coverslip_layers(**LAYERS, t_i=t_i)
+    layers = psf.Layers(**LAYERS, t_i=t_i)
     path = psf.gibson_lanni_path(S, layers, z=0.7, motion=motion)
     literal = layer_path(S, **LITERAL, t_i=t_i, z=0.7, motion=motion)
     assert np.abs(path.opd - literal.real).max() < 2e-13
@@ -43,7 +43,7 @@ def test_path_is_the_literal_sum(motion, t_i, x64):
 
 
 def test_several_layers(x64):
-    layers = psf.coverslip_layers(
+    layers = psf.Layers(
         n_s=1.35, n_g=(1.45, 1.6, 1.52), t_g=(0.3, 5.0, 150.0), n_i=1.515, t_s=1.0,
         t_g_design=170.0, n_g_design=1.52,
     )  # fmt: skip
@@ -58,7 +58,7 @@ def test_several_layers(x64):
 
 def test_float32_keeps_its_digits():
     """Against float64 with the same rounded numbers; the literal sum errs by 1e-3 rad."""
-    layers = psf.coverslip_layers(**{k: np.float32(v) for k, v in LAYERS.items()})
+    layers = psf.Layers(**{k: np.float32(v) for k, v in LAYERS.items()})
     s = np.linspace(0, 1.45, 200, dtype=np.float32)
     single = psf.gibson_lanni_path(s, layers)
     with jax.enable_x64(True):
@@ -70,19 +70,19 @@ def test_float32_keeps_its_digits():
 
 
 def test_design_conditions_leave_no_aberration():
-    layers = psf.coverslip_layers(n_s=1.518, n_g=1.523, n_i=1.518, t_s=5.0)
+    layers = psf.Layers(n_s=1.518, n_g=1.523, n_i=1.518, t_s=5.0)
     assert np.all(psf.gibson_lanni_path(S[:280], layers).opd == 0)
 
 
 def test_emitter_is_in_paraxial_focus(x64):
     """The path begins with the fourth power of s."""
-    layers = psf.coverslip_layers(**LAYERS)
+    layers = psf.Layers(**LAYERS)
     opd = psf.gibson_lanni_path(np.array([0.01, 0.02]), layers).opd
     assert opd[1] / opd[0] == pytest.approx(16, rel=1e-3)
 
 
 def test_motions_agree_in_matched_media(x64):
-    layers = psf.coverslip_layers(n_s=1.518, n_g=1.523, n_i=1.518, t_s=5.0)
+    layers = psf.Layers(n_s=1.518, n_g=1.523, n_i=1.518, t_s=5.0)
     stage, emitter = (
         psf.gibson_lanni_path(S[:280], layers, z=-1.3, motion=m).opd for m in ("stage", "emitter")
     )
@@ -93,7 +93,7 @@ def test_motions_agree_in_matched_media(x64):
 def test_evanescent_rays_decay_with_the_depth(x64):
     s, kappa = 1.45, np.sqrt(1.45**2 - 1.33**2)
     for motion, depth in (("stage", 3.0), ("emitter", 3.7)):
-        layers = psf.coverslip_layers(**LAYERS)
+        layers = psf.Layers(**LAYERS)
         decay = psf.gibson_lanni_path(s, layers, z=0.7, motion=motion).decay
         assert decay == pytest.approx(depth * kappa, rel=1e-13)
     assert psf.defocus_path(1.45, 1.33, -2.0).decay == pytest.approx(2 * kappa, rel=1e-13)
@@ -107,7 +107,7 @@ def test_derivatives(x64):
     def both(values):
         p = dict(zip(names, values, strict=True))
         s, z = p.pop("s"), p.pop("z")
-        path = psf.gibson_lanni_path(s, psf.coverslip_layers(**p), z=z, motion="emitter")
+        path = psf.gibson_lanni_path(s, psf.Layers(**p), z=z, motion="emitter")
         return path.opd + 2 * path.decay
 
     both, slope = jax.jit(both), jax.jit(jax.grad(both))
@@ -130,7 +130,7 @@ def test_finite_everywhere(kind):
         s = jnp.asarray(np.concatenate([S, [1.33, 1.523, 1.518, 1.0, 2.1]]), kind)
 
         def total(s, n_s):
-            layers = psf.coverslip_layers(**LAYERS | {"n_s": n_s})
+            layers = psf.Layers(**LAYERS | {"n_s": n_s})
             path = psf.gibson_lanni_path(s, layers, z=0.3)
             q = psf.fresnel_transmission(s, layers.n)
             t = psf.multilayer_transmission(s, (1.518, 1.7, n_s), (0.1,), wavelength=0.5)
@@ -223,13 +223,11 @@ def test_lenses_keep_the_power(x64):
 
 
 def test_batch_axes():
-    layers = psf.coverslip_layers(n_s=np.array([[1.33], [1.4]]), n_g=1.52, n_i=1.515, t_s=2.0)
+    layers = psf.Layers(n_s=np.array([[1.33], [1.4]]), n_g=1.52, n_i=1.515, t_s=2.0)
     path = psf.gibson_lanni_path(S, layers)
     assert path.opd.shape == path.decay.shape == (2, 301)
     mapped = jax.vmap(
-        lambda n: (
-            psf.gibson_lanni_path(S, psf.coverslip_layers(n_s=n, n_g=1.52, n_i=1.515, t_s=2.0)).opd
-        )
+        lambda n: psf.gibson_lanni_path(S, psf.Layers(n_s=n, n_g=1.52, n_i=1.515, t_s=2.0)).opd
     )(jnp.array([1.33, 1.4]))
     assert np.allclose(mapped, path.opd, atol=1e-6)
 
@@ -246,16 +244,16 @@ def test_batch_axes():
 )
 def test_bad_layers(arguments, message):
     with pytest.raises(ValueError, match=message):
-        psf.coverslip_layers(**{"n_s": 1.33, "n_g": 1.52, "n_i": 1.515} | arguments)
+        psf.Layers(**{"n_s": 1.33, "n_g": 1.52, "n_i": 1.515} | arguments)
 
 
 def test_no_room_for_the_immersion():
     with pytest.warns(jw.JaxwaveWarning, match=r"beyond the working distance. Lower `t_s`"):
-        psf.coverslip_layers(n_s=1.33, n_g=1.52, n_i=1.515, t_s=200.0)
+        psf.Layers(n_s=1.33, n_g=1.52, n_i=1.515, t_s=200.0)
 
 
 def test_bad_arguments():
-    layers = psf.coverslip_layers(n_s=1.33, n_g=1.52, n_i=1.515)
+    layers = psf.Layers(n_s=1.33, n_g=1.52, n_i=1.515)
     with pytest.raises(ValueError, match=r"`motion` must be one of 'stage', 'emitter'"):
         psf.gibson_lanni_path(0.5, layers, motion="focus")
     with pytest.raises(ValueError, match=r"`n` must be the indices of two media or more"):

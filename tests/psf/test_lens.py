@@ -107,7 +107,7 @@ def test_a_dipole_through_objective_and_tube_lens():
 
 def test_a_dipole_behind_layers_through_a_tube_lens():
     """Three indices, an emitter that is deeper than the focus, a stage that moved, any moment."""
-    layers = psf.coverslip_layers(n_s=1.35, n_g=1.52, n_i=1.5, t_s=0.4)
+    layers = psf.Layers(n_s=1.35, n_g=1.52, n_i=1.5, t_s=0.4)
     o, f, m, d = psf.Objective(1.4, 0.6, layers=layers), 3000.0, 60.0, np.array([34.0, 36.0])
     dipole, place = (0.4, 0.5j, -0.7), dict(y=0.15, x=-0.3)
     pupil = psf.dipole_pupil(
@@ -126,7 +126,7 @@ def test_a_dipole_behind_layers_through_a_tube_lens():
 
 def test_emitter_and_stage_are_one_motion_in_one_medium():
     """Deeper is away from the objective, z = -0.8."""
-    layers = psf.coverslip_layers(n_s=1.5, n_g=1.5, n_i=1.5, t_s=3.0)
+    layers = psf.Layers(n_s=1.5, n_g=1.5, n_i=1.5, t_s=3.0)
     o = psf.Objective(1.3, 0.632, layers=layers)
     back = dict(dipole=(1, 0, 0), spacing=2 * 3000.0 * 1.3 / 250, f=3000.0)
     deeper = psf.dipole_pupil(o, (256, 256), z=-0.8, **back)
@@ -140,7 +140,7 @@ def test_power_of_a_dipole_through_water(x64):
     Far from the interface the light below the critical angle is what the interface transmits.
     """
     n_s, n_i, na = 1.33, 1.515, 1.2
-    o = psf.Objective(na, 0.6, layers=psf.coverslip_layers(n_s=n_s, n_g=n_i, n_i=n_i, t_s=50.0))
+    o = psf.Objective(na, 0.6, layers=psf.Layers(n_s=n_s, n_g=n_i, n_i=n_i, t_s=50.0))
     t, w = np.polynomial.legendre.leggauss(100)
     s, w = na * (t + 1) / 2, w * na / 2
     r1, r2 = np.sqrt(n_s**2 - s**2), np.sqrt(n_i**2 - s**2)

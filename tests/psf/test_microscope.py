@@ -70,7 +70,7 @@ def test_pixels_of_an_emitter_off_the_axis():
 
 def test_pixels_of_an_aberrated_dipole_behind_layers():
     """Pixels of the most common sCMOS at 60x, above wavelength / (4 na), three indices."""
-    layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=0.6)
+    layers = psf.Layers(n_s=1.36, n_g=1.52, n_i=1.5, t_s=0.6)
     scope = psf.Microscope(
         1.25, W, (7, 9), pitch=9.75, magnification=65.0, layers=layers, motion="emitter"
     )
@@ -172,7 +172,7 @@ def test_the_data_sheet_is_traced(options, x64):
 # -- volumes -------------------------------------------------------------------------------
 
 DEEP = dict(na=1.3, wavelength=W, shape=(8, 9), pixel=0.15, motion="emitter")
-LAYERS = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.518, t_s=3.0)
+LAYERS = psf.Layers(n_s=1.36, n_g=1.52, n_i=1.518, t_s=3.0)
 DEPTHS = np.array([-1.3, 0.4, 0.9, 4.0, 9.6])  # deeper than ten wavelengths
 VOLUME = np.random.default_rng(3).uniform(0, 9, (5, 13, 12))
 
@@ -211,7 +211,7 @@ def test_the_memory_of_a_volume_does_not_grow_with_its_depth():
     @jax.jit
     @jax.value_and_grad
     def both(t_s, volume, z):
-        layers = psf.coverslip_layers(n_s=1.36, n_g=1.52, n_i=1.518, t_s=t_s)
+        layers = psf.Layers(n_s=1.36, n_g=1.52, n_i=1.518, t_s=t_s)
         image = psf.Microscope(**DEEP, layers=layers).image(volume, z)
         return jnp.sum(image[5:9] ** 2) / planes
 

@@ -143,9 +143,7 @@ def test_everything_traced_is_the_quadrature(kind, layered):
     mask = {"clear": clear, "modes": modes}.get(kind, tilt)
     o, n, literal = OIL, 1.5, {}
     if layered:
-        o = psf.Objective(
-            1.3, W, layers=psf.coverslip_layers(n_s=1.4, n_g=1.52, n_i=1.515, t_s=0.8)
-        )
+        o = psf.Objective(1.3, W, layers=psf.Layers(n_s=1.4, n_g=1.52, n_i=1.515, t_s=0.8))
         n = 1.515
         literal = dict(layers=dict(n_s=1.4, n_g=(1.52,), t_s=0.8, t_g=(170.0,)), transmit=True)
     to = psf.Window((7, 8), np.array([0.1, 0.09]), [0.4, -0.7], 0.2, -0.1)
@@ -187,7 +185,7 @@ def test_a_traced_aperture_and_a_distant_plane(x64):
 
 def test_traced_planes_behind_deep_layers(x64):
     """Spherical aberration of 30 waves that is known, while z is not."""
-    layers = psf.coverslip_layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=100.0, t_i_design=300.0)
+    layers = psf.Layers(n_s=1.33, n_g=1.52, n_i=1.518, t_s=100.0, t_i_design=300.0)
     o = psf.Objective(1.3, W, layers=layers)
     got = jax.jit(lambda z: psf.scalar_focus(o, psf.Window((3, 4), 0.1, z)))(5.0)
     literal = dict(n_s=1.33, n_g=(1.52,), t_s=100.0, t_g=(170.0,), t_i0=300.0)
@@ -228,7 +226,7 @@ def test_an_aperture_close_to_the_index(kind, x64):
 
 def test_an_immersion_that_is_too_thin():
     """Ten micrometers of defocus that are in the layers, not in z."""
-    layers = psf.coverslip_layers(n_s=1.45, n_g=1.5, n_i=1.5, t_s=1.0, t_i=90.0)
+    layers = psf.Layers(n_s=1.45, n_g=1.5, n_i=1.5, t_s=1.0, t_i=90.0)
     o, to = psf.Objective(1.3, W, layers=layers), psf.Window((3, 3), 0.2)
     literal = dict(n_s=1.45, n_g=(1.5,), t_s=1.0, t_g=(170.0,), t_i=90.0)
     _, y, x = window((3, 3), 0.2)
@@ -246,8 +244,8 @@ def test_the_path_that_counts_nodes_is_the_path(motion, x64):
     s = np.linspace(0, 1.49, 60)
     design = dict(n_g_design=1.52, t_g_design=165.0, n_i_design=1.515, t_i_design=120.0)
     for layers in (
-        psf.coverslip_layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s=0.4, **design),
-        psf.coverslip_layers(n_s=1.4, n_g=(1.4, 1.5), n_i=1.518, t_s=1, t_g=(0.3, 170), t_i=99),
+        psf.Layers(n_s=1.33, n_g=1.523, n_i=1.518, t_s=0.4, **design),
+        psf.Layers(n_s=1.4, n_g=(1.4, 1.5), n_i=1.518, t_s=1, t_g=(0.3, 170), t_i=99),
     ):
         o = psf.Objective(1.5, W, layers=layers, motion=motion)
         path = psf.gibson_lanni_path(s, layers, z=-0.7, motion=motion)

@@ -31,7 +31,7 @@ def test_bad_objectives(arguments, kind, message):
 
 
 def test_an_index_stands_once():
-    layers = psf.coverslip_layers(**LAYERS)
+    layers = psf.Layers(**LAYERS)
     with pytest.raises(ValueError, match=r"Objective: `n` is that of the immersion in `layers`"):
         psf.Objective(0.9, 0.6, 1.5, layers)
     with pytest.raises(ValueError, match=r"`na` must be below"):
@@ -73,7 +73,7 @@ def test_units_and_prints():
 
 
 def test_every_number_is_a_leaf_and_a_known_one_stays_known():
-    layers = psf.coverslip_layers(**LAYERS)
+    layers = psf.Layers(**LAYERS)
     assert len(jax.tree.leaves(psf.Objective(1.2, 0.6, 1.5))) == 3
     assert len(jax.tree.leaves(psf.Objective(1.2, 0.6, layers=layers))) == 2 + 9
     assert len(jax.tree.leaves(psf.Window((4, 5), 0.1))) == 4

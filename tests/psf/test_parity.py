@@ -57,7 +57,7 @@ LAYERS = {"n_s": 1.34, "n_g": (1.40, 1.6, 1.52), "n_i": 1.515, "t_s": 0.4, "t_g"
 @pytest.mark.slow
 def test_every_polarization_through_five_media(x64):
     """Also those of which one number vanishes, for which half of the terms are left out."""
-    layers = psf.coverslip_layers(**LAYERS, t_g_design=170.0, n_g_design=1.52)
+    layers = psf.Layers(**LAYERS, t_g_design=170.0, n_g_design=1.52)
     literal = {k: LAYERS[k] for k in ("n_s", "n_g", "t_s", "t_g")} | {"t_g0": (170.0,)}
     reference = Round(
         wavelength=0.6, na=1.25, n=1.515, layers=literal | {"n_g0": (1.52,)}, transmit=True
@@ -82,7 +82,7 @@ def test_nothing_is_nan_for_any_sample_and_aperture(pupil):
     """Values and derivatives, n_s from air to oil, with rays beyond the critical angle."""
 
     def peak(n_s, na):
-        layers = psf.coverslip_layers(n_s=n_s, n_g=1.523, n_i=1.518, t_s=1.0)
+        layers = psf.Layers(n_s=n_s, n_g=1.523, n_i=1.518, t_s=1.0)
         nodes = 16 if callable(pupil) else None
         o = psf.Objective(na, 0.6, layers=layers)
         return jnp.sum(psf.emitter_image(o, psf.Window((3, 2), 0.1), pupil, nodes=nodes))

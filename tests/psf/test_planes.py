@@ -81,7 +81,7 @@ def test_airy_pattern():
 
 
 def test_a_round_pupil_is_that_of_the_radial_solver():
-    layers = psf.coverslip_layers(n_s=1.38, n_g=1.5, n_i=1.5, t_s=3.0)
+    layers = psf.Layers(n_s=1.38, n_g=1.5, n_i=1.5, t_s=3.0)
     o = psf.Objective(NA, WAVELENGTH, layers=layers, apodization="herschel")
     to = psf.Window((33, 30), 0.05, [-0.5, 0.7], 0.1, -0.2)
 
@@ -182,7 +182,7 @@ def test_vector_becomes_scalar_at_low_aperture():
 
 
 def test_gibson_lanni_width():
-    layers = psf.coverslip_layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
+    layers = psf.Layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
     o = psf.Objective(1.3, 0.632, layers=layers, apodization="none")
     line = np.asarray(psf.scalar_focus_intensity(o, psf.Window((1, 301), 0.002), clear))[0]
     place = (np.arange(301) - 150) * 0.002
@@ -196,7 +196,7 @@ def test_gibson_lanni_width():
 @pytest.mark.slow
 @pytest.mark.parametrize("pupil", ["modes", "samples"])
 def test_gradients_are_finite_differences(pupil, x64):
-    layers = psf.coverslip_layers(n_s=1.33, n_g=1.5, n_i=1.5, t_s=0.5)
+    layers = psf.Layers(n_s=1.33, n_g=1.5, n_i=1.5, t_s=0.5)
     p = dict(spacing=0.1, na=1.2, wavelength=0.6, z=0.3, y=0.0, x=0.0)
     p |= dict(c=0.05, n_s=1.33, t_s=0.5, n_i=1.5, e=0.3)
     place = psf.pupil_coordinates((32, 33))

@@ -24,7 +24,7 @@ C, FILLING = np.array([0.11, -0.04]), 0.8
 
 
 def layers():
-    return psf.coverslip_layers(**LAYERS)
+    return psf.Layers(**LAYERS)
 
 
 def profile(rho):
@@ -152,7 +152,7 @@ def test_airy_pattern():
 
 def test_width_of_the_paper():
     """NA 1.3, n_s 1.3, n_i = n_g = 1.5, 1 µm deep, 632 nm, no apodization: 271.5 nm."""
-    stack = psf.coverslip_layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
+    stack = psf.Layers(n_s=1.3, n_g=1.5, n_i=1.5, t_s=1.0)
     o = psf.Objective(1.3, 0.632, layers=stack, apodization="none")
     row = np.asarray(psf.scalar_focus_intensity(o, psf.Window((1, 801), 0.0005)))[0, 400:]
     width = 2000 * np.interp(-row[0] / 2, -row, 0.0005 * np.arange(401))
@@ -219,7 +219,7 @@ def loss(p, motion, place, layered):
     thickness = {"t_g_design": 170.0, "t_i_design": 120.0, "n_g_design": 1.515}
     if layered:
         names = ("n_s", "n_g", "n_i", "t_s", "t_g", "n_i_design")
-        medium = {"layers": psf.coverslip_layers(**{k: p[k] for k in names}, **thickness)}
+        medium = {"layers": psf.Layers(**{k: p[k] for k in names}, **thickness)}
     else:
         medium = {"n": p["n_i"]}
     o = psf.Objective(p["na"], p["wavelength"], motion=motion, **medium)
@@ -280,7 +280,7 @@ def test_finite_for_any_sample_index():
     """Values and gradients in float32, n_s from air to oil, with rays beyond the critical angle."""
 
     def peak(n_s, na):
-        o = psf.Objective(na, W, layers=psf.coverslip_layers(n_s=n_s, n_g=1.523, n_i=1.518, t_s=1))
+        o = psf.Objective(na, W, layers=psf.Layers(n_s=n_s, n_g=1.523, n_i=1.518, t_s=1))
         return jnp.sum(psf.emitter_image(o, psf.Window((3, 3), 0.1), nodes=(40, 32, 16)))
 
     n_s, na = np.meshgrid(np.linspace(1.0, 1.52, 53), [0.3, 1.0, 1.33, 1.45, 1.515])
@@ -343,7 +343,7 @@ def test_the_rule_for_nodes_holds(x64):
         n, t_s = rng.uniform(1.33, 1.52), rng.uniform(0, 5)
         na, n_s = rng.uniform(0.2, 0.97) * n, rng.uniform(1.2, 1.5)
         z, d = rng.uniform(-8, 8), rng.uniform(0.1, 0.8)
-        stack = psf.coverslip_layers(n_s=n_s, n_g=1.5, n_i=n, t_s=t_s)
+        stack = psf.Layers(n_s=n_s, n_g=1.5, n_i=n, t_s=t_s)
         o = psf.Objective(na, W, layers=stack, transmission=False)
         layer = {"n_s": n_s, "n_g": (1.5,), "t_s": t_s, "t_g": (170.0,)}
         reference = Round(wavelength=W, na=na, n=n, layers=layer, count=400)

@@ -20,7 +20,7 @@ C, MODES = np.array([0.06, -0.04]), [(2, 2), (3, -1)]
 def objective(**change):
     names = ("na", "wavelength", "motion")
     optics = {k: change.pop(k) for k in names if k in change}
-    layers = psf.coverslip_layers(**LAYERS | {"t_g": 169.0, "t_g_design": 170.0} | change)
+    layers = psf.Layers(**LAYERS | {"t_g": 169.0, "t_g_design": 170.0} | change)
     return psf.Objective(**{"na": 1.25, "wavelength": W, "layers": layers} | optics)
 
 

@@ -21,7 +21,7 @@ RICHARDS_WOLF = "Richards-Wolf by quadrature; layers, modes, a window beside the
 
 
 def objective():
-    layers = psf.coverslip_layers(
+    layers = psf.Layers(
         n_s=LAYERS["n_s"], n_g=1.53125, n_i=N_I, t_s=0.75, t_g=168.0, t_g_design=170.0,
         n_i_design=1.515625,
     )  # fmt: skip
@@ -167,7 +167,7 @@ def _():
     return np.asarray(got)[:, inside], need[:, inside]
 
 
-@row("psf.gibson_lanni_path", "psf.coverslip_layers",
+@row("psf.gibson_lanni_path", "psf.Layers",
      reference="the literal sum of n t cos(theta) in extended precision",
      valid="plane, parallel layers")  # fmt: skip
 def _():
