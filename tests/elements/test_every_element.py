@@ -207,12 +207,12 @@ TABLE = {
     ),
     "GaussianBlur": Row({"spacing": 0.1, "sigma": 0.07}, IMAGE),
     "ExpectedPhotons": Row({"photons": 100.0, "background": 2.0}, IMAGE),
-    "Layers": Row(
-        {"n_s": 1.33, "n_g": 1.52, "n_i": 1.51, "t_s": 2.0, "t_g": 170.0, "t_i_design": 100.0}, ()
-    ),
 }
 
 NOUNS = {
+    "Layers": Row(
+        {"n_s": 1.33, "n_g": 1.52, "n_i": 1.51, "t_s": 2.0, "t_g": 170.0, "t_i_design": 100.0}, ()
+    ),
     "Objective": Row({"na": 0.9, "wavelength": 0.6, "n": 1.33}, (), {"apodization": "herschel"}),
     "Window": Row({"spacing": [0.1, 0.12], "z": 0.3, "y": 0.05, "x": -0.1}, (), {"shape": (N, 9)}),
     "RadialPupil": Row({"coefficients": [0.05], "filling": 1.2}, (), {"modes": ((4, 0),)}),
