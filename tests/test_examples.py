@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -71,3 +72,27 @@ def test_example_runs(script, tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"\d", run.stdout), "an example prints its number"
     assert list((tmp_path / "results").rglob("*.png")), "an example ends in a picture"
+
+
+def test_the_figures_of_the_paper_are_drawn(tmp_path, monkeypatch):
+    """With and without the free-form baseline; runs of the mask and of depths take minutes."""
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    from waveblocks import pictures
+
+    random = np.random.default_rng(0)
+    inside = np.hypot(*np.mgrid[-20:21, -20:21]) < 15
+    for names in (("truth", "before", "ours"), ("ours", "truth", "free-form", "before")):
+        fields = {n: random.normal(size=(3, 171, 171)) + 1j for n in names}
+        images = {n: random.random((3, 20, 20)) for n in names}
+        phases = {n: random.random((41, 41)) for n in names}
+        lines = {n: np.arange(5.0) for n in names if n != "truth"}
+        figures = [
+            pictures.points(fields, (-50.0, 0.0, 50.0), (19.0, -20.0)),
+            pictures.target(images, (-50.0, 0.0, 50.0)),
+            pictures.masks(phases, inside, 15.0),
+            pictures.depths(lines, np.arange(5.0), 0.2),
+        ]
+        rows = [len(names), len(names), 2]
+        for figure, count in zip(figures, rows, strict=False):
+            assert figure.axes[0].get_subplotspec().get_gridspec().nrows == count
+    figures[2].savefig(tmp_path / "masks.png", dpi=40)  # the layout of each takes a second

@@ -93,23 +93,26 @@ def _pupil(field: np.ndarray, shift: tuple[float, ...]) -> np.ndarray:
 def masks(phases: Rows, inside: np.ndarray, radius: float) -> Figure:
     """The true mask and those that were found, and how they differ, modulo a turn."""
     phases = _in_order(phases)
-    need = phases["truth"]
+    need, lit = phases["truth"], np.ix_(inside.any(1), inside.any(0))
     figure, axes = _board(2, len(phases), 2.3)
+    found: dict[float, list] = {}
     for (top, bottom), (name, phase) in zip(axes.T, phases.items(), strict=True):
         differs = np.angle(np.exp(1j * (phase - need)))
         differs = np.angle(np.exp(1j * (differs - scores.piston(differs[inside]))))
-        shown = np.where(inside, need + differs - need[inside].min(), np.nan)
+        shown = phase if name == "before" else need + differs - need[inside].min()
+        shown, differs = (np.where(inside, a, np.nan)[lit] for a in (shown, differs))
         turns = _show(top, shown, cmap="twilight", vmin=0, vmax=5 * np.pi)
         top.set_title(name, fontsize=SMALL)
         if name == "truth":
             bottom.set_visible(False)
             continue
-        rms = float(np.sqrt((differs[inside] ** 2).mean()))
+        rms = float(np.sqrt(np.nanmean(differs**2)))
         reach = np.pi if rms > 0.3 else 0.2
-        differs = np.where(inside, differs, np.nan)
         color = _show(bottom, differs, cmap="RdBu_r", vmin=-reach, vmax=reach)
         bottom.set_title(f"minus truth, rms {rms:.2g} rad", fontsize=SMALL)
-        _bar(color, [bottom], "phase [rad]")
+        found.setdefault(reach, [color]).append(bottom)
+    for color, *bottoms in found.values():
+        _bar(color, bottoms, "phase [rad]")
     _bar(turns, axes[0], "phase [rad]")
     _length(axes[0, 0], radius / (t.CUTOFF * t.WAVELENGTH * t.RELAY) * 1e3, "1 mm", "black")
     return figure

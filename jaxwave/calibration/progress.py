@@ -32,8 +32,9 @@ class Bar:
             self._stage, self._bar.bar_format = stage, None
             self._bar.reset(total=steps)
             self._bar.set_description(stage)
-        rest = "" if math.isnan(heldout_loss) else f", held-out {heldout_loss:.4g}"
-        self._bar.set_postfix_str(f"loss {loss:.4g}{rest}", refresh=False)
+        told = {"loss": loss, "held-out": heldout_loss}
+        words = [f"{name} {value:.4g}" for name, value in told.items() if not math.isnan(value)]
+        self._bar.set_postfix_str(", ".join(words), refresh=False)
         self._bar.update(step - self._bar.n)
 
     def __enter__(self) -> Self:

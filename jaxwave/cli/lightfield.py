@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +253,20 @@ def _depths(settings: Settings) -> np.ndarray:
     return settings["z_min"] + settings["dz"] * np.arange(int(span / settings["dz"] + 1.001))
 
 
+def _psf(
+    scope: lf.LightFieldMicroscope,
+    z: np.ndarray,
+    kernel: tuple[int, int],
+    report: Callable[..., None],
+) -> lf.LightFieldPSF:
+    """The PSF, depth by depth, so that one sees how long it takes."""
+    values = []
+    for k in range(len(z)):
+        values.append(np.asarray(scope.psf(z[k : k + 1], shape=kernel).values))
+        report("PSF", k + 1, len(z), math.nan, math.nan)
+    return lf.LightFieldPSF(np.concatenate(values), z, scope.pixel_in_sample)
+
+
 def _deconvolved(
     settings: Settings,
     scope: lf.LightFieldMicroscope,
@@ -272,7 +287,7 @@ def _deconvolved(
     planes = int(settings["memory"] // need)
     text = f"the PSF of {len(z)} depths is computed, then {settings['steps']} steps"
     with progress.shown(text) as report:
-        psf = scope.psf(z)
+        psf = _psf(scope, z, kernel, report)
         projector = lf.Projector(psf, shape, planes if planes < len(z) else None)  # type: ignore[arg-type]
         cutoff = lf.sampling_cutoff(scope, z) if settings["cutoff"] == "sampling" else None
         volume, done, steps = None, 0, settings["steps"]

@@ -100,8 +100,9 @@ class Log:
         if stage == self._stage and now - self._last < _EVERY:
             return
         self._stage, self._last = stage, now
-        rest = "" if math.isnan(heldout_loss) else f", held-out {heldout_loss:.4g}"
-        warn(f"{now - self._start:.0f} s: {stage}, step {step} of {steps}, loss {loss:.4g}{rest}")
+        rest = "" if math.isnan(loss) else f", loss {loss:.4g}"
+        rest += "" if math.isnan(heldout_loss) else f", held-out {heldout_loss:.4g}"
+        warn(f"{now - self._start:.0f} s: {stage}, step {step} of {steps}{rest}")
 
     def __enter__(self) -> Self:
         warn(self._first)

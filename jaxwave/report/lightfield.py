@@ -46,8 +46,9 @@ def draw_volume(
     figure = Figure(figsize=(11, 9), layout="constrained")
     axes = figure.subplots(2, 2)
     high = np.percentile(image, 99.8)
-    axes[0, 0].imshow(image, cmap="magma", vmax=max(high, 1e-12), interpolation="none")
-    axes[0, 0].set_title("raw image, straightened [pixels]")
+    raw = axes[0, 0].imshow(image, cmap="magma", vmax=max(high, 1e-12), interpolation="none")
+    axes[0, 0].set(xlabel="x [pixels]", ylabel="y [pixels]", title="raw image, straightened")
+    figure.colorbar(raw, ax=axes[0, 0], label="counts of a pixel")
     top = max(float(np.percentile(volume, 99.95)), 1e-12)
     ends = (z[0] - dz / 2, z[-1] + dz / 2)
     views: list[tuple[Any, int, tuple, str, str]] = [
@@ -57,7 +58,10 @@ def draw_volume(
     ]
     for ax, axis, extent, across, up in views:
         shape = "equal" if axis == 0 or deep > 0.1 * max(tall, wide) else "auto"
-        ax.imshow(volume.max(axis), cmap="magma", vmin=0, vmax=top, extent=extent, aspect=shape)
+        how = {"vmin": 0, "vmax": top, "extent": extent, "aspect": shape}
+        shown = ax.imshow(volume.max(axis), cmap="magma", interpolation="none", **how)
+        if axis == 0:
+            figure.colorbar(shown, ax=ax, label="counts of a voxel's light")
         ax.set(xlabel=across, ylabel=up)
         ax.set_title("brightest voxel along " + "zyx"[axis])
     return _save(figure, path)
