@@ -137,6 +137,7 @@ TESTED_BY = {
     "diffusers": "bench_parts",
     "microlenses": "bench_parts",
     "mirrors": "pixels",
+    "slm": "slm pixels",
     "coverage": "apertures",
     "beams": "beams sources",
     "condenser": "condenser coherence",

@@ -118,6 +118,15 @@ def test_sectors_rings_and_wings_are_parts_of_lenses():
     assert float(wings[12, 12 + 8]) == pytest.approx(lens(1000.0, 0.45)[12, 20], rel=1e-4)
 
 
+def test_without_a_radius_the_disk_is_the_largest_around_the_axis_sample():
+    # Of (8, 11) samples 3 and a half lie behind the axis in y, 5 and a half in x.
+    for shape, radius in (((8, 11), 7.0), ((11, 8), 5.25), ((9, 30), 9.0)):
+        got = heights.rings(shape, [1.0, 0.3, -2.0], spacing=(2.0, 1.5))
+        y, x = (np.arange(shape[0]) - shape[0] // 2)[:, None], np.arange(shape[1]) - shape[1] // 2
+        place = np.minimum(np.hypot(2.0 * y, 1.5 * x) / radius, 1)
+        np.testing.assert_allclose(got, np.interp(place, [0, 0.5, 1], [1.0, 0.3, -2.0]), atol=1e-5)
+
+
 def test_shapes_against_their_sums():
     rng, shape = np.random.default_rng(1), (7, 10)
     c = rng.normal(size=(4, 3))

@@ -82,6 +82,15 @@ def test_cutoff_of_broxton():
     scope = LightFieldMicroscope(Objective(0.5, 0.525), 20, array, 25.0)
     far = sampling_cutoff(scope, [-100.0, 0.0, 100.0])
     np.testing.assert_allclose(far, [125 / (0.94 * 0.525 * 20 * 100), 20 / 250, far[0]], rtol=1e-5)
+    z = np.array([-300.0, -50.0, -2.0, 0.0, 10.0, 50.0, 120.0])
+    small = LightFieldMicroscope(Objective(0.05, 0.525, n=1.33), 20, array, 25.0)
+    critical = 1.33 * 125**2 / (2 * 20**2 * 0.525)
+    with np.errstate(divide="ignore"):
+        lenslet = 125 / (0.94 * 0.525 / 1.33 * 20 * np.abs(z))
+    nyquist = 20 / 250 * (1 + 3.26 * np.abs(z) / critical)
+    limits = np.stack([lenslet, nyquist, np.full(7, 2 * 0.05 / 0.525)])
+    assert np.argmin(limits, 0).tolist() == [0, 2, 1, 1, 1, 2, 0]  # each one is the least somewhere
+    np.testing.assert_allclose(sampling_cutoff(small, z), limits.min(0), rtol=1e-5)
 
 
 def test_mistakes_are_named():
