@@ -272,24 +272,20 @@ def _field(plan: Plan, c: list[Array], y: Array, x: Array, e: Array) -> list[Com
         ]
     i0, i1, i2 = parts
     difference, twice = x * x - y * y, 2 * x * y
-    first, second = (not zero for zero in plan.zeros[2:4])
-    e_x: Component = []
-    e_y: Component = []
-    e_z: Component = []
-    if first:
-        e_x.append(((i0 + i2 * difference) * e[0], False, False))
-        e_y.append((i2 * twice * e[0], True, True))
-        e_z.append((-2j * e[0] * i1 * x, False, True))
-    if second:
-        e_x.append((i2 * twice * e[1], True, True))
-        e_y.append(((i0 - i2 * difference) * e[1], False, False))
-        e_z.append((-2j * e[1] * i1 * y, True, False))
-    if plan.kind == "focus":
-        return [e_x, e_y, e_z]
-    if not plan.zeros[4]:
-        e_x.append((-2j * e[2] * i1 * x, False, True))
-        e_y.append((-2j * e[2] * i1 * y, True, False))
-    return [e_x, e_y]
+    # What the components of the polarization are multiplied with.
+    xx, yy = (i0 + i2 * difference, False, False), (i0 - i2 * difference, False, False)
+    xy, zx, zy = (i2 * twice, True, True), (-2j * i1 * x, False, True), (-2j * i1 * y, True, False)
+    rows: list[tuple[tuple[Array, bool, bool], ...]] = [(xx, xy), (xy, yy), (zx, zy)]
+    if plan.kind == "dipole":
+        rows = [(xx, xy, zx), (xy, yy, zy)]
+    return [
+        [
+            (e[k] * v, odd_y, odd_x)
+            for k, (v, odd_y, odd_x) in enumerate(row)
+            if not plan.zeros[2 + k]
+        ]
+        for row in rows
+    ]
 
 
 def _components(plan: Plan, values: Array, y: Array, x: Array, e: Array) -> list[Component]:

@@ -305,25 +305,23 @@ def dipole_pupil(
         raise TypeError(
             f"{where}: `objective` must be psf.Objective(...), got {type(objective).__name__}."
         )
-    shape = _check.grid_shape(where, shape)
-    lengths = {"spacing": spacing, "f": f, "z": z, "y": y, "x": x, "focus": focus}
-    numbers = {name: _check.length(where, name, value) for name, value in lengths.items()}
-    for name in ("spacing", "f"):
-        _check.positive(where, name, numbers[name], unit="µm")
-    for name in ("z", "y", "x", "focus"):
-        _check.finite(where, name, numbers[name], unit="µm")
-    scalars = {k: v for k, v in numbers.items() if k != "spacing"}
-    scalars |= {"na": objective.na, "wavelength": objective.wavelength}
-    for name, value in scalars.items():
+    with _check.named("Window", where):
+        window = Window(shape, spacing, z=z, y=y, x=x)
+    numbers = {name: _check.length(where, name, v) for name, v in (("f", f), ("focus", focus))}
+    _check.positive(where, "f", numbers["f"], unit="µm")
+    _check.finite(where, "focus", numbers["focus"], unit="µm")
+    numbers |= {"z": window.z, "y": window.y, "x": window.x}
+    for name, value in (numbers | {"na": objective.na, "wavelength": objective.wavelength}).items():
         if np.ndim(value):
             raise ValueError(
                 f"{where}: `{name}` must be one number, got the shape {np.shape(value)}. For "
                 "several use jax.vmap."
             )
-    _check_back_focal_plane(where, shape, numbers, objective)
+    numbers["spacing"] = window.spacing
+    _check_back_focal_plane(where, window.shape, numbers, objective)
     real = np.dtype(jnp.result_type(float))
     moment = oriented(where, dipole)[1]
-    u, pair = _far_field(shape, real, objective, moment, numbers)
+    u, pair = _far_field(window.shape, real, objective, moment, numbers)
     return VectorField(u, pair, jnp.asarray(objective.wavelength, real))
 
 
