@@ -99,7 +99,7 @@ def _check_field(
             "is beyond is taken as dark. Pad the field, or make its `spacing` larger.",
         )
     # The smallest number of samples across any aperture stands for the batch.
-    across = round(float(np.min(widths) / np.max(field.spacing))) + 1
+    across = round(float(np.min(widths) / np.max(np.asarray(field.spacing)))) + 1
     _nodes.check_samples(where, (across, across), objective, window, "`field` across its aperture")
 
 

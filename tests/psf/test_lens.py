@@ -1,5 +1,6 @@
 """The functional lens of high aperture against Richards-Wolf, ff_lens and the dipole's image."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -155,6 +156,16 @@ def test_power_of_a_dipole_through_water(x64):
         pupil = psf.dipole_pupil(o, (640, 640), dipole=dipole, spacing=d, f=3000.0)
         # The rim's samples carry the square of their share: 0.1 % too little.
         assert float(pupil.power) == pytest.approx(need, rel=4e-3)
+
+
+@pytest.mark.parametrize("name", ["z", "f", "na"])
+def test_one_traced_number_beside_a_known_field(name):
+    light, known = pupil_light(32), dict(f=F, na=NA, n=N, spacing=0.1, z=0.0)
+
+    def focus(value):
+        return psf.high_na_ff_lens(light, **known | {name: value}, shape=(8, 9)).u
+
+    assert jax.eval_shape(focus, jnp.float32(known[name])).shape == (3, 8, 9)
 
 
 # -- bad input -----------------------------------------------------------------------------
