@@ -218,10 +218,15 @@ class Microscope:
             z: Depths of the planes behind the focal plane, ``(..., z)`` [µm]. With layers and
                 ``motion="emitter"`` a plane lies at the depth t_s + z in the sample, while the
                 objective stays where t_s is in focus.
-            pupil: As in :meth:`psf`, and so are ``coefficients``, ``modes``, ``convention``,
-                ``dipole`` (of all molecules), ``sigma`` and ``nodes``.
+            pupil: What else stands in the pupil, see :func:`focus`.
+            coefficients: Aberrations, path differences of ``modes``, ``(..., modes)`` [µm].
+            modes: Zernike modes (n, m), or single numbers of the ``convention``.
+            convention: "osa", "noll" or "fringe" for single numbers.
+            dipole: Direction (x, y, z) of all moments; None for molecules that rotate freely.
             y: Displacement of the volume, ``(...)`` [µm].
             x: Displacement of the volume, ``(...)`` [µm].
+            sigma: Width of a Gaussian blur in the sample, scalar or ``(2,)`` as (y, x) [µm].
+            nodes: For experts: quadrature nodes, see :func:`nodes`.
             boundary: What is beyond the volume, see :func:`jaxwave.convolve_psf`.
             batch: Point-spread functions that are made at once.
 
