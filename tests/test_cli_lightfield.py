@@ -105,6 +105,8 @@ def test_a_raw_image_becomes_a_volume(raw, tmp_path, capsys):
         (["calibrate", "color.npy"], 1, "has the shape (2, 3, 40, 40)"),
         (["reconstruct", "noise.npy"], 2, "--na, --wavelength, --magnification, --pitch, --f"),
         (["R", "--z-min", "3", "--z-max", "2"], 2, "Exchange them."),
+        (["R", "--z-min", "-1um", "--z-max", "-.5mm"], 2, "got -1 µm and -500 µm. Exchange"),
+        (["R", "--z-min"], 2, "argument --z-min: expected one argument. jaxwave"),
         (["R", "--dz", "0"], 2, "--dz must be positive"),
         (["R", "--na", "1.4"], 2, "must be below the refractive index 1.33"),
         (["R", "--steps", "0"], 2, "--steps must be at least 1"),

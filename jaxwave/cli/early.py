@@ -144,7 +144,7 @@ def terms(flag: str, texts: Iterable[str]) -> None:
 
 def hint(message: str, words: Sequence[str], flags: Sequence[str], commands: Iterable[str]) -> str:
     """What may be meant by words that nobody knows, as a sentence; empty if there is no guess."""
-    wrong = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+    wrong = [w.partition("=")[0].rstrip(":") for w in message.split() if w.startswith("--")]
     unknown = message.startswith("unrecognized arguments: ")
     if unknown and message.split()[2] in _UNITS:
         unit = message.split()[2]

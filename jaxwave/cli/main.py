@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -161,6 +162,11 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, with the flag that may be meant."""
 
     words: Sequence[str] = ()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # As Python 3.14 has it: -40um is a value, too, where earlier versions know -40 only.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Remembers what was typed, for the hints of errors."""
