@@ -95,4 +95,6 @@ def test_the_figures_of_the_paper_are_drawn(tmp_path, monkeypatch):
         rows = [len(names), len(names), 2]
         for figure, count in zip(figures, rows, strict=False):
             assert figure.axes[0].get_subplotspec().get_gridspec().nrows == count
+        labels = [ax.get_ylabel() for ax in figures[0].axes if ax.get_ylabel() in names]
+        assert labels == [n for n in ("truth", "before", "free-form", "ours") if n in names]
     figures[2].savefig(tmp_path / "masks.png", dpi=40)  # the layout of each takes a second
