@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
@@ -20,7 +21,8 @@ def found(one: Callable[[int], dict], numbers: range) -> Iterator[dict]:
 
 
 def keep_to_one_core() -> None:
-    """A process of several leaves the other cores alone; before its first computation."""
+    """A process of several leaves the other cores and Ctrl-C to others; before it computes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     flag = "--xla_cpu_multi_thread_eigen=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
     jw.tune_cpu()

@@ -93,9 +93,12 @@ def finished(folder: Path, settings: dict) -> list[dict]:
     """The truths that an earlier run with these settings has finished."""
     try:
         earlier = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        theirs = {k: v for k, v in earlier["settings"].items() if k != "truths"}
     except FileNotFoundError:
         return []
-    theirs = {k: v for k, v in earlier["settings"].items() if k != "truths"}
+    except (ValueError, TypeError, LookupError, AttributeError):
+        hint = "is another program's; choose another folder with -o."
+        raise SystemExit(f"{folder / RESULT} {hint}") from None
     if theirs != settings:
         raise SystemExit(f"{folder} holds results of {theirs}; choose another folder with -o.")
     return earlier["truths"]

@@ -21,6 +21,7 @@ _ORDERS = {  # reciprocal vectors in units of the first two, nearest first
 }
 _PEAK = 40.0  # how far a peak stands out of the spectrum around it
 _PERIODS = 3  # across the image, that a lattice must have
+_CONTRAST = 0.01  # of the swing of the picture, that a lattice must have
 
 
 @noun
@@ -173,8 +174,22 @@ def find_lattice(
     orders = np.array(_ORDERS[layout])
     vectors, weights = _refined(windowed, orders, start)
     base = _solve(orders, vectors, weights)
+    if not _is_seen(picture, windowed, base):
+        raise ValueError(_no_lenslets(where, pitch, layout))
     center = _place(windowed, orders, base)
     return _described(where, base, center, layout)
+
+
+def _is_seen(picture: np.ndarray, windowed: np.ndarray, base: np.ndarray) -> bool:
+    """Whether lenslets are many and brighter than rounding, side lobes and steps of a slope."""
+    y, x = (np.arange(n) for n in picture.shape)
+    ey = np.exp(-2j * np.pi * np.outer(base[:, 0], y))
+    ex = np.exp(-2j * np.pi * np.outer(x, base[:, 1]))
+    light = math.prod(float(_blackman_harris(n).sum()) for n in picture.shape)
+    amplitude = 2 * float(np.abs(np.diagonal(ey @ windowed @ ex)).min()) / light
+    low, high = np.percentile(picture, [1, 99])
+    least = max(_CONTRAST * float(high - low), 1e-6 * float(np.abs(picture).max()))
+    return amplitude > least and np.hypot(*base.T).min() * min(picture.shape) > _PERIODS
 
 
 def _windowed(picture: np.ndarray) -> np.ndarray:
@@ -189,6 +204,15 @@ def _blackman_harris(n: int) -> np.ndarray:
     t = 2 * np.pi * (np.arange(n) + 0.5) / n
     terms = (0.35875, -0.48829, 0.14128, -0.01168)
     return sum(a * np.cos(k * t) for k, a in enumerate(terms))  # type: ignore[return-value]
+
+
+def _no_lenslets(where: str, pitch: object, layout: str) -> str:
+    near = f" near a pitch of {pitch} pixels" if pitch is not None else ""
+    return (
+        f"{where}: `image` shows no lenslets: no two peaks of its spectrum stand out as a "
+        f"{layout} lattice makes them{near}. At least {_PERIODS} to 5 lenslets each way and a "
+        "pitch of two pixels are needed; take a flat field, and try the other layout."
+    )
 
 
 def _first_vectors(where: str, windowed: np.ndarray, pitch: object, layout: str) -> np.ndarray:
@@ -223,13 +247,7 @@ def _first_vectors(where: str, windowed: np.ndarray, pitch: object, layout: str)
         if score > best:
             best, found = score, np.stack([g, second])
     if found is None:
-        raise ValueError(
-            f"{where}: `image` shows no lenslets: no two peaks of its spectrum stand out as a "
-            f"{layout} lattice makes them"
-            + (f" near a pitch of {pitch} pixels" if pitch is not None else "")
-            + f". At least {_PERIODS} to 5 lenslets each way and a pitch of two pixels are needed; "
-            "take a flat field, and try the other layout."
-        )
+        raise ValueError(_no_lenslets(where, pitch, layout))
     # A picture with sharp rims has strong harmonics: the half is meant if it is strong as well.
     while True:
         halves = [_near(power, g / 2, size) for g in found]

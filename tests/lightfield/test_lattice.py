@@ -110,9 +110,15 @@ def test_images_without_lenslets_and_impossible_pitches():
     spectrum = np.exp(-((np.hypot(*np.meshgrid(*[np.fft.fftfreq(256)] * 2)) / 0.1) ** 2))
     blurred = np.fft.ifft2(np.fft.fft2(slow) * spectrum).real
     stripes = np.cos(np.arange(200) / 2)[:, None] * np.ones(180)
-    for picture in (slow, blurred, np.ones((90, 90)), stripes):
-        with pytest.raises(ValueError, match="shows no lenslets"):
-            find_lattice(picture)
+    y, x = np.mgrid[-60:60, -65:66]
+    ramp, bowl = 100 + 0.5 * y + 0.2 * x, 1000 - 0.05 * (y**2 + 1.3 * x**2)
+    smooth = (ramp, ramp.round(), bowl, bowl.round(), 9e3 * np.exp(-(y**2 + x**2) / 900))
+    flat = (np.ones((90, 90)), np.full((120, 131), 7, "u2"), np.full((60, 70), 1234.567, "f4"))
+    other = np.tile(np.sin(np.arange(131) / 2) + 1, (120, 1))
+    for picture in (slow, blurred, stripes, other, *flat, *smooth):
+        for layout in ("square", "hexagonal"):
+            with pytest.raises(ValueError, match="shows no lenslets"):
+                find_lattice(picture, layout=layout)
     with pytest.raises(ValueError, match="two pixels or more"):
         find_lattice(slow, pitch=1.7)
     with pytest.raises(ValueError, match="two pixels or more"):
@@ -121,6 +127,15 @@ def test_images_without_lenslets_and_impossible_pitches():
         find_lattice(1j * slow)
     with pytest.raises(ValueError, match="one picture"):
         find_lattice(np.ones((3, 40, 40)))
+
+
+def test_a_lattice_of_little_contrast_is_found():
+    y, x = np.mgrid[-60:60, -65:66]
+    waves = np.cos(2 * np.pi * (y - 2) / 10.2) + np.cos(2 * np.pi * (x + 1) / 10.2)
+    got = find_lattice((2e4 * (1 + 0.003 * waves)).round())  # a thousandth of it is rounding
+    np.testing.assert_allclose(
+        [*np.broadcast_to(got.pitch, 2), got.y, got.x], [10.2, 10.2, 2, -1], atol=0.01
+    )
 
 
 def test_centers_are_those_of_the_array():
