@@ -72,6 +72,12 @@ def test_derivatives_of_wrapping_and_rounding():
     straight = lambda a: heights.levels(a, 4, 0.5)  # noqa: E731
     np.testing.assert_allclose(slope(straight), 1, rtol=1e-6)
     np.testing.assert_allclose(straight(h), heights.levels(h, 4, 0.5, **true), rtol=1e-6)
+    for blend in (0.25, jnp.float32(0.6), 1.0):  # the rule is of the derivative alone
+        share = h % 0.5 / 0.5
+        need = 0.5 * (share + blend * (jnp.round(4 * share) / 4 - share))
+        for rule in (None, True, False):
+            got = heights.levels(h, 4, 0.5, blend=blend, straight_through=rule)
+            np.testing.assert_allclose(got, need, atol=1e-6)
 
 
 def test_lenses_have_the_path_of_a_spherical_wave():
