@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxwave.cameras import check_split
+from jaxwave.cameras import check_split, split
 
 RNG = np.random.default_rng(1)
 
@@ -38,6 +38,18 @@ def test_the_same_picture_and_crops_of_one_are_named():
         check_split(train, {"crop": crop})
     with pytest.raises(ValueError, match=r"`test` picture 0 .* `train` picture 1"):
         check_split([scene(5), whole], [whole[:, 10:50, 20:60]])
+
+
+def test_a_ramp_of_brightness_is_not_seen():
+    """What is compared is bent: a plane added to a picture changes no tile within its border."""
+    y, x = np.mgrid[:30, :37]
+    picture, kernels = RNG.normal(size=(30, 37)), RNG.normal(size=(3, 8, 8))
+    plain, tilted = (
+        split._projections(p, kernels)[:, 1:-1, 1:-1]
+        for p in (picture, picture + 0.2 * y - 0.3 * x + 7)
+    )
+    assert np.all(np.isfinite(plain))
+    np.testing.assert_allclose(tilted, plain, atol=1e-10)
 
 
 def test_mistakes_are_named():
