@@ -353,7 +353,7 @@ def drawn(count: int, seed: int) -> list[Mistake]:
 def read(path: Path) -> list[Mistake]:
     """The mistakes of a kept list, where their lines stand now."""
     found = []
-    for entry in path.read_text(encoding="utf-8").split("\n\n"):
+    for entry in path.read_text(encoding="utf-8").strip().split("\n\n"):
         name, before, after = [line[2:] for line in entry.splitlines() if line[:2] in "@ - + "]
         lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
         places = [k for k, line in enumerate(lines, 1) if line.strip() == before]
