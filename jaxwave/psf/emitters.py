@@ -111,7 +111,9 @@ def emitters_image(
         )
     count = np.shape(positions)[0]
     _check.nonnegative(where, "photons", photons)
-    _check.broadcast(where, photons=np.shape(photons), positions=(count,))
+    _one_or_all(where, "photons", photons, (count,), "one for each emitter")
+    _one_or_all(where, "background", background, microscope.shape, "one for each pixel")
+    _no_batch(where, microscope, coefficients)
     if dipoles is not None and np.shape(dipoles) != (count, 3):
         raise ValueError(
             f"{where}: `dipoles` must have a direction (x, y, z) for each of the {count} emitters, "
@@ -121,6 +123,8 @@ def emitters_image(
     _check.nonnegative(where, "sigma", sigma, unit="µm")
     size = _size(microscope, positions) if size is None else size
     _check.integer(where, "size", size, 3)
+    if size % 2 == 0:
+        raise ValueError(f"{where}: `size` must be odd, got {size}. Take {size + 1}.")
     whole = aberrated(where, pupil, coefficients, modes, convention)
     if not count:
         return jnp.broadcast_to(jnp.asarray(background, float), microscope.shape)
@@ -133,6 +137,27 @@ def emitters_image(
     plan = _Plan(microscope.shape, size, samples, _orders(microscope, samples, ratio), ratio)
     numbers = (positions, photons, microscope.pixel_in_sample, low, high, background, dipoles)
     return _program(plan, nodes, stack, numbers, blur_of(sigma))
+
+
+def _one_or_all(where: str, name: str, value: object, shape: tuple[int, ...], each: str) -> None:
+    if np.shape(value) not in ((), shape):
+        raise ValueError(
+            f"{where}: `{name}` must be one number or {each}, {shape}, got the shape "
+            f"{np.shape(value)}."
+        )
+
+
+def _no_batch(where: str, microscope: Microscope, coefficients: object) -> None:
+    """One microscope makes a frame; `jax.vmap` maps over many."""
+    leaves = jax.tree_util.tree_leaves_with_path(microscope)
+    shapes = {jax.tree_util.keystr(path[-1:], simple=True): np.shape(leaf) for path, leaf in leaves}
+    shapes["coefficients"] = np.shape(coefficients)[1:]
+    for name, shape in shapes.items():
+        if shape:
+            raise ValueError(
+                f"{where}: `{name}` has batch axes, but one frame has one microscope. Map over it "
+                "with jax.vmap."
+            )
 
 
 def _size(microscope: Microscope, positions: ArrayLike) -> int:

@@ -184,7 +184,8 @@ class Microscope:
         _check.nonnegative(where, "sigma", sigma, unit="µm")
         y, x = (number(where, k, _check.length(where, k, v)) for k, v in (("y", y), ("x", x)))
         camera = self.camera()
-        window = self.window(number(where, "z", _check.length(where, "z", z)), y, x, camera)
+        with _check.named("Window", where):
+            window = self.window(number(where, "z", _check.length(where, "z", z)), y, x, camera)
         kind, e = oriented(where, dipole)
         return solve(where, kind, True, self.objective, window, whole, e, nodes, camera, sigma)
 
@@ -259,7 +260,8 @@ class Microscope:
         whole = aberrated(where, pupil, coefficients, modes, convention)
         camera, (kind, e) = self.camera(), oriented(where, dipole)
         y, x = (number(where, k, _check.length(where, k, v)) for k, v in (("y", y), ("x", x)))
-        window = self.window(z, y, x, camera)
+        with _check.named("Window", where):
+            window = self.window(z, y, x, camera)
         if nodes is None and _bounds.known(z) is not None:
             nodes = counted(where, kind, True, self.objective, window, whole)
         at = None if _bounds.is_zero(y, x) else (window.y, window.x)

@@ -203,6 +203,8 @@ def checked_modes(
     if coefficients is None:
         return None, ()
     pairs = zernike_pairs(where, modes, convention)
+    if isinstance(coefficients, list | tuple) and any(isinstance(c, str) for c in coefficients):
+        coefficients = _check.length(where, "coefficients", coefficients)
     _check.finite_array(where, "coefficients", coefficients)
     coefficients = number(where, "coefficients", coefficients)
     if np.shape(coefficients)[-1:] != (len(pairs),):

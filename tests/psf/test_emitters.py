@@ -1,5 +1,7 @@
 """Many emitters are the sum of single ones, wherever they are, with their gradient."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -149,6 +151,14 @@ def test_no_emitter_is_background():
         (dict(positions=[[np.nan, 0, 0]]), ValueError, "`positions` must be finite"),
         (dict(photons=-1.0), ValueError, "`photons` must be zero or more"),
         (dict(photons=np.ones(3)), ValueError, "emitters_image: .*photons"),
+        (dict(background=np.ones((14, 1))), ValueError, "`background` must be one number or one"),
+        (dict(size=8), ValueError, "`size` must be odd, got 8"),
+        (
+            dict(coefficients=np.ones((2, 1)), modes=[(2, 2)]),
+            ValueError,
+            "`coefficients` has batch",
+        ),
+        (dict(microscope=dataclasses.replace(SCOPE, na=[1.1, 1.2])), ValueError, "`na` has batch"),
         (dict(dipoles=np.ones((3, 3))), ValueError, "`dipoles` must have a direction"),
         (dict(sigma=-0.1), ValueError, "`sigma` must be zero or more"),
         (dict(size=2), ValueError, "`size`"),

@@ -268,3 +268,13 @@ def test_bad_input_is_said(make, kind, message):
 def test_too_few_samples_of_a_pixel_are_said():
     with pytest.warns(jaxwave.JaxwaveWarning, match="`samples_per_pixel` = 1 do not resolve"):
         psf.Microscope(0.9, 0.6, (4, 4), 0.3, samples_per_pixel=1).camera()
+
+
+def test_texts_are_lengths_and_errors_name_the_method():
+    scope = psf.Microscope(na=1.1, wavelength=0.6, n=1.33, shape=(8, 9), pixel=0.15)
+    same = (
+        scope.psf(coefficients=c, modes=[(2, 2), (3, -1)]) for c in (["50 nm", 0.02], [0.05, 0.02])
+    )
+    np.testing.assert_array_equal(*same)
+    with pytest.raises(ValueError, match=r"^Microscope\.psf: `z` must be finite"):
+        scope.psf(np.nan)
