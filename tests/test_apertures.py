@@ -120,6 +120,13 @@ def test_zones_are_disks_added_and_taken_away(x64):
         np.testing.assert_allclose(got, need.real, atol=1e-12)
 
 
+@pytest.mark.parametrize(("dy", "dx", "radius"), [(5.0, 6.0, 53.7), (0.11, 0.08, 0.9)])
+def test_the_area_of_a_disk_in_samples_of_any_size(dy, dx, radius):
+    light = jw.scalar_field(np.ones((41, 43)), spacing=np.array([dy, dx]), wavelength=0.5)
+    share = jw.circular_aperture(light, radius, y=1.3 * dy, x=-0.7 * dx).u.real
+    assert np.sum(share) * dy * dx == pytest.approx(np.pi * radius**2, rel=4e-4)
+
+
 def test_a_ring_is_a_disk_less_a_disk():
     field = bright((40, 30))
     ring = jw.annular_aperture(field, 3.1, 9.2, y=1.0, x=-0.4)

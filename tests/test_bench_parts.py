@@ -227,6 +227,16 @@ def test_statistics_of_ground_glass():
         assert got == pytest.approx(np.exp(-((shift * spacing / length) ** 2)), abs=0.06)
 
 
+def test_diffusers_of_a_batch_are_each_of_them():
+    """Two colors, depths and lengths: every path has the roughness of its own."""
+    key, sigma, length = jax.random.key(2), np.array([0.05, 0.1]), np.array([3.0, 5.0])
+    light = jw.plane_wave((12, 15), spacing=np.array([0.8, 1.0]), wavelength=np.array([0.5, 0.6]))
+    both = jw.random_diffuser(key, light, sigma, correlation=length)
+    for k in (0, 1):
+        one = jw.random_diffuser(key, light[k], sigma[k], correlation=length[k])
+        assert error(both.u[k], one.u) < 1e-6
+
+
 def test_an_engineered_diffuser_fills_its_cone():
     light = wave((96, 128), (1.0, 1.2))
     lit = jw.engineered_diffuser(jax.random.key(0), light, 0.12)

@@ -203,6 +203,18 @@ def test_a_window_that_sticks_out_by_an_eighth_is_moved_inside():
         beads.cut_bead(stack, (11.0, 34.0), 32)
 
 
+def test_a_window_ends_where_the_light_has_fallen_to_a_hundredth():
+    """A Gaussian spot on a bright background, in a cone of light that would fill the frame."""
+    y, x = np.ogrid[-60:61, -60:61]
+    sigma = 4.0
+    spot = np.zeros((9, 121, 121))
+    spot[4] = 900 * np.exp(-(y**2 + x**2) / (2 * sigma**2))
+    radius = np.sqrt((sigma**2 + 2 / 3) * 2 * np.log(100))  # means of 3 x 3 pixels widen it
+    need = 2 * np.ceil(1.3 * np.ceil(radius) + 2)
+    stack = jio.Stack(1000 + spot, (1.0, 0.1, 0.1))
+    assert beads.bead_window(stack, na=0.8, n=1.0, wavelength=0.5) == need
+
+
 def test_the_width_of_a_window_is_even_in_an_odd_frame():
     stack = jio.Stack(np.array(spots([(5, 48, 50, 900)]))[:, :41, :41], (2.0, 0.1, 0.1))
     assert beads.bead_window(stack, na=0.8, n=1.0, wavelength=0.5) % 2 == 0

@@ -95,6 +95,13 @@ def test_every_verb(double, na, optics, place, full):
         assert off(found, square(matrix * factor, (1, 2)) / 3, peak**2) < limit
 
 
+def test_a_traced_dipole_has_no_length():
+    o, to = psf.Objective(1.3, W, 1.5), psf.Window((3, 4), 0.11)
+    got = jax.jit(lambda dipole: psf.emitter_image(o, to, dipole=dipole))(3 * DIPOLE)
+    need = psf.emitter_image(o, to, dipole=DIPOLE)
+    assert off(got, need, float(need.max())) < 2e-6
+
+
 def test_layers_in_float32():
     o, shape = psf.Objective(1.45, W, layers=layers()), (12, 15)
     _, y, x = window(shape, 0.06)
