@@ -356,6 +356,8 @@ def real_array(where: str, name: str, array: ArrayLike | None, *, fix: str = "")
         raise TypeError(f"{where}: `{name}` must be real, got the text {array!r}.{tail}")
     if isinstance(array, int | float) and not isinstance(array, bool | np.generic):
         return cast(jax.Array, np.asarray(array, jax.numpy.result_type(float)))  # stays known
+    if isinstance(array, jax.core.Tracer) and jax.numpy.issubdtype(array.dtype, np.floating):
+        return array  # to convert it to its own type would be an operation of an eager `jax.grad`
     try:
         result = jax.numpy.asarray(array)
     except (TypeError, ValueError):
