@@ -250,6 +250,12 @@ def choice(where: str, name: str, value: object, options: Iterable[str]) -> None
     )
 
 
+def function(where: str, name: str, value: object) -> None:
+    """Requires what can be called."""
+    if not callable(value):
+        raise TypeError(f"{where}: `{name}` must be a function, got {_what(value)}.")
+
+
 def takes(where: str, name: str, function: Callable[..., object], *arguments: str) -> None:
     """Requires a function that can be called with so many arguments by place."""
     listed = ", ".join(arguments)
@@ -368,6 +374,31 @@ def real_array(where: str, name: str, array: ArrayLike | None, *, fix: str = "")
     if result.dtype.kind not in "iub":
         raise TypeError(f"{where}: `{name}` must be real, got {result.dtype}.{tail}")
     return result.astype(jax.numpy.result_type(float))
+
+
+def instance(where: str, name: str, value: object, kind: type, words: str) -> None:
+    """Requires an object of a kind, told in the words with which a user makes it."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{where}: `{name}` must be {words}, got {_what(value)}.")
+
+
+def _what(value: object) -> str:
+    """What somebody passed by mistake, in a word or two."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return f"{value!r:.60}"
+    return "a traced array" if isinstance(value, jax.core.Tracer) else type(value).__name__
+
+
+def known_numbers(where: str, name: str, value: object) -> np.ndarray:
+    """Requires real numbers that are known, whatever their values, and makes float64 of them."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiub":
+        got = _what(value) if array.dtype.kind != "c" else array.dtype
+        raise TypeError(f"{where}: `{name}` must be real numbers, got {got}.")
+    return array.astype(np.float64)
 
 
 def matches(where: str, name: str, shape: Sequence[int], other: str, need: Sequence[int]) -> None:

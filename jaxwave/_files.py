@@ -16,9 +16,19 @@ from typing import BinaryIO
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.[0-9a-f]{8}(?P<old>-old)?\.tmp")
 
 
+def as_path(where: str, path: str | os.PathLike) -> Path:
+    """The path that somebody passed; anything else is named."""
+    try:
+        return Path(path)
+    except TypeError:
+        raise TypeError(
+            f"{where}: `path` must be the name of a file or a folder, got {type(path).__name__}."
+        ) from None
+
+
 def existing(where: str, path: str | os.PathLike) -> Path:
     """Requires a file that exists and is not empty."""
-    path = Path(path)
+    path = as_path(where, path)
     if path.is_dir():
         raise IsADirectoryError(f"{where}: `path` must be a file, got the folder {str(path)!r}.")
     if not path.exists():
@@ -46,6 +56,8 @@ def size_text(size: float) -> str:
 
 def fits(where: str, name: str, needed: float, max_bytes: float) -> None:
     """Requires that an array is not larger than the user's limit."""
+    if isinstance(max_bytes, str):
+        raise TypeError(f"{where}: `max_bytes` must be a number [bytes], got {max_bytes!r}.")
     if needed > max_bytes:
         raise ValueError(
             f"{where}: {name!r} needs {size_text(needed)} of memory, more than the limit of "
@@ -55,7 +67,7 @@ def fits(where: str, name: str, needed: float, max_bytes: float) -> None:
 
 def atomic(where: str, path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> Path:
     """Writes a file so that a reader sees the old one or the whole new one, never a part."""
-    path = Path(path)
+    path = as_path(where, path)
     if path.is_dir():
         raise IsADirectoryError(f"{where}: `path` must be a file, got the folder {str(path)!r}.")
     if not path.parent.is_dir():

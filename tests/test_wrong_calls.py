@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxwave as jw
-from jaxwave import calibration, psf
+from jaxwave import beads, calibration, io, psf, report
 from jaxwave import elements as el
 
 OIL = psf.Objective(na=1.3, wavelength=0.52, n=1.518)
@@ -15,7 +15,10 @@ FIELD = jw.plane_wave((16, 16), spacing=0.5, wavelength=0.5)
 LENS = el.learn(el.ThinLens(200.0), "f")
 KEY = jax.random.key(0)
 NAMES = dict(jax=jax, jnp=jnp, jw=jw, psf=psf, el=el, calibration=calibration, oil=OIL, to=TO)
-NAMES |= dict(scope=SCOPE, field=FIELD, lens=LENS, key=KEY)
+NAMES |= dict(scope=SCOPE, field=FIELD, lens=LENS, key=KEY, beads=beads, io=io, report=report)
+BEAD = beads.BeadModel(psf.Objective(0.9, 0.5), pixel=0.1, shape=(16, 16))
+STACK, Z = jax.random.uniform(KEY, (5, 16, 16)), jnp.arange(5.0)
+NAMES |= dict(stack=STACK, z=Z, bead=BEAD)
 
 # What is typed -> what the error must say, in this order.
 CALLS = {
@@ -92,6 +95,57 @@ CALLS = {
     "calibration.minimize(3, jnp.ones(3))": "minimize: `loss` must be a function of (parameters)",
     "calibration.minimize(lambda p: p, jnp.ones(3))": "minimize: the loss must be a real scalar",
     "calibration.minimize(lambda p: 1.0, jnp.ones(3), steps=0)": "minimize: `steps` must be",
+    "calibration.uncertainty(lens, None, 0)": "uncertainty: `residuals` must be a function, got No",
+    "calibration.profile_likelihood(el.ThinLens(9.0), max, 0, name='f')": "profile_likelihood: not",
+    "calibration.least_squares(3)": "least_squares: `residuals` must be a function, got 3",
+    "calibration.joint_loss(None)": "joint_loss: `loss` must be a function, got None",
+    "calibration.fisher_information(None, 1.0)": "fisher_information: `expected` must be a functio",
+    "calibration.cramer_rao('x', 1.0)": "cramer_rao: `expected` must be a function, got 'x'",
+    "calibration.localization_bound(0, (0, 0, 0), photons=9)": "localization_bound: `psf` must be ",
+    "calibration.standard_errors(None, 1.0)": "standard_errors: `residuals` must be a function",
+    "calibration.random_starts(key, lens, 3, spread=1.0)": "random_starts: `spread` must be a dict",
+    # beads
+    "beads.fit_bead(bead, z, stack)": "fit_bead: `model` must be beads.BeadModel(...), got ArrayIm",
+    "beads.fit_bead(stack, z, scope.objective)": "`model` must be beads.BeadModel(...), got Object",
+    "beads.fit_bead(stack, '0.2 um', bead)": "fit_bead: `z` must be real numbers, got '0.2 um'",
+    "beads.fit_bead(None, z, bead)": "fit_bead: `stack` must be real numbers, got None",
+    "beads.fit_bead(stack, z, bead, steps=(0, 0))": "fit_bead: `steps`.*two counts, not both zero",
+    "beads.fit_bead(stack, z, bead, steps=10)": "fit_bead: `steps` must be two counts.*got 10",
+    "beads.fit_bead(stack, z, bead, camera=100)": "fit_bead: `camera`.*beads.Camera(...).*got 100",
+    "beads.fit_bead(stack, z, bead, weight='x')": "fit_bead: `weight` must be real numbers, got 'x",
+    "beads.fit_bead(stack, z, bead, known='x')": "fit_bead: `known` must be real numbers, got 'x'",
+    "beads.fit_bead(stack, z, bead, start=3)": "fit_bead: `start` must be a dict.*by name, got 3",
+    "beads.fit_beads([stack], z, None)": "fit_beads: `model` must be beads.BeadModel(...), got Non",
+    "beads.fit_beads(None, z, bead)": "fit_beads: `stacks` must be a list of stacks.*got NoneType",
+    "beads.fit_stacks([stack], z, None)": "fit_stacks: `model` must be beads.BeadModel(...), got N",
+    "beads.predict_stacks(bead, [stack], z)": "predict_stacks: `fit` must be what fit_stacks retur",
+    "beads.shared_start(bead)": "shared_start: `fit` must be what fit_bead returns, got BeadModel",
+    "beads.cut_bead(stack, None, 8)": "cut_bead: `center` must be real numbers, got None",
+    "beads.cut_bead(stack, 12, 8)": "cut_bead: `center` must be (y, x) or (z, y, x)",
+    "beads.find_beads(stack, size=8, radius='1 um')": "find_beads: `radius`.*'1 um'",
+    "beads.bead_window(stack, na=0.9, n=1.0, wavelength=0.5)": "bead_window: `stack`.*io.Stack(arr",
+    "beads.bead_at(stack, None, 8)": "bead_at: `place` must be (y, x) [pixels], got None",
+    "beads.pupil_basis(None)": "pupil_basis: `model` must be beads.BeadModel(...), got None",
+    "beads.bead_stack(bead, None, z, {})": "bead_stack: `parameters` must be a dict as of model.st",
+    "beads.noise_variance(stack, camera=3)": "noise_variance: `camera` must be beads.Camera(...)",
+    "beads.noise_variance(stack, model_error='x')": "noise_variance: `model_error`.*'x'",
+    "beads.solve_gain_background(stack, stack[:3], stack)": "solve_gain_background: the batch axes",
+    "beads.Camera('dark.tif')": "Camera: `offset` must be real numbers, got 'dark.tif'",
+    "beads.Camera(offset='100')": "Camera: `offset` must be real numbers, got '100'",
+    "beads.Camera(read_noise=None)": "Camera: `read_noise` must be real numbers, got None",
+    "beads.BeadModel(bead.objective, pixel=None, shape=(9, 9))": "BeadModel: `pixel`.*got None",
+    "beads.BeadModel(bead.objective, 0.1, (16, 16), order='8')": "BeadModel: `order` must be an in",
+    # files
+    "io.save_arrays('a.npz', [stack])": "save_arrays: `arrays` must be a dict of arrays.*got list",
+    "io.save_arrays({'a': stack}, 'a.npz')": "save_arrays: `arrays` must be a dict.*got 'a.npz'",
+    "io.save_arrays(None, {'a': stack})": "save_arrays: `path` must be the name of a file.*NoneTyp",
+    "io.load_arrays(None)": "load_arrays: `path` must be the name of a file or a folder, got NoneT",
+    "io.read_psf(None)": "read_psf: `path` must be the name of a file or a folder, got NoneType",
+    "io.write_heights(stack[0], 'a.tif', spacing=1.0)": "write_heights: `path` must be the name of",
+    "io.write_levels(None, stack[0])": "write_levels: `path` must be the name of a file",
+    "report.load_bead_fit(None)": "load_bead_fit: `path` must be the name of a file or a folder, g",
+    "el.save_model(lens, 'lens.json')": "save_model: `path` must be the name of a file.*got ThinLe",
+    "el.load_model(3)": "load_model: `path` must be the name of a file or a folder, got int",
     "jw.sweep(lambda na: na, [1, 2])": "sweep: `settings` must be a dict of values by name",
     "jw.sweep(lambda na: na, {'NA': [1.0, 2.0]})": "sweep: .*no parameter 'NA'. It has: na",
 }

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from jaxwave import grid
-from jaxwave.beads.model import BeadModel
+from jaxwave.beads.model import BeadModel, require_model
 from jaxwave.numerics import TAU, gauss_legendre
 from jaxwave.psf.layers import Layers, Path, fresnel_transmission, gibson_lanni_path
 from jaxwave.zernike import zernike_modes_up_to
@@ -43,6 +43,7 @@ def pupil_basis(model: BeadModel) -> dict[str, np.ndarray]:
     References:
         R. J. Noll, "Zernike polynomials and atmospheric turbulence", JOSA 66, 207 (1976).
     """
+    require_model("pupil_basis", model)
     place = grid.indices(model.samples) * model.step
     sy, sx = np.meshgrid(place, place, indexing="ij")
     square = sy**2 + sx**2

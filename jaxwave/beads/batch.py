@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxwave._check import JaxwaveWarning
 from jaxwave.beads.fit import BeadFit, Progress, fit_bead
-from jaxwave.beads.model import BeadModel
+from jaxwave.beads.model import BeadModel, require_model
 from jaxwave.beads.noise import Camera
 
 # What beads of one microscope share; position and drift are each bead's own.
@@ -61,6 +61,10 @@ def shared_start(fit: BeadFit) -> dict[str, Any]:
         >>> sorted(shared_start(SimpleNamespace(parameters={"na": 0.1, "x": 3.0})))
         ['na']
     """
+    if not hasattr(fit, "parameters"):
+        raise TypeError(
+            f"shared_start: `fit` must be what fit_bead returns, got {type(fit).__name__}."
+        )
     return {name: fit.parameters[name] for name in _SHARED if name in fit.parameters}
 
 
@@ -123,6 +127,14 @@ def fit_beads(
         B. M. Hanser et al., "Phase-retrieved pupil functions in wide-field fluorescence
         microscopy", J. Microsc. 216, 32 (2004).
     """
+    where = "fit_beads"
+    require_model(where, model)
+    if isinstance(stacks, str | Mapping) or not np.iterable(stacks) or isinstance(names, str):
+        raise TypeError(
+            f"{where}: `stacks` must be a list of stacks (z, y, x) and `names` one of texts, got "
+            f"{type(stacks).__name__} and {type(names).__name__}."
+        )
+    stacks = list(stacks)
     labels = [str(k) for k in range(len(stacks))] if names is None else [str(n) for n in names]
     seen = [None] * len(stacks) if cameras is None else list(cameras)
     masks = [None] * len(stacks) if weights is None else list(weights)

@@ -167,7 +167,8 @@ def cut_bead(stack: ArrayLike, center: Bead | Sequence[float], size: int | tuple
     if np.ndim(stack) != 3:
         raise ValueError(f"cut_bead: `stack` must be (z, y, x), got the shape {np.shape(stack)}.")
     pair = _check.grid_shape("cut_bead", size, name="size")
-    place = center.center if isinstance(center, Bead) else tuple(np.asarray(center, float))
+    bare = center.center if isinstance(center, Bead) else center
+    place = tuple(np.atleast_1d(_check.known_numbers("cut_bead", "center", bare)))
     if len(place) not in (2, 3):
         raise ValueError(f"cut_bead: `center` must be (y, x) or (z, y, x), got {place}.")
     window = window_of(place, pair, np.shape(stack))
@@ -239,6 +240,7 @@ def find_beads(
     _check.positive(where, "threshold", threshold)
     _check.grid_shape(where, size, name="size")
     radius = size / 8 if radius is None else radius
+    _check.positive(where, "radius", radius, unit="pixels")
     level = getattr(stack, "saturation", math.inf) if saturation is None else saturation
     volume, noise, bad = cleaned(where, stack)
     projection = smooth(volume).max(axis=0)

@@ -18,8 +18,8 @@ from jaxwave.beads.bars import errors_of, physical_errors, turned
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.judge import judge
 from jaxwave.beads.loss import FURTHER, MAPS, TOLERANCES, Pieces, known_opd, make_pieces, started
-from jaxwave.beads.model import SCALES, BeadModel, Parameters, physical
-from jaxwave.beads.noise import Camera, noise_variance
+from jaxwave.beads.model import SCALES, BeadModel, Parameters, physical, require_model
+from jaxwave.beads.noise import Camera, noise_variance, require_camera
 from jaxwave.beads.spherical import Departure, Wanted, wanted
 from jaxwave.beads.spherical import sentence as departed
 from jaxwave.beads.ties import Tie, pulled
@@ -194,7 +194,7 @@ def fit_bead(
     """
     where = "fit_bead"
     data, z, mask = _inputs(where, stack, z, model, weight)
-    if len(steps) != 2 or min(steps) < 0 or max(steps) < 1:
+    if not np.iterable(steps) or len(steps) != 2 or min(steps) < 0 or max(steps) < 1:
         raise ValueError(f"{where}: `steps` must be two counts, not both zero, got {steps}.")
     planes = _planes(where, heldout, len(z))
     for name in freeze:
@@ -309,6 +309,7 @@ def _problem(
     known: ArrayLike | None,
 ) -> dict[str, Any]:
     """The numbers of a fit."""
+    require_camera(where, camera)
     weights, background = _weights(model, data, mask, model_error, camera)
     arrays = {
         "data": data if camera is None else camera.evened(data),
@@ -370,13 +371,13 @@ def _start(
 def _inputs(
     where: str, stack: ArrayLike, z: ArrayLike, model: BeadModel, weight: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    data = np.asarray(stack, np.float64)
+    require_model(where, model)
+    data, z = (_check.known_numbers(where, k, v) for k, v in (("stack", stack), ("z", z)))
     if data.ndim != 3 or data.shape[1:] != tuple(model.shape):
         raise ValueError(
             f"{where}: `stack` must be (z, y, x) with the model's {tuple(model.shape)} pixels, got "
             f"the shape {data.shape}. Cut the bead with cut_bead first."
         )
-    z = np.asarray(z, np.float64)
     if z.shape != data.shape[:1]:
         raise ValueError(
             f"{where}: `z` must have one number per plane {data.shape[:1]}, got {z.shape}."
@@ -384,7 +385,7 @@ def _inputs(
     _check.finite_array(where, "z", z)
     if len(np.unique(z)) < len(z):
         raise ValueError(f"{where}: `z` must be different for every plane, got {z.tolist()} µm.")
-    mask = np.ones_like(data) if weight is None else np.asarray(weight, np.float64)
+    mask = np.ones_like(data) if weight is None else _check.known_numbers(where, "weight", weight)
     if mask.shape != data.shape:
         raise ValueError(f"{where}: `weight` must match the stack {data.shape}, got {mask.shape}.")
     _check.nonnegative(where, "weight", mask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -43,7 +44,9 @@ def solve_gain_background(
         squares problems whose variables separate", SIAM J. Numer. Anal. 10, 413 (1973).
     """
     _check.at_least("solve_gain_background", "model", model, 3, "(..., z, y, x)")
-    m, d, w = (jnp.asarray(a) for a in (model, data, weight))
+    arrays = {"model": model, "data": data, "weight": weight}
+    m, d, w = (_check.real_array("solve_gain_background", k, a) for k, a in arrays.items())
+    _check.broadcast("solve_gain_background", **{k: np.shape(a) for k, a in arrays.items()})
     axes = (-2, -1) if per_plane else (-3, -2, -1)
 
     def total(values: Array) -> Array:

@@ -32,7 +32,7 @@ def known_opd(where: str, model: BeadModel, known: ArrayLike | None, planes: int
     size = (model.samples, model.samples)
     if known is None:
         return np.zeros((1, 1, 1), np.float32)
-    maps = np.asarray(known, np.float32)
+    maps = _check.known_numbers(where, "known", known).astype(np.float32)
     maps = maps[None] if maps.ndim == 2 else maps
     if maps.shape not in ((1, *size), (planes, *size)):
         raise ValueError(
@@ -51,8 +51,10 @@ def started(
     never: Sequence[str] = (),
 ) -> Parameters:
     """The parameters, of which some start elsewhere; all but those that ``never`` do."""
+    given = {} if given is None else given
+    _check.instance(where, "start", given, Mapping, "a dict of scaled parameters by name")
     result = dict(parameters)
-    for name, value in (given or {}).items():
+    for name, value in given.items():
         _check.choice(where, "start", name, sorted(set(parameters) - set(never)))
         _check.finite_array(where, f"start[{name!r}]", value)
         if np.shape(value) != parameters[name].shape:

@@ -128,7 +128,8 @@ class BeadModel:
         where = "BeadModel"
         _require_objective(where, self.objective)
         for name in ("pixel", "bead_diameter"):
-            settle(self, **{name: float(_check.length(where, name, getattr(self, name)))})
+            value = _check.length(where, name, getattr(self, name))
+            settle(self, **{name: float(_check.known_numbers(where, name, value))})
         settle(self, shape=_check.grid_shape(where, self.shape))
         _check.positive(where, "pixel", self.pixel, unit="µm")
         _check.nonnegative(where, "bead_diameter", self.bead_diameter, unit="µm")
@@ -137,8 +138,7 @@ class BeadModel:
                 f"{where}: `bead_diameter` must be at most a quarter of the window, got "
                 f"{self.bead_diameter:g} µm. It is in micrometers."
             )
-        if self.order < 2:
-            raise ValueError(f"{where}: `order` must be at least 2, got {self.order}.")
+        _check.integer(where, "order", self.order, 2)
         width = self.pixel * (max(self.shape) + 2 * self.margin)
         need = int(np.ceil(2.06 * self.na * width / self.wavelength))
         if self.pupil_samples is None:
@@ -258,6 +258,11 @@ class BeadModel:
         return {k: jnp.asarray(np.asarray(v, np.float32)) for k, v in sorted(everything.items())}
 
 
+def require_model(where: str, model: object) -> None:
+    """Requires a model of a bead."""
+    _check.instance(where, "model", model, BeadModel, "beads.BeadModel(...)")
+
+
 def _require_objective(where: str, objective: Objective) -> None:
     """Requires one objective whose light the model describes."""
     if not isinstance(objective, Objective):
@@ -357,6 +362,9 @@ def bead_stack(
     References:
         B. M. Hanser et al., J. Microsc. 216, 32 (2004).
     """
+    require_model("bead_stack", model)
+    _check.instance("bead_stack", "parameters", parameters, Mapping, "a dict as of model.start()")
+    _check.instance("bead_stack", "basis", basis, Mapping, "a dict as of pupil_basis(model)")
     amplitude, own = pupil(model, parameters, basis)
     opd = own if opd is None else own + jnp.asarray(opd)
     cosine = jnp.asarray(basis["cosine"])

@@ -55,7 +55,7 @@ class Camera:
     def __post_init__(self) -> None:
         shapes = set()
         for name in ("offset", "gain", "read_noise", "quantum_efficiency"):
-            value = np.asarray(getattr(self, name), np.float64)
+            value = _check.known_numbers("Camera", name, getattr(self, name))
             _check.finite_array("Camera", name, value)
             object.__setattr__(self, name, value)
             if value.ndim not in (0, 2):
@@ -163,7 +163,11 @@ def noise_variance(
         J. R. Janesick, *Photon Transfer*, SPIE Press (2007), Ch. 4.
     """
     _check.at_least("noise_variance", "stack", stack, 3, "(z, y, x)")
-    data = np.asarray(stack, np.float64)
+    data = _check.known_numbers("noise_variance", "stack", stack)
+    _check.nonnegative("noise_variance", "model_error", model_error)
+    if cutoff is not None:
+        _check.positive("noise_variance", "cutoff", cutoff)
+    require_camera("noise_variance", camera)
     border = data[:, :, [0, -1]]
     background = float(np.median(border))
     # Differences of neighbors along the border are blind to a slow background.
@@ -245,3 +249,9 @@ def _shot_noise(data: np.ndarray, background: float, noise: float, cutoff: float
         w = np.where(inside, mean, 0) / expected**2
         slope = max(float(np.sum(w * (rough - noise**2)) / max(np.sum(w * mean), 1e-300)), 0.0)
     return slope
+
+
+def require_camera(where: str, camera: object) -> None:
+    """Requires a camera, or none."""
+    if camera is not None:
+        _check.instance(where, "camera", camera, Camera, "beads.Camera(...) or None")

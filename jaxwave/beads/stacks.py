@@ -20,7 +20,7 @@ from jaxwave._noun import spelled
 from jaxwave.beads.basis import basis_of
 from jaxwave.beads.find import mass_center
 from jaxwave.beads.loss import MAPS, known_opd, started
-from jaxwave.beads.model import PRIORS, SCALES, BeadModel, Parameters, pupil
+from jaxwave.beads.model import PRIORS, SCALES, BeadModel, Parameters, pupil, require_model
 from jaxwave.beads.noise import Camera, noise_variance
 from jaxwave.beads.stack_model import OWN, Stack, Together, at_command, stack_errors
 from jaxwave.calibration._spread import Common
@@ -320,6 +320,7 @@ def predict_stacks(
         B. M. Hanser et al., J. Microsc. 216, 32 (2004).
     """
     where = "predict_stacks"
+    _check.instance(where, "fit", fit, StacksFit, "what fit_stacks returns")
     count = len(fit.command_scale)
     volts = np.zeros((len(np.asarray(stacks)), 0)) if commands is None else np.asarray(commands)
     if volts.shape != (len(np.asarray(stacks)), count):
@@ -386,7 +387,8 @@ def _problem(
     camera: Camera | None,
 ) -> dict[str, Any]:
     """The arrays that the loss needs, the leading axis counting the stacks."""
-    data, z = np.asarray(stacks, np.float64), np.asarray(z, np.float64)
+    require_model(where, model)
+    data, z = (_check.known_numbers(where, k, v) for k, v in (("stacks", stacks), ("z", z)))
     if data.ndim != 4 or data.shape[2:] != tuple(model.shape):
         raise ValueError(
             f"{where}: `stacks` must be (stack, z, y, x) with the model's {tuple(model.shape)} "

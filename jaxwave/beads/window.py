@@ -50,6 +50,11 @@ def bead_window(stack: Any, *, na: float, n: float, wavelength: float) -> int:
         A 8, 1601 (1991).
     """
     where = "bead_window"
+    if not hasattr(stack, "spacing"):
+        raise TypeError(
+            f"{where}: `stack` must know its spacing, got {type(stack).__name__}. Pass what "
+            "io.read_stack returns, or io.Stack(array, spacing=(dz, dy, dx))."
+        )
     volume, _, _ = cleaned(where, stack)
     _check.numerical_aperture(where, na, n)
     dz, _, dx = stack.spacing
@@ -101,7 +106,9 @@ def bead_at(stack: Any, place: tuple[float, float], size: int) -> Bead:
         C. S. Smith et al., *Fast, single-molecule localization*, Nat. Methods 7, 373 (2010).
     """
     volume, noise, _ = cleaned("bead_at", stack)
-    y, x = (round(float(c)) for c in place)
+    if np.shape(place) != (2,):
+        raise ValueError(f"bead_at: `place` must be (y, x) [pixels], got {place!r:.60}.")
+    y, x = (round(float(c)) for c in _check.known_numbers("bead_at", "place", place))
     if not (0 <= y < volume.shape[1] and 0 <= x < volume.shape[2]):
         raise ValueError(
             f"bead_at: `place` ({place[0]:g}, {place[1]:g}) lies outside the frame of "

@@ -8,6 +8,7 @@ from typing import Any
 
 from jax import Array
 
+from jaxwave import _check
 from jaxwave.calibration.calibrate import least_squares
 from jaxwave.calibration.priors import Prior
 
@@ -51,6 +52,7 @@ class TreeResiduals:
         return self.residuals(self.unravel(flat), *data)
 
 
-def rows_of(residuals: Callable[..., Any]) -> Callable[..., Any]:
-    """The residuals of a least-squares loss; others are passed on."""
+def rows_of(where: str, residuals: Callable[..., Any]) -> Callable[..., Any]:
+    """The residuals of a least-squares loss; other functions are passed on."""
+    _check.function(where, "residuals", residuals)
     return residuals.residuals if isinstance(residuals, least_squares) else residuals

@@ -68,6 +68,9 @@ class least_squares:
 
     residuals: Callable[[Any, Any], Any]
 
+    def __post_init__(self) -> None:
+        _check.function("least_squares", "residuals", self.residuals)
+
     def __call__(self, model: Any, data: object) -> Array:
         """Half the sum of the squared residuals."""
         r = self.rows(model, data)

@@ -57,6 +57,7 @@ def fisher_information(
         of Statistical Signal Processing: Estimation Theory*, Sec. 3.9.
     """
     where = "fisher_information"
+    _check.function(where, "expected", expected)
     _check.nonnegative(where, "read_noise", read_noise)
     if variance is not None:
         _check.nonnegative(where, "variance", variance)
@@ -123,6 +124,7 @@ def cramer_rao(
         H. Cramér, *Mathematical Methods of Statistics*, Princeton (1946), Sec. 32.3; R. J. Ober,
         S. Ram and E. S. Ward, Biophys. J. 86, 1185 (2004).
     """
+    _check.function("cramer_rao", "expected", expected)
     information = fisher_information(
         expected, parameters, *data, variance=variance, read_noise=read_noise
     )
@@ -178,6 +180,7 @@ def localization_bound(
         Methods 10, 653 (2013) (read noise).
     """
     where = "localization_bound"
+    _check.function(where, "psf", psf)
     position = _check.real_array(where, "position", _check.length(where, "position", position))
     if position.shape[-1:] != (3,):
         raise ValueError(

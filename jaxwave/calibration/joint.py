@@ -124,6 +124,7 @@ def joint_loss(loss: Callable[[Any, Any], Array], *, batch_size: int = 4) -> Cal
     """
     if isinstance(loss, least_squares):
         return least_squares(_Each(loss.rows, batch_size))
+    _check.function("joint_loss", "loss", loss)
     return _Sum(_Each(loss, batch_size))
 
 

@@ -142,16 +142,17 @@ def sample_posterior(
         ("chains", chains, 2),
     ):
         _check.integer(where, name, value, low)
-    known = uncertainty(model, residuals, data, learn=learn, priors=priors, scale=scale)
+    with _check.named("uncertainty", where):
+        known = uncertainty(model, residuals, data, learn=learn, priors=priors, scale=scale)
     if not np.all(np.isfinite(known.errors)):
         open_ = [n for n, e in zip(known.names, known.errors, strict=True) if not np.isfinite(e)]
         raise ValueError(
             f"{where}: the data and the priors leave {', '.join(open_)} open. "
             "Give a prior, or do not learn all of them."
         )
-    vector = Vector(model, learn=learn)
+    vector = Vector(model, learn=learn, where=where)
     rows = Rows(
-        ModelResiduals(rows_of(residuals), vector.layout),
+        ModelResiduals(rows_of(where, residuals), vector.layout),
         PriorRows(vector.layout, tuple(named_priors(vector, priors or {}).items())),
     )
     kind = vector.flat.dtype

@@ -138,13 +138,14 @@ def profile_likelihood(
     """
     where = "profile_likelihood"
     _check.integer(where, "steps", steps, 2)
-    known = uncertainty(model, residuals, data, learn=learn, priors=priors, scale=scale)
+    with _check.named("uncertainty", where):
+        known = uncertainty(model, residuals, data, learn=learn, priors=priors, scale=scale)
     _check.choice(where, "name", name, known.names)
     index = known.names.index(name)
     held = _values(where, known, index, values)
-    vector = Vector(model, learn=learn)
+    vector = Vector(model, learn=learn, where=where)
     rows = Rows(
-        ModelResiduals(rows_of(residuals), vector.layout),
+        ModelResiduals(rows_of(where, residuals), vector.layout),
         PriorRows(vector.layout, tuple(named_priors(vector, priors or {}).items())),
     )
     starts = jnp.asarray(_foreseen(known, index, held), vector.flat.dtype)

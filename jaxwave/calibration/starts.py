@@ -52,6 +52,7 @@ def random_starts(
     where = "random_starts"
     _check.integer(where, "count", count, 1)
     structure, leaves = split(where, model)
+    _check.instance(where, "spread", spread, Mapping, "a dict of widths by name")
     sigmas = {}
     for pattern, sigma in spread.items():
         _check.nonnegative(where, f"spread[{pattern!r}]", sigma)

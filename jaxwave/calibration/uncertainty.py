@@ -218,8 +218,8 @@ def uncertainty(
         W. H. Press et al., *Numerical Recipes*, 3rd ed., Sec. 15.6; R. T. Birge, Phys. Rev. 40,
         207 (1932).
     """
-    vector = Vector(model, learn=learn)
-    call = ModelResiduals(rows_of(residuals), vector.layout)
+    vector = Vector(model, learn=learn, where="uncertainty")
+    call = ModelResiduals(rows_of("uncertainty", residuals), vector.layout)
     jacobian, r = _linearize(call, vector.flat, (vector.scales, vector.fixed, data))
     _check.finite_array("uncertainty", "residuals", r)
     if r.size == 1 < vector.size:
@@ -293,6 +293,7 @@ def standard_errors(
         W. H. Press et al., *Numerical Recipes*, 3rd ed., Sec. 15.6; R. T. Birge, Phys. Rev. 40,
         207 (1932).
     """
+    _check.function("standard_errors", "residuals", residuals)
     flat, unravel = ravel_pytree(parameters)
     jacobian, r = _linearize(TreeResiduals(residuals, unravel), flat, data)
     information = information_of(jacobian)

@@ -54,7 +54,7 @@ def save_model(path: str | os.PathLike, model: Element | System) -> Path:
         ...     load_model(path)
         ThinLens(f=200000 µm)
     """
-    where, path = "save_model", Path(path)
+    where, path = "save_model", _files.as_path("save_model", path)
     _require_model(where, model)
     if path.suffix == ".npz":
         raise ValueError(f"{where}: `path` is that of the text; use {path.stem + '.json'!r}.")

@@ -61,7 +61,7 @@ def write_heights(
         >>> height[0].tolist(), spacing.tolist()
         ([0.0, 0.25, 0.5, 0.75, 1.0], [2.0, 2.0])
     """
-    where, place = "write_heights", Path(path)
+    where, place = "write_heights", _files.as_path("write_heights", path)
     values = np.asarray(height)
     if values.dtype.kind not in "fiu":
         raise TypeError(f"{where}: `height` must be real, got {values.dtype}.")

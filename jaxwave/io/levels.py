@@ -152,7 +152,7 @@ def write_levels(path: str | os.PathLike, levels: ArrayLike, *, bits: int = 8) -
         ...
         ValueError: write_levels: `levels` must lie between 0 and 1023 (10 bits), got 1024 to ...
     """
-    where, place = "write_levels", Path(path)
+    where, place = "write_levels", _files.as_path("write_levels", path)
     _check.integer(where, "bits", bits, 1)
     values = np.asarray(levels)
     if values.dtype.kind not in "uifb":

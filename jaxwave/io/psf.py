@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -63,7 +62,7 @@ def read_psf(
     References:
         J. Page and P. Favaro, ICIP 2020, the files of their software WaveBlocks.
     """
-    path = Path(path)
+    path = _files.as_path(_WHERE, path)
     if not path.is_dir():
         path = _files.existing(_WHERE, path)
     chosen = {str(letter).upper(): int(index) for letter, index in (select or {}).items()}

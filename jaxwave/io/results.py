@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxwave import _files, _npy
+from jaxwave import _check, _files, _npy
 from jaxwave._version import __version__
 
 _CHECKSUM = "sha256"
@@ -150,6 +150,7 @@ def save_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> Path:
         >>> load_arrays(path)["phase"].shape
         (2, 3)
     """
+    _check.instance("save_arrays", "arrays", arrays, Mapping, "a dict of arrays by name")
     plain = {str(name): np.asarray(array) for name, array in arrays.items()}
     if _CHECKSUM in plain:
         raise ValueError(f"save_arrays: the name {_CHECKSUM!r} is taken. Choose another one.")

@@ -15,7 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxwave import io, plot
-from jaxwave._files import atomic, replacing_files
+from jaxwave._files import as_path, atomic, replacing_files
 from jaxwave.beads import BeadFit
 from jaxwave.beads.model import blur_parameter, blur_sigma, restored
 from jaxwave.beads.spherical import read_departures
@@ -178,7 +178,7 @@ def load_bead_fit(folder: str | os.PathLike) -> SavedBead:
         ...
         FileNotFoundError: load_bead_fit: 'nowhere' holds no finished result (no result.json). ...
     """
-    where, folder = "load_bead_fit", Path(folder)
+    where, folder = "load_bead_fit", as_path("load_bead_fit", folder)
     path = folder / "result.json"
     if not path.is_file():
         raise FileNotFoundError(
