@@ -84,6 +84,21 @@ def settle(one: object, **values: object) -> None:
         object.__setattr__(one, name, value)
 
 
+def typed(tree: Any, real: Any) -> Any:
+    """The known numbers of nouns in the type of a program, for which they leave their own float64.
+
+    JAX keeps the type of an array of numpy by its identity: the same one, a constant of a traced
+    function, would be refused by a program of another precision.
+    """
+
+    def one(leaf: Any) -> Any:
+        if not isinstance(leaf, np.ndarray | np.generic | float | int):
+            return leaf
+        return np.array(leaf, np.result_type(real, np.complex64) if np.iscomplexobj(leaf) else real)
+
+    return jax.tree.map(one, tree)
+
+
 def number(where: str, name: str, value: Any) -> Any:
     """A real array; what is known now stays known inside a traced function, in float64."""
     if not isinstance(value, str) and _check.is_concrete(value):

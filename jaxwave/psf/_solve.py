@@ -15,7 +15,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid
-from jaxwave._noun import changed
+from jaxwave._noun import changed, typed
 from jaxwave.psf import _bounds, _planes, _radial
 from jaxwave.psf._bounds import Numbers
 from jaxwave.psf.camera import Camera, expose
@@ -55,7 +55,7 @@ def solve(
         camera = None if has_pixels else camera
     names = {"e": "polarization", "values": "pupil" if radial is None else "profile"}
     batch, real = _batch(where, v, ranks_of(v, plan), names), np.dtype(jnp.result_type(float))
-    return _program(plan, batch, real, camera, v, blur)
+    return _program(plan, batch, real, camera, *typed((v, blur), real))
 
 
 def check_nouns(where: str, objective: object, window: object) -> None:
@@ -210,7 +210,8 @@ def _round(
         not callable(profile), pixel,
     )  # fmt: skip
     if callable(profile):
-        rho = _directions(plan, np.dtype(jnp.result_type(float)), objective)
+        real = np.dtype(jnp.result_type(float))
+        rho = _directions(plan, real, typed(objective, real))
         profile = jnp.broadcast_to(profile(rho), rho.shape)
     return plan, Numbers(
         objective, window.spacing, window.z, window.y, window.x, e, pupil.coefficients, profile,

@@ -19,6 +19,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, numerics
+from jaxwave._noun import typed
 from jaxwave.psf import _bounds
 from jaxwave.psf._solve import blur_of, solve
 from jaxwave.psf.camera import cosine_series
@@ -136,7 +137,7 @@ def emitters_image(
     stack = _stack(where, microscope, window, whole, dipoles is not None)
     plan = _Plan(microscope.shape, size, samples, _orders(microscope, samples, ratio), ratio)
     numbers = (positions, photons, microscope.pixel_in_sample, low, high, background, dipoles)
-    return _program(plan, nodes, stack, numbers, blur_of(sigma))
+    return _program(plan, nodes, stack, *typed((numbers, blur_of(sigma)), stack[0].dtype))
 
 
 def _one_or_all(where: str, name: str, value: object, shape: tuple[int, ...], each: str) -> None:

@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxwave import _check, grid
+from jaxwave._noun import typed
 from jaxwave.field import Field, VectorField
 from jaxwave.numerics import TAU, cis
 from jaxwave.psf import _nodes, _planes
@@ -52,7 +53,7 @@ def _focus(
     u = field.u[..., :2, :, :] if field._rank == 3 else field.u[..., None, :, :]
     real = field.real_dtype
     v = Numbers(objective, window.spacing, z, window.y, window.x, vector, None, u)
-    result = _program(plan, batch, real, v, f, field.spacing)
+    result = _program(plan, batch, real, *typed((v, f), real), field.spacing)
     pairs = jnp.broadcast_to(grid.spacing_pair(window.spacing, real), (*batch, 2))
     return result, pairs, jnp.broadcast_to(field.wavelength, batch)
 

@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxwave import _check
-from jaxwave._noun import Number, noun, number, settle, static
+from jaxwave._noun import Number, noun, number, settle, static, typed
 from jaxwave.imaging import image_computed
 from jaxwave.psf import _bounds
 from jaxwave.psf._solve import blur_of, counted, oriented, solve
@@ -269,8 +269,10 @@ class Microscope:
         plan = (kind, camera, nodes, boundary, batch)
         # A function of the user may hold traced numbers: it is no part of a cached program.
         has_function = any(map(callable, jax.tree.leaves(whole, is_leaf=callable)))
-        run = _volume_image if has_function else _volume_program
-        return run(volume, z, numbers, plan)
+        if has_function:
+            return _volume_image(volume, z, numbers, plan)
+        z, numbers = typed((z, numbers), jnp.result_type(float))
+        return _volume_program(volume, z, numbers, plan)
 
     def __repr__(self) -> str:
         pixel = self.pixel_in_sample

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxwave as jw
 from jaxwave import psf
 
 LAYERS = dict(n_s=1.33, n_g=1.52, n_i=1.515)
@@ -88,3 +89,32 @@ def test_every_number_is_a_leaf_and_a_known_one_stays_known():
     assert kinds == [False, False, True]
     many = jax.tree.map(lambda a: np.stack([a, a]), psf.Window((4, 5), 0.1))
     assert many.shape == (4, 5) and many.z.shape == (2,)
+
+
+MODES = psf.ZernikePupil([0.05], [(2, 2)])
+SCOPE = psf.Microscope(0.9, 0.5, (8, 9), pixel=0.15, n=1.33)
+STILL = psf.Window((8, 9), spacing=0.05)
+# Nouns made once are constants of a function that is used in both precisions.
+CLOSED = {
+    "modes": lambda s: psf.scalar_focus_intensity(SCOPE.objective, STILL, MODES) * s,
+    "radial": lambda s: psf.scalar_focus_intensity(
+        SCOPE.objective, STILL, psf.RadialPupil([1.0, 0.9, 0.8, 0.7])
+    ),
+    "microscope": lambda s: SCOPE.psf(0.1 * s),
+    "volume": lambda s: SCOPE.image(s * jnp.ones((1, 8, 9)), np.zeros(1)),
+    "emitters": lambda s: psf.emitters_image(SCOPE, np.zeros((1, 3)), s),
+    "field": lambda s: (
+        psf.high_na_ff_lens_scalar(
+            jw.plane_wave((16, 15), spacing=9, wavelength=0.5), 99.0, na=0.5, spacing=0.1 * s
+        ).u
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_nouns_serve_single_and_double_precision(name):
+    function = jax.jit(lambda s: CLOSED[name](s))
+    for double in (False, True):
+        with jax.enable_x64(double):
+            lowered = function.lower(1.0)
+            assert lowered.out_info.dtype.itemsize == (8 if double else 4) * (1 + (name == "field"))
