@@ -266,6 +266,33 @@ def is_steep(objective: Objective) -> bool:
     return na is not None and n is not None and bool(np.any(na > 0.98 * n))
 
 
+def check_spacing(where: str, objective: Objective, window: Window) -> None:
+    """Warns of a window whose neighbors are so far apart that not two lie in the focus.
+
+    Fields and intensities may be sampled more coarsely than they could be drawn (wavelength/(2 na)
+    and half of that): every sample is right. Beyond wavelength/na a unit was meant otherwise.
+    """
+    spacing, wavelength, na = (
+        known(window.spacing),
+        known(objective.wavelength),
+        known(objective.na),
+    )
+    if spacing is None or wavelength is None or na is None:
+        return
+    limit = float(np.max(wavelength) / np.min(na))
+    axes = [k for k in (0, 1) if window.shape[k] > 1]
+    widest = max(
+        (float(np.min(spacing if not spacing.ndim else spacing[..., k])) for k in axes), default=0.0
+    )
+    if widest > limit:
+        _check.warn(
+            where,
+            f"the window's `spacing` of {widest:.4g} µm is larger than the focus (wavelength/na = "
+            f"{limit:.3g} µm), of which it shows one sample. {limit / 4:.2g} µm resolve the "
+            "intensity; lengths are in micrometers, or texts such as '50 nm'.",
+        )
+
+
 def degree(x: float) -> int:
     """Terms of exp(i x t), -1 < t < 1, in Chebyshev polynomials: J_n(x) beyond them is rounding."""
     slope, more, least = (7, 6, -19) if digits() <= 6 else (11.5, 12, -37)

@@ -39,6 +39,8 @@ def solve(
     With a camera the intensity is that of its samples, and the result the light in its pixels.
     """
     check_nouns(where, objective, window)
+    if camera is None:
+        _bounds.check_spacing(where, objective, window)
     radial, blur = as_radial(pupil), blur_of(sigma)
     plan: _planes.Plan | _radial.Plan
     if radial is None and kind in ("radial", "azimuthal"):

@@ -232,3 +232,21 @@ def test_too_few_nodes_and_samples_are_said():
     message = rf"`nodes` \(16, 0, 20\) may be too few .* \({need[0]}, 0, {need[2]}\) would do"
     with pytest.warns(JaxwaveWarning, match=message):
         jax.eval_shape(lambda: psf.focus_intensity(o, far, nodes=(16, 0, 20)))
+
+
+@pytest.mark.parametrize(
+    ("verb", "window"),
+    [
+        (psf.focus, psf.Window((5, 6), spacing=50)),
+        (psf.scalar_focus_intensity, psf.Window((5, 1), spacing=(6.5, 0.1))),
+        (psf.emitter_image, psf.Window((1, 6), spacing="50 um", z=[0.0, 0.1])),
+    ],
+)
+def test_a_window_that_its_spacing_cannot_resolve_is_named(verb, window):
+    objective = psf.Objective(1.3, 0.52, n=1.518)
+    with pytest.warns(
+        JaxwaveWarning, match=rf"{verb.__name__}: the window's `spacing` of .*0.1 µm"
+    ):
+        jax.eval_shape(lambda: verb(objective, window))
+    fine = psf.Window(window.shape, spacing=np.where(np.array(window.shape) > 1, 0.39, 50))
+    jax.eval_shape(lambda: verb(objective, fine))  # 0.39 < 0.4, and one sample is one sample
