@@ -306,8 +306,8 @@ class _Reader:
                 ) from None
             return variable
         if "polar_nodes" in entry:
-            radial, azimuthal, breaks = entry["polar_nodes"]
-            return psf.PolarNodes(radial, azimuthal, tuple(breaks))
+            radial, azimuthal, *edges = entry["polar_nodes"]
+            return psf.PolarNodes(radial, azimuthal, *map(tuple, edges))
         if "dtype" in entry:
             return _dtype(entry["dtype"])
         name = entry["function"].removeprefix("psf.")

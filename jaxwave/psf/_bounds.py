@@ -226,25 +226,45 @@ def breaks(objective: Objective) -> tuple[float, ...]:
 
 
 def steps(pupil: Callable[[Array, Array], Array]) -> tuple[float, ...]:
-    """Radii of the circles on which a function of (y, x) jumps, in pupil radii.
-
-    What changes between neighbors on most of a few rays is halved until it is a thousand millionth
-    wide; a change that is still there is a jump, a steep slope is not.
-    """
+    """Radii of the circles on which a function of (y, x) jumps, in pupil radii."""
     angle = 0.17 + 2 * math.pi * np.arange(11) / 11
+    return tuple(_jumps(pupil, (np.arange(512) + 0.437) / 512, lambda rho: (rho, angle)).tolist())
 
-    def at(rho: np.ndarray) -> np.ndarray:
-        y, x = rho[:, None] * np.sin(angle), rho[:, None] * np.cos(angle)
+
+def rays(pupil: Callable[[Array, Array], Array]) -> tuple[float, ...]:
+    """Azimuths of the rays from the axis on which a function jumps, in the first quadrant."""
+    rho = (np.arange(11) + 0.6) / 11.7
+    edges = (np.arange(1025) + 0.437) * 2 * math.pi / 1024
+    found = _jumps(pupil, edges, lambda phi: (rho, phi)) % math.pi
+    folded = np.sort(np.minimum(found, math.pi - found))
+    folded = folded[(folded > 1e-6) & (folded < math.pi / 2 - 1e-6)]
+    return tuple(folded[np.diff(folded, prepend=0) > 1e-6].tolist())
+
+
+def _jumps(
+    pupil: Callable[[Array, Array], Array],
+    edges: np.ndarray,
+    polar: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """Places between ``edges`` at which a function jumps.
+
+    What changes between neighbors on most of a few lines is halved until it is a thousand millionth
+    wide; a change that is still there is a jump, a steep slope is not. Places and lines are (radii,
+    azimuths) by ``polar``.
+    """
+
+    def at(place: np.ndarray) -> np.ndarray:
+        rho, angle = polar(place[:, None])
+        y, x = rho * np.sin(angle), rho * np.cos(angle)
         values = np.asarray(pupil(jnp.asarray(y), jnp.asarray(x)))
         return np.broadcast_to(values, (*values.shape[:-2], *y.shape)).reshape(-1, *y.shape)
 
-    edges = (np.arange(512) + 0.437) / 512
     values = at(edges)
     size = float(np.max(np.abs(values), initial=0.0))
     change = np.median(np.max(np.abs(np.diff(values, axis=1)), axis=0), axis=-1)
     found = np.flatnonzero(change > 0.01 * size)
     if not 0 < len(found) <= 32:
-        return ()
+        return np.zeros(0)
     low, high = edges[found], edges[found + 1]
     first, last = at(low), at(high)
     for _ in range(24):
@@ -257,7 +277,7 @@ def steps(pupil: Callable[[Array, Array], Array]) -> tuple[float, ...]:
         first = np.where(is_low[:, None], here, first)
         last = np.where(is_low[:, None], last, here)
     jump = np.median(np.max(np.abs(last - first), axis=0), axis=-1) > 0.005 * size
-    return tuple(((low + high) / 2)[jump].tolist())
+    return ((low + high) / 2)[jump]
 
 
 def is_steep(objective: Objective) -> bool:

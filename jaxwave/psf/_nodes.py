@@ -47,6 +47,7 @@ from jaxwave.psf._bounds import (
     most,
     paths,
     planes,
+    rays,
     reach,
     spacings,
     steps,
@@ -140,7 +141,7 @@ def planar(
 def _size(count: int | PolarNodes) -> int:
     """Nodes in a quadrant."""
     if isinstance(count, PolarNodes):
-        return count.radial * count.azimuthal * (len(count.breaks) + 1)
+        return _parity.polar_nodes(count).weight.size
     return count * count // 4
 
 
@@ -205,7 +206,13 @@ def _polar(where: str, nodes: PolarNodes) -> PolarNodes:
         raise ValueError(
             f"{where}: `nodes.breaks` must ascend between 0 and 1, got {nodes.breaks}."
         )
-    return nodes._replace(breaks=tuple(float(b) for b in nodes.breaks))
+    if any(b <= a for a, b in pairwise((0.0, *nodes.rays, math.pi / 2))):
+        raise ValueError(
+            f"{where}: `nodes.rays` must ascend between 0 and pi/2, got {nodes.rays}. A step at "
+            "another azimuth is mirrored into that quadrant."
+        )
+    edges, rays = (tuple(map(float, e)) for e in (nodes.breaks, nodes.rays))
+    return nodes._replace(breaks=edges, rays=rays)
 
 
 PupilFunction = Callable[[Array, Array], Array]
@@ -342,7 +349,7 @@ def searched(
     found, bare = found_for(usual, plain), rule(usual, plain)
     if isinstance(found, PolarNodes):
         more = found.azimuthal / rings_of(usual, bare, 1.0).azimuthal
-        return rings_of(objective, base, 1.5 * more, found.breaks)
+        return rings_of(objective, base, 1.5 * more, found.breaks)._replace(rays=found.rays)
     return _fitting(objective, base + max(found - bare, 0) + 8)
 
 
@@ -363,30 +370,35 @@ def _converged(
     right, base = digits(), rule(objective, window)
     chords = [multiple(base * 1.2**k) + 8 * (k > 0) for k in range(5)]
 
+    change = 0.0
+
     def settle(sizes: list[Any]) -> Any:
+        nonlocal change
         room = 4 * _parity.smooth_nodes(sizes[-1]).weight.size
         before = _sums(values, objective, window, sizes[0], room)
         for size, more in pairwise(sizes):
             after = _sums(values, objective, window, more, room)
-            if np.max(np.abs(after - before)) < 0.3 * 10.0**-right * np.max(np.abs(after)):
+            change = float(np.max(np.abs(after - before)) / np.max(np.abs(after)))
+            if change < 0.3 * 10.0**-right:
                 return size
             before = after
         return None
 
-    def rings(jumps: tuple[float, ...] = ()) -> list[PolarNodes]:
-        return [rings_of(objective, base, 1.5**k, jumps) for k in range(4)]
+    def rings(jumps: tuple[float, ...] = (), at: tuple[float, ...] = ()) -> list[PolarNodes]:
+        return [rings_of(objective, base, 1.5**k, jumps)._replace(rays=at) for k in range(4)]
 
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         found = settle(chords) or settle(rings())
-        if not found and (jumps := steps(pupil)):
-            found = settle(rings(jumps))
+        if not found and any(jumps := (steps(pupil), rays(pupil))):
+            found = settle(rings(*jumps))
         # A slope that is steep, but a slope.
         found = found or settle([multiple(f * chords[-1]) for f in (1, 1.5, 2.2, 3.2)])
     if found is None:
         raise ValueError(
             f"{where}: `pupil` is not smooth enough for an error of 1e-{right}. Pass "
-            "nodes=PolarNodes(breaks=...) with the radii of its steps, or samples (y, x) instead "
-            f"of the function; or nodes={chords[-1]} to accept a larger error."
+            "nodes=PolarNodes(breaks=..., rays=...) with the radii and azimuths of its steps, or "
+            "samples (y, x) instead of the function; or nodes="
+            f"{multiple(3.2 * chords[-1])} to accept an error of about {change:.0e}."
         )
     return found
 

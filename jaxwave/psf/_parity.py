@@ -74,20 +74,23 @@ class PolarNodes(NamedTuple):
         \sum_{\text{panels}} \sum_{jk} w_j w_k\,\rho_j\,P(\rho_j, \phi_k)
 
     by Gauss-Legendre in the radius between the breaks and in the azimuth within each quadrant:
-    exact to all digits for vortices, radial polarization, half-moons along an axis, and steps at
-    the breaks (a critical angle too). Pass it as ``nodes``; it costs a few times more than chords.
+    exact to all digits for vortices, radial polarization, half-moons along an axis or a ray, and
+    steps at the breaks (a critical angle too). Pass it as ``nodes``; it costs a few times more than
+    chords.
 
     Args:
         radial: Nodes in each panel between two breaks.
         azimuthal: Nodes in each quadrant.
         breaks: Radii of circular steps, ascending, between zero and one [pupil radii].
+        rays: Azimuths of steps along a ray from the axis, mirrored into the quadrant of positive y
+            and x, ascending [rad]; each panel between two of them has all azimuthal nodes.
 
     Raises:
         ValueError: By the propagator, if the numbers make no nodes.
 
     Example:
         >>> PolarNodes(radial=16, breaks=(0.5,))
-        PolarNodes(radial=16, azimuthal=24, breaks=(0.5,))
+        PolarNodes(radial=16, azimuthal=24, breaks=(0.5,), rays=())
 
     References:
         P. J. Davis and P. Rabinowitz, *Methods of Numerical Integration*, Sec. 5.6.
@@ -96,6 +99,7 @@ class PolarNodes(NamedTuple):
     radial: int = 24
     azimuthal: int = 24
     breaks: tuple[float, ...] = ()
+    rays: tuple[float, ...] = ()
 
 
 @lru_cache(maxsize=16)
@@ -109,9 +113,11 @@ def polar_nodes(kind: PolarNodes) -> Nodes:
     # Nodes that crowd at the breaks make the square root at a critical angle smooth.
     t, w = np.sin(np.pi / 2 * t), w * np.pi / 2 * np.cos(np.pi / 2 * t)
     rho, weight = (middle + half * t).ravel(), (half * w).ravel()
-    phi = np.pi / 4 * (a + 1)
+    edges = np.array([0.0, *kind.rays, np.pi / 2])
+    half = np.diff(edges)[:, None] / 2
+    phi, wa = (((edges[:-1, None] + edges[1:, None]) / 2 + half * a).ravel(), (half * wa).ravel())
     x, y = np.outer(rho, np.cos(phi)).ravel(), np.outer(rho, np.sin(phi)).ravel()
-    weight = np.outer(rho * weight, np.pi / 4 * wa).ravel()
+    weight = np.outer(rho * weight, wa).ravel()
     return Nodes(True, y[:, None], x[:, None], weight[:, None], (1.0, 1.0))
 
 

@@ -10,6 +10,7 @@ import pytest
 from psf.polar import off
 
 from jaxwave import psf
+from jaxwave.psf import _bounds, _parity
 
 OIL = psf.Objective(1.3, 0.632, 1.5)
 RINGS = dict(nodes=psf.PolarNodes(32, 24))
@@ -165,3 +166,36 @@ def test_a_jones_pupil_is_the_light_s_polarization(name):
     got = psf.focus_intensity(OIL, window, tilted)
     intensity = np.sum(np.abs(np.asarray(need)) ** 2, axis=0)
     assert off(got, intensity, intensity.max()) < 2e-6
+
+
+def test_jumps_along_rays_are_found(x64):
+    """In the quadrant that all share; what turns smoothly or jumps along an axis has none."""
+    turned = [_bounds.rays(lambda y, x, a=a: psf.half_moon(y, x, angle=a)) for a in (0.2, -0.5)]
+    assert [r[0] for r in turned] == pytest.approx([np.pi / 2 - 0.2, np.pi / 2 - 0.5], abs=1e-8)
+    assert _bounds.rays(psf.half_moon) == _bounds.rays(psf.vortex) == ()
+    nodes = _parity.polar_nodes(psf.PolarNodes(9, 8, (0.3,), turned[0]))
+    assert np.sum(nodes.weight) == pytest.approx(np.pi / 4, rel=1e-12)
+    inside = np.arctan2(nodes.y, nodes.x) < turned[0][0]
+    assert np.sum(nodes.weight[inside]) == pytest.approx(turned[0][0] / 2, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_a_turned_half_moon_equals_the_integral_over_its_halves():
+    """Refused before: no nodes but those that end at the step converge."""
+    turn, (t, w) = np.radians(10), np.polynomial.legendre.leggauss(60)
+    o, to = psf.Objective(0.9, 0.5), psf.Window((5, 4), spacing=0.15, z=0.3)
+    got = psf.scalar_focus(o, to, lambda y, x: psf.half_moon(y, x, angle=turn))
+    rho = ((t + 1) / 2)[:, None]
+    root = np.sqrt(1 - (0.9 * rho) ** 2)
+    need = np.zeros((5, 4), complex)
+    for sign, middle in ((1, turn), (-1, turn + np.pi)):
+        phi = middle + t * np.pi / 2
+        weight = sign * (w / 2)[:, None] * (w * np.pi / 2) * rho / np.sqrt(root)
+        for j, y in enumerate((np.arange(5) - 2) * 0.15):
+            for k, x in enumerate((np.arange(4) - 2) * 0.15):
+                path = 0.9 * rho * (np.cos(phi) * x + np.sin(phi) * y) + 0.3 * (root - 1)
+                need[j, k] += np.sum(weight * np.exp(2j * np.pi / 0.5 * path))
+    need *= 0.9 / (np.sqrt(np.pi) * 0.5)
+    assert np.abs(got - need).max() < 1e-6 * np.abs(need).max()
+    with pytest.raises(ValueError, match=r"scalar_focus: `nodes.rays` must ascend between 0 and"):
+        psf.scalar_focus(o, to, psf.half_moon, nodes=psf.PolarNodes(9, 8, (), (0.3, 0.2)))
