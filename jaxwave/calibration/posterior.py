@@ -150,7 +150,8 @@ def sample_posterior(
             f"{where}: the data and the priors leave {', '.join(open_)} open. "
             "Give a prior, or do not learn all of them."
         )
-    vector = Vector(model, learn=learn, where=where)
+    with _check.named("calibrate", where):
+        vector = Vector(model, learn=learn)
     rows = Rows(
         ModelResiduals(rows_of(where, residuals), vector.layout),
         PriorRows(vector.layout, tuple(named_priors(vector, priors or {}).items())),

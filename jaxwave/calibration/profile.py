@@ -143,7 +143,8 @@ def profile_likelihood(
     _check.choice(where, "name", name, known.names)
     index = known.names.index(name)
     held = _values(where, known, index, values)
-    vector = Vector(model, learn=learn, where=where)
+    with _check.named("calibrate", where):
+        vector = Vector(model, learn=learn)
     rows = Rows(
         ModelResiduals(rows_of(where, residuals), vector.layout),
         PriorRows(vector.layout, tuple(named_priors(vector, priors or {}).items())),

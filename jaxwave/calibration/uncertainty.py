@@ -218,7 +218,8 @@ def uncertainty(
         W. H. Press et al., *Numerical Recipes*, 3rd ed., Sec. 15.6; R. T. Birge, Phys. Rev. 40,
         207 (1932).
     """
-    vector = Vector(model, learn=learn, where="uncertainty")
+    with _check.named("calibrate", "uncertainty"):
+        vector = Vector(model, learn=learn)
     call = ModelResiduals(rows_of("uncertainty", residuals), vector.layout)
     jacobian, r = _linearize(call, vector.flat, (vector.scales, vector.fixed, data))
     _check.finite_array("uncertainty", "residuals", r)

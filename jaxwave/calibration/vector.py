@@ -100,16 +100,15 @@ class Vector:
         learn: str | Iterable[str] | None = None,
         constraints: Mapping[str, Constraint] | None = None,
         scales: Mapping[str, Any] | None = None,
-        where: str = _WHERE,
     ) -> None:
-        structure, leaves = split(where, model)
+        structure, leaves = split(_WHERE, model)
         if learn is None:
             names = list(structure.marked)
         else:
-            names = matching_names(where, structure.parameters, learn)
+            names = matching_names(_WHERE, structure.parameters, learn)
         if not names:
             raise ValueError(
-                f"{where}: nothing is learned. Make parameters nnx.Param, or name them in "
+                f"{_WHERE}: nothing is learned. Make parameters nnx.Param, or name them in "
                 f"learn=[...]. The model's parameters are: "
                 f"{', '.join(structure.parameters) or 'none'}."
             )
