@@ -53,6 +53,7 @@ def read_psf(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "psf.npz"
         >>> np.savez(path, psf=np.ones((1, 3, 9, 7, 2), np.float32))
         >>> h = read_psf(path)
