@@ -25,7 +25,7 @@ def objective(**change):
 
 
 def picture(o, to, pupil, e):
-    nodes = 56 if isinstance(pupil, psf.ZernikePupil) else (48, 0, 24)
+    nodes = 56 if isinstance(pupil, psf.ZernikePupil) else (72, 0, 24)
     return psf.emitter_image(o, to, pupil, dipole=e, nodes=nodes)
 
 
