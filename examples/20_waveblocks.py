@@ -97,7 +97,4 @@ def main(words: list[str] | None = None) -> dict:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        raise SystemExit("stopped; the same command goes on after the last truth") from None
+    main()

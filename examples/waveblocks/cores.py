@@ -12,12 +12,15 @@ import jaxwave as jw
 def found(one: Callable[[int], dict], numbers: range) -> Iterator[dict]:
     """What is found of every truth, in order; a process is begun where it has eight of them."""
     cores = min(os.cpu_count() or 1, len(numbers) // 8)
-    if cores < 2:
-        yield from map(one, numbers)
-        return
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=fresh, initializer=keep_to_one_core) as pool:
-        yield from pool.map(one, numbers)
+    try:
+        if cores < 2:
+            yield from map(one, numbers)
+            return
+        fresh = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(cores, mp_context=fresh, initializer=keep_to_one_core) as pool:
+            yield from pool.map(one, numbers)
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command goes on after the last truth") from None
 
 
 def keep_to_one_core() -> None:

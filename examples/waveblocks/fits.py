@@ -17,6 +17,7 @@ MODES = {"low": 0.1, "high": 0.1, "more": 0.1}
 SCALES = {"shift": 1.0, "stretch": 0.01, "defocus": 0.1, "light": 0.01, "zero": 0.1, **MODES}
 METHOD = {"optimizer": cal.levenberg_marquardt(), "scales": SCALES}
 FREE = {"optimizer": cal.lbfgs(), "scales": {"free": 0.3, "gain": 0.03}, "report_every": 20}
+SPREAD = {"defocus": 0.3, "low": 0.8, "high": 0.3}
 BASIC = ["shift", "stretch", "defocus", "light"]
 FEW = [*BASIC, "low"]
 PHASE = ["shift", "defocus", "light", "low"]
@@ -79,7 +80,7 @@ def fit_pupil(data: m.Numbers, target: np.ndarray, *, free: int = 0) -> m.Number
 
     Numbers that explain less than Bayes' criterion asks of them are left out again: they would only
     follow the noise. Both twins are tried where 30 numbers explain little; then ``free`` steps of
-    L-BFGS with every sample of the pupil.
+    L-BFGS with every sample of the pupil, and other starts where these explain little.
     """
     learn = partial(cal.calibrate, loss=SQUARES, data=data, steps=16, report_every=1, **METHOD)
     fit = learn(first_guess(data), learn=BASIC, tolerance=0.02)
@@ -95,13 +96,24 @@ def fit_pupil(data: m.Numbers, target: np.ndarray, *, free: int = 0) -> m.Number
         other = learn(twin(fit.model), learn=MANY, tolerance=0.1)
         fit = min(fit, other, key=lambda one: one.loss)
         data["setup"] = m.setup(target, stretch, more=True)
-        wider = {**fit.model, "more": jnp.zeros(len(m.MORE))}
-        fit = learn(wider, learn=[*MANY, "more"], tolerance=0.05)
-        if free:
-            fit = cal.calibrate(
-                fit.model, SQUARES, data, learn=["free", "gain"], steps=free, **FREE
-            )
+        fit = _widened(fit.model, data, free)
+        if fit.loss > 20 * data["images"].size:  # a valley of its own
+            data["setup"] = m.setup(target, stretch)
+            starts = cal.random_starts(jax.random.key(0), few.model, 8, spread=SPREAD)
+            other = learn(few.model, starts=starts, learn=MANY, tolerance=0.1)
+            data["setup"] = m.setup(target, stretch, more=True)
+            fit = min(fit, _widened(other.model, data, free), key=lambda one: one.loss)
     return fit.model
+
+
+def _widened(p: m.Numbers, data: m.Numbers, free: int) -> cal.Calibration:
+    """More modes, then every sample."""
+    wider, learn = {**p, "more": jnp.zeros(len(m.MORE))}, [*MANY, "more"]
+    lm = {"steps": 16, "report_every": 1, "tolerance": 0.05, **METHOD}
+    fit = cal.calibrate(wider, SQUARES, data, learn=learn, **lm)
+    if not free:
+        return fit
+    return cal.calibrate(fit.model, SQUARES, data, learn=["free", "gain"], steps=free, **FREE)
 
 
 def explained(fit: cal.Calibration, data: m.Numbers) -> bool:

@@ -343,6 +343,7 @@ def test_large_picture_row_by_row():
     assert np.abs(middle - small).max() < 3e-6 * small.max()
 
 
+@pytest.mark.filterwarnings("ignore:.*larger than the focus")  # each sample is right by itself
 def test_the_rule_for_nodes_holds(x64):
     """Settings drawn at random: the counts of the rule reach 1e-12 in float64."""
     rng = np.random.default_rng(1)

@@ -167,7 +167,7 @@ def _():
     return np.asarray(got)[:, inside], need[:, inside]
 
 
-@row("psf.gibson_lanni_path", "psf.Layers",
+@row("psf.gibson_lanni_path",
      reference="the literal sum of n t cos(theta) in extended precision",
      valid="plane, parallel layers")  # fmt: skip
 def _():
