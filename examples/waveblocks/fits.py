@@ -97,7 +97,7 @@ def fit_pupil(data: m.Numbers, target: np.ndarray, *, free: int = 0) -> m.Number
         fit = min(fit, other, key=lambda one: one.loss)
         data["setup"] = m.setup(target, stretch, more=True)
         fit = _widened(fit.model, data, free)
-        if fit.loss > 20 * data["images"].size:  # a valley of its own
+        if not explained(fit, data):  # a valley of its own
             data["setup"] = m.setup(target, stretch)
             starts = cal.random_starts(jax.random.key(0), few.model, 8, spread=SPREAD)
             other = learn(few.model, starts=starts, learn=MANY, tolerance=0.1)
