@@ -1,5 +1,6 @@
 """How a microscope is found from its three images: few numbers, more numbers, then a free pupil."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -95,22 +96,24 @@ def fit_pupil(data: m.Numbers, target: np.ndarray, *, free: int = 0) -> m.Number
     if not explained(fit, data):
         other = learn(twin(fit.model), learn=MANY, tolerance=0.1)
         fit = min(fit, other, key=lambda one: one.loss)
-        data["setup"] = m.setup(target, stretch, more=True)
-        fit = _widened(fit.model, data, free)
+        usual, wide = data["setup"], m.setup(target, stretch, more=True)
+        data["setup"] = wide
+        fit = _widened(learn, fit.model, data, free)
         if not explained(fit, data):  # a valley of its own
-            data["setup"] = m.setup(target, stretch)
+            data["setup"] = usual
             starts = cal.random_starts(jax.random.key(0), few.model, 8, spread=SPREAD)
             other = learn(few.model, starts=starts, learn=MANY, tolerance=0.1)
-            data["setup"] = m.setup(target, stretch, more=True)
-            fit = min(fit, _widened(other.model, data, free), key=lambda one: one.loss)
+            data["setup"] = wide
+            other = _widened(learn, other.model, data, free)
+            fit = min(fit, other, key=lambda one: one.loss)
     return fit.model
 
 
-def _widened(p: m.Numbers, data: m.Numbers, free: int) -> cal.Calibration:
+def _widened(
+    learn: Callable[..., cal.Calibration], p: m.Numbers, data: m.Numbers, free: int
+) -> cal.Calibration:
     """More modes, then every sample."""
-    wider, learn = {**p, "more": jnp.zeros(len(m.MORE))}, [*MANY, "more"]
-    lm = {"steps": 16, "report_every": 1, "tolerance": 0.05, **METHOD}
-    fit = cal.calibrate(wider, SQUARES, data, learn=learn, **lm)
+    fit = learn({**p, "more": jnp.zeros(len(m.MORE))}, learn=[*MANY, "more"], tolerance=0.05)
     if not free:
         return fit
     return cal.calibrate(fit.model, SQUARES, data, learn=["free", "gain"], steps=free, **FREE)

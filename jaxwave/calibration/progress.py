@@ -17,6 +17,12 @@ _MOST_ROWS = 24
 _WAITING = "{desc} [{elapsed}]"
 
 
+def told(loss: float, heldout_loss: float) -> list[str]:
+    """What a report says of the losses that it has."""
+    losses = {"loss": loss, "held-out": heldout_loss}
+    return [f"{name} {value:.4g}" for name, value in losses.items() if not math.isnan(value)]
+
+
 class Bar:
     """A bar in a terminal or a notebook: stage, steps, loss and held-out score."""
 
@@ -32,9 +38,7 @@ class Bar:
             self._stage, self._bar.bar_format = stage, None
             self._bar.reset(total=steps)
             self._bar.set_description(stage)
-        told = {"loss": loss, "held-out": heldout_loss}
-        words = [f"{name} {value:.4g}" for name, value in told.items() if not math.isnan(value)]
-        self._bar.set_postfix_str(", ".join(words), refresh=False)
+        self._bar.set_postfix_str(", ".join(told(loss, heldout_loss)), refresh=False)
         self._bar.update(step - self._bar.n)
 
     def __enter__(self) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 import threading
 import time
@@ -12,7 +11,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
-from jaxwave.calibration.progress import Bar
+from jaxwave.calibration.progress import Bar, told
 from jaxwave.cli.terminal import warn
 
 _EVERY = 30.0  # seconds between two lines of a log
@@ -100,9 +99,8 @@ class Log:
         if stage == self._stage and now - self._last < _EVERY:
             return
         self._stage, self._last = stage, now
-        rest = "" if math.isnan(loss) else f", loss {loss:.4g}"
-        rest += "" if math.isnan(heldout_loss) else f", held-out {heldout_loss:.4g}"
-        warn(f"{now - self._start:.0f} s: {stage}, step {step} of {steps}{rest}")
+        words = [f"{stage}, step {step} of {steps}", *told(loss, heldout_loss)]
+        warn(f"{now - self._start:.0f} s: {', '.join(words)}")
 
     def __enter__(self) -> Self:
         warn(self._first)

@@ -182,11 +182,8 @@ def find_lattice(
 
 def _is_seen(picture: np.ndarray, windowed: np.ndarray, base: np.ndarray) -> bool:
     """Whether lenslets are many and brighter than rounding, side lobes and steps of a slope."""
-    y, x = (np.arange(n) for n in picture.shape)
-    ey = np.exp(-2j * np.pi * np.outer(base[:, 0], y))
-    ex = np.exp(-2j * np.pi * np.outer(x, base[:, 1]))
     light = math.prod(float(_blackman_harris(n).sum()) for n in picture.shape)
-    amplitude = 2 * float(np.abs(np.diagonal(ey @ windowed @ ex)).min()) / light
+    amplitude = 2 * min(abs(_transform(windowed, g)) for g in base) / light
     low, high = np.percentile(picture, [1, 99])
     least = max(_CONTRAST * float(high - low), 1e-6 * float(np.abs(picture).max()))
     return amplitude > least and np.hypot(*base.T).min() * min(picture.shape) > _PERIODS
@@ -343,14 +340,15 @@ def _solve(orders: np.ndarray, vectors: np.ndarray, weights: np.ndarray) -> np.n
     return base
 
 
+def _transform(windowed: np.ndarray, f: np.ndarray) -> complex:
+    """The wave of one frequency (y, x) in the picture, from its middle."""
+    y, x = (np.arange(n) - n // 2 for n in windowed.shape)
+    return complex(np.exp(-2j * np.pi * f[0] * y) @ windowed @ np.exp(-2j * np.pi * f[1] * x))
+
+
 def _place(windowed: np.ndarray, orders: np.ndarray, base: np.ndarray) -> np.ndarray:
     """Center (y, x) nearest to the axis, from the phases of the peaks."""
-    y, x = (np.arange(n) - n // 2 for n in windowed.shape)
-
-    def transform(f: np.ndarray) -> complex:
-        return complex(np.exp(-2j * np.pi * f[0] * y) @ windowed @ np.exp(-2j * np.pi * f[1] * x))
-
-    first = np.array([transform(g) for g in base])
+    first = np.array([_transform(windowed, g) for g in base])
     turns = -np.angle(first) / (2 * np.pi)
     center = np.linalg.solve(base, turns)
     rows, right, weights = [], [], []
@@ -358,7 +356,7 @@ def _place(windowed: np.ndarray, orders: np.ndarray, base: np.ndarray) -> np.nda
         g = order @ base
         if np.max(np.abs(g)) >= 0.5:
             continue
-        value = transform(g)
+        value = _transform(windowed, g)
         turn = -np.angle(value) / (2 * np.pi)
         rest = (turn - g @ center + 0.25) % 0.5 - 0.25  # the sign of a higher order is its own
         rows.append(g)

@@ -292,18 +292,12 @@ def check_spacing(where: str, objective: Objective, window: Window) -> None:
     Fields and intensities may be sampled more coarsely than they could be drawn (wavelength/(2 na)
     and half of that): every sample is right. Beyond wavelength/na a unit was meant otherwise.
     """
-    spacing, wavelength, na = (
-        known(window.spacing),
-        known(objective.wavelength),
-        known(objective.na),
-    )
-    if spacing is None or wavelength is None or na is None:
+    spacing = known(window.spacing)
+    if spacing is None or not are_known((objective.wavelength, objective.na)):
         return
-    limit = float(np.max(wavelength) / np.min(na))
-    axes = [k for k in (0, 1) if window.shape[k] > 1]
-    widest = max(
-        (float(np.min(spacing if not spacing.ndim else spacing[..., k])) for k in axes), default=0.0
-    )
+    limit = most(objective.wavelength, 1.0) / least(objective.na, 1.0)
+    pair = spacing if spacing.ndim else np.broadcast_to(spacing, (2,))
+    widest = max((float(np.min(pair[..., k])) for k in (0, 1) if window.shape[k] > 1), default=0.0)
     if widest > limit:
         _check.warn(
             where,
